@@ -1,0 +1,173 @@
+# A whole Kubernetes node in a network namespace of its own, and the way to leave nothing of it behind. Sourced.
+# No rule of it touches the machine's network: a pair of virtual cards joins the two, the machine routes the pods' and
+# the services' addresses to the node, and the node has no route to anywhere else.
+# shellcheck shell=bash
+
+NAMESPACE=sluice-testbed
+NODE=$NET.0.2
+IN_NAMESPACE=(nsenter --net=/run/netns/$NAMESPACE --)
+
+# kubelet sets these for the whole machine; they are put back when the node goes.
+SYSCTLS=(vm.overcommit_memory kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys kernel.keys.root_maxbytes)
+
+ctr() { command ctr --address "$PART/containerd.sock" --namespace k8s.io "$@"; }
+kubectl() { "$KUBERNETES_BIN/kubectl" --kubeconfig "$PART/pki/admin.kubeconfig" "$@"; }
+
+# One folder with cgroup v2, one for each controller with v1.
+cgroups() {
+    local folder
+    for folder in /sys/fs/cgroup /sys/fs/cgroup/*; do
+        [[ -e $folder/cgroup.procs && ! -L $folder && ($folder == /sys/fs/cgroup || ! -e /sys/fs/cgroup/cgroup.procs) ]] &&
+            echo "$folder/sluice-testbed"
+    done
+    return 0
+}
+
+network_up() {
+    ip netns add "$NAMESPACE"
+    ip link add sluice0 type veth peer name eth0 netns "$NAMESPACE"
+    ip addr add "$NET.0.1/30" dev sluice0
+    ip link set sluice0 up
+    ip -n "$NAMESPACE" addr add "$NODE/30" dev eth0
+    ip -n "$NAMESPACE" link set eth0 up
+    ip -n "$NAMESPACE" link set lo up
+    ip route add "$NET.1.0/24" via "$NODE"
+    ip route add "$NET.2.0/24" via "$NODE"
+    # Never used on the wire: kube-proxy redirects what goes there, but only what has a route in the first place.
+    ip -n "$NAMESPACE" route add "$NET.2.0/24" dev eth0
+    "${IN_NAMESPACE[@]}" sysctl -qw net.ipv4.ip_forward=1
+}
+
+containerd_up() {
+    local CNI_BIN SNAPSHOTTER=overlayfs
+    CNI_BIN=$(cni_folder)
+    # An overlay cannot lie on an overlay, as in a container.
+    [[ $(stat -f -c %T "$PART") == overlayfs ]] && SNAPSHOTTER=native
+    mkdir -p "$PART/cni"
+    render "$TESTBED/node/containerd.toml" >"$PART/containerd.toml"
+    render "$TESTBED/node/cni.conflist" >"$PART/cni/sluice-testbed.conflist"
+    start containerd "${IN_NAMESPACE[@]}" containerd --config "$PART/containerd.toml"
+    started containerd 20 ctr version
+    local folder
+    for folder in "$PAUSE_BIN" "$COREDNS_BIN" "$VERSITYGW_BIN"; do
+        ctr images import "$folder-image/image.tar" >/dev/null
+    done
+}
+
+node_ready() { [[ $(kubectl get node sluice-testbed -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') == True ]]; }
+dns_ready() { [[ $(kubectl -n kube-system get deployment coredns -o 'jsonpath={.status.readyReplicas}') == 1 ]]; }
+
+# client NAME SUBJECT: a program that calls the API server as itself.
+client() {
+    issue "$1" "$2" "IP:$NODE"
+    kubeconfig "$1" "https://$NODE:6443"
+}
+
+kubelet_up() {
+    local folder
+    sysctl "${SYSCTLS[@]}" 2>/dev/null | tr -d ' ' >"$PART/sysctls"
+    cgroups | while read -r folder; do mkdir -p "$folder"; done
+    mkdir -p "$PART/kubelet"
+    : >"$PART/resolv.conf"
+    render "$TESTBED/node/kubelet.yaml" >"$PART/kubelet.yaml"
+    start kubelet "${IN_NAMESPACE[@]}" "$KUBERNETES_BIN/kubernetes" kubelet --config "$PART/kubelet.yaml" \
+        --kubeconfig "$PKI/kubelet.kubeconfig" --root-dir "$PART/kubelet" \
+        --hostname-override sluice-testbed --node-ip "$NODE"
+}
+
+# In the part entered last.
+up_node() {
+    local run=("${IN_NAMESPACE[@]}" "$KUBERNETES_BIN/kubernetes")
+    if running kubelet && running containerd && running kube-apiserver && node_ready; then
+        return
+    fi
+    # What is half there is not mended: a node is seconds away.
+    down_node
+    enter_part node
+    if ip netns list | grep -qw "$NAMESPACE"; then
+        log "network namespace $NAMESPACE is in use: a node of another SLUICE_TESTBED_DIR is up"
+        return 1
+    fi
+    network_up
+    containerd_up &
+    local containerd=$!
+    up_control_plane "$NODE" 6443 2379 "" "${IN_NAMESPACE[@]}"
+    wait "$containerd"
+    (
+        umask 077
+        client controllers /CN=system:kube-controller-manager
+        client scheduler /CN=system:kube-scheduler
+        client proxy /CN=system:kube-proxy
+        client kubelet /O=system:nodes/CN=system:node:sluice-testbed
+    )
+    start kube-controller-manager "${run[@]}" kube-controller-manager --kubeconfig "$PKI/controllers.kubeconfig" \
+        --leader-elect=false --use-service-account-credentials --root-ca-file "$PKI/ca.crt" \
+        --service-account-private-key-file "$PKI/service-account.key" \
+        --cluster-signing-cert-file "$PKI/ca.crt" --cluster-signing-key-file "$PKI/ca.key"
+    start kube-scheduler "${run[@]}" kube-scheduler --kubeconfig "$PKI/scheduler.kubeconfig" --leader-elect=false
+    # The connection tracking limits are the machine's, not the namespace's: 0 leaves them alone.
+    start kube-proxy "${run[@]}" kube-proxy --kubeconfig "$PKI/proxy.kubeconfig" --hostname-override sluice-testbed \
+        --proxy-mode nftables --cluster-cidr "$NET.1.0/24" --oom-score-adj 0 --conntrack-max-per-core 0 \
+        --conntrack-tcp-timeout-established 0 --conntrack-tcp-timeout-close-wait 0
+    kubelet_up
+    # A pod of a namespace that has no service account yet is refused.
+    wait_for 30 "default service account" kubectl get serviceaccount default
+    render "$TESTBED/node/coredns.yaml" | kubectl apply -f - >/dev/null
+    started kubelet 60 node_ready
+    wait_for 60 "ready CoreDNS" dns_ready
+}
+
+unmount_below() {
+    local target
+    awk -v below="$1/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+        while read -r target; do umount -l "$target"; done
+}
+
+# Works alike on a healthy node and on what a crash left, so it asks nothing of containerd.
+down_containers() {
+    local folder bundle pid
+    stop containerd
+    # A container is what is in our cgroup, its keeper (shim) what its bundle names.
+    cgroups | while read -r folder; do
+        [[ -d $folder ]] || continue
+        find "$folder" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u | xargs -r kill -9 2>/dev/null || true
+    done
+    for bundle in "$PART"/containerd/state/io.containerd.runtime.v2.task/k8s.io/*; do
+        [[ -d $bundle ]] || continue
+        pid=$(cat "$bundle/shim.pid" 2>/dev/null || true)
+        if [[ -n $pid && $(readlink "/proc/$pid/exe") == *containerd-shim* ]]; then
+            kill -9 "$pid" 2>/dev/null || true
+        fi
+        [[ -s $bundle/address ]] && rm -f "$(sed 's#^unix://##' "$bundle/address")"
+    done
+}
+
+remove_cgroups() {
+    local folder
+    for folder in $(cgroups); do
+        [[ -d $folder ]] || continue
+        find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || return 1
+    done
+}
+
+# In the part entered last; leaves the logs.
+down_node() {
+    local name
+    stop kubelet
+    down_containers
+    for name in kube-proxy kube-scheduler kube-controller-manager s3; do
+        stop "$name"
+    done
+    down_control_plane
+    unmount_below "$PART"
+    # A namespace somebody still runs in is another test bed's.
+    if ip netns list 2>/dev/null | grep -qw "$NAMESPACE" && [[ -z $(ip netns pids "$NAMESPACE") ]]; then
+        ip netns delete "$NAMESPACE"
+    fi
+    [[ -s $PART/sysctls ]] && xargs -r sysctl -qw <"$PART/sysctls" 2>/dev/null
+    [[ -d $PART/containerd ]] && wait_for 10 "end of the containers" remove_cgroups
+    # Two folders that cannot be moved below ours.
+    rm -f /var/lib/cni/*/sluice-testbed-*
+    [[ -d /var/log/containers ]] && find /var/log/containers -lname "$PART/*" -delete
+    return 0
+}

@@ -1,0 +1,119 @@
+//! The job graph: nodes and the edges between them.
+
+use model::{Failure, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::{ChangelogMode, OperatorSpec};
+
+/// The version of the stored form. Raised when an old reader would misunderstand; readers accept all up to their own.
+pub const VERSION: u32 = 1;
+
+/// The position of a node in [`JobGraph::nodes`].
+pub type NodeId = usize;
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobGraph {
+    /// [`VERSION`] of the writer.
+    pub version: u32,
+    /// The job's name.
+    pub name: String,
+    /// Operators in topological order: edges go from lower to higher positions.
+    pub nodes: Vec<Node>,
+    /// The edges.
+    pub edges: Vec<Edge>,
+}
+
+/// An operator in the graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Stable identity of the operator's state; unique in the job.
+    pub uid: String,
+    /// What users see, e.g. `GroupAggregate[4]`.
+    pub name: String,
+    /// A fixed parallelism; none means the job's.
+    #[serde(default)]
+    pub parallelism: Option<u32>,
+    /// The output columns (a sink's: its input).
+    pub schema: Schema,
+    /// The row kinds of the output.
+    pub changelog: ChangelogMode,
+    /// What it does.
+    pub operator: OperatorSpec,
+}
+
+/// A stream from one operator to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The producer.
+    pub from: NodeId,
+    /// The consumer.
+    pub to: NodeId,
+    /// The consumer's input: 0, or 1 for the right side of a join.
+    #[serde(default)]
+    pub port: usize,
+    /// How rows are spread over the consumer's subtasks.
+    pub partitioning: Partitioning,
+}
+
+/// How rows are spread over the consumer's subtasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Partitioning {
+    /// Subtask i to subtask i; chained where parallelism is equal.
+    Forward,
+    /// By key group of these columns.
+    Hash(Vec<usize>),
+    /// Batches in turn.
+    Rebalance,
+    /// Every row to every subtask.
+    Broadcast,
+    /// Every row to subtask 0.
+    Global,
+}
+
+impl JobGraph {
+    /// An empty graph.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { version: VERSION, name: name.into(), nodes: Vec::new(), edges: Vec::new() }
+    }
+
+    /// Adds a node and returns its position.
+    pub fn add(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// Edges into a node, by port.
+    pub fn inputs(&self, node: NodeId) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(move |edge| edge.to == node)
+    }
+
+    /// Edges out of a node.
+    pub fn outputs(&self, node: NodeId) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(move |edge| edge.from == node)
+    }
+
+    /// The stored form.
+    ///
+    /// # Errors
+    /// Class `Internal` if it cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String, Failure> {
+        serde_json::to_string(self).map_err(|error| Failure::internal(format!("job graph: {error}")))
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// Class `Data` if it is malformed or of a newer version.
+    pub fn from_json(json: &str) -> Result<Self, Failure> {
+        let graph: Self = serde_json::from_str(json).map_err(|error| Failure::data(format!("job graph: {error}")))?;
+        if graph.version > VERSION {
+            return Err(Failure::data(format!(
+                "job graph: version {} is newer than this build's {VERSION}",
+                graph.version
+            )));
+        }
+        Ok(graph)
+    }
+}

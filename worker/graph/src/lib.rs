@@ -1,0 +1,18 @@
+//! The job graph: operator specifications, edges, partitioning, chaining. This is what is stored with a job, sent to
+//! TaskManagers and matched against state, so it is our own versioned form, never a library's.
+//!
+//! It must not know SQL text, nor how operators run.
+
+pub mod catalog;
+pub mod changelog;
+pub mod expr;
+pub mod job;
+pub mod operator;
+pub mod physical;
+
+pub use catalog::{Catalog, SinkCapabilities, SourceCapabilities, TableSpec};
+pub use changelog::ChangelogMode;
+pub use expr::{Expr, Value};
+pub use job::{Edge, JobGraph, Node, NodeId, Partitioning};
+pub use operator::OperatorSpec;
+pub use physical::{PhysicalGraph, Vertex, VertexId};

@@ -1,0 +1,187 @@
+//! What each operator is to do. Column numbers refer to the operator's input (of the port, where it has two).
+
+use std::collections::BTreeMap;
+
+use model::{DataType, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::{ChangelogMode, Expr};
+
+/// An operator's specification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorSpec {
+    /// Reads a table.
+    Source(SourceSpec),
+    /// Filters, then projects.
+    Calc(CalcSpec),
+    /// Adds `window_start`, `window_end`, `window_time`; HOP repeats the row for each window.
+    WindowAssign(WindowAssignSpec),
+    /// Groups by window and keys; emits when the watermark passes the window's end.
+    WindowAggregate(WindowAggregateSpec),
+    /// Groups by keys; emits updates.
+    GroupAggregate(GroupAggregateSpec),
+    /// Joins two inputs for all time.
+    Join(JoinSpec),
+    /// Writes a table.
+    Sink(SinkSpec),
+}
+
+/// A source: the planner has pruned its columns and pushed down what may be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceSpec {
+    /// The table as declared.
+    pub table: crate::TableSpec,
+    /// The output columns: flat, each a physical column or a field inside one. Only these are decoded.
+    pub columns: Vec<SourceColumn>,
+    /// Conditions over the output columns that hold for every row the query needs. A connector may use them to skip
+    /// rows; a Calc behind the source filters again.
+    #[serde(default)]
+    pub filters: Vec<Expr>,
+    /// The watermark, a timestamp over the output columns, as `WATERMARK FOR … AS` declares it.
+    #[serde(default)]
+    pub watermark: Option<Expr>,
+}
+
+/// One output column of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceColumn {
+    /// `["bid", "price"]` is the field `price` of the physical column `bid`.
+    pub path: Vec<String>,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+}
+
+/// Filter and projection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalcSpec {
+    /// Rows where this is not true are dropped.
+    pub filter: Option<Expr>,
+    /// The output columns.
+    pub projection: Vec<Expr>,
+}
+
+/// A window table function's windows. All lengths in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowKind {
+    /// Fixed, adjacent windows.
+    Tumble {
+        /// Length.
+        size: i64,
+        /// Shift of the alignment.
+        offset: i64,
+    },
+    /// Overlapping windows; `size` is a multiple of `slide`.
+    Hop {
+        /// Length.
+        size: i64,
+        /// Distance between starts.
+        slide: i64,
+        /// Shift of the alignment.
+        offset: i64,
+    },
+}
+
+/// Windows over a time column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowAssignSpec {
+    /// The event-time column.
+    pub time: usize,
+    /// The windows.
+    pub window: WindowKind,
+}
+
+/// A windowed aggregation. Output: keys, aggregates, `window_start`, `window_end`, `window_time`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowAggregateSpec {
+    /// Grouping columns beside the window.
+    pub keys: Vec<usize>,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateCall>,
+    /// The event-time column.
+    pub time: usize,
+    /// The windows.
+    pub window: WindowKind,
+}
+
+/// An unwindowed aggregation. Output: keys, aggregates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupAggregateSpec {
+    /// Grouping columns; none for a global aggregate.
+    pub keys: Vec<usize>,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateCall>,
+    /// What the input may carry.
+    pub input: ChangelogMode,
+    /// Whether the consumer wants −U before each +U.
+    pub emit_update_before: bool,
+}
+
+/// An aggregate function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AggregateFunction {
+    /// `COUNT(*)` without, `COUNT(x)` with an argument
+    Count,
+    /// `SUM`
+    Sum,
+    /// `MIN`
+    Min,
+    /// `MAX`
+    Max,
+    /// `AVG`; truncates on integers, as in Flink
+    Avg,
+}
+
+/// One aggregate of an aggregation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AggregateCall {
+    /// The function.
+    pub function: AggregateFunction,
+    /// The argument column; none for `COUNT(*)`.
+    pub argument: Option<usize>,
+    /// `FILTER (WHERE …)`: a boolean column.
+    #[serde(default)]
+    pub filter: Option<usize>,
+    /// Whether equal values count once.
+    #[serde(default)]
+    pub distinct: bool,
+    /// The type of the argument; `Null` for `COUNT(*)`.
+    pub argument_type: DataType,
+    /// The type of the result.
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+}
+
+/// A regular join. Output: left columns, right columns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JoinSpec {
+    /// Equal columns of the left input; rows with a null key never match.
+    pub left_keys: Vec<usize>,
+    /// Equal columns of the right input.
+    pub right_keys: Vec<usize>,
+    /// The rest of the condition, over left columns then right columns.
+    pub condition: Option<Expr>,
+    /// What the left input may carry.
+    pub left_input: ChangelogMode,
+    /// What the right input may carry.
+    pub right_input: ChangelogMode,
+    /// The left input's columns.
+    pub left_schema: Schema,
+    /// The right input's columns.
+    pub right_schema: Schema,
+}
+
+/// A sink.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SinkSpec {
+    /// The table as declared; the input has its physical columns in order.
+    pub table: crate::TableSpec,
+    /// What the input carries.
+    pub input: ChangelogMode,
+}
+
+/// Options in `WITH (…)`.
+pub type Options = BTreeMap<String, String>;

@@ -1,0 +1,92 @@
+//! The classes of error, and `Failure`: what crosses a crate boundary when something went wrong.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What may be done about an error. Restart strategy, status conditions and metric labels follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorClass {
+    /// The job or its configuration is wrong: shown at once, never retried.
+    User,
+    /// Something outside (object store, network, process) failed: retried with backoff.
+    External,
+    /// Input or state is corrupt or incompatible: retried only when a restart could read something else.
+    Data,
+    /// A newer owner exists: stop at once and touch nothing.
+    Fenced,
+    /// A bug in Sluice.
+    Internal,
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::External => "external",
+            Self::Data => "data",
+            Self::Fenced => "fenced",
+            Self::Internal => "internal",
+        })
+    }
+}
+
+/// An error with its class, as it is passed between crates and processes.
+///
+/// The message names the place (file, line, column, key, path). Crates with several kinds of error keep a
+/// `thiserror` enum of their own and convert it at their boundary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What may be done about it.
+    pub class: ErrorClass,
+    /// Lower-case, without a full stop; causes are appended after a colon.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of the given class.
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into() }
+    }
+
+    /// The user's mistake.
+    pub fn user(message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::User, message)
+    }
+
+    /// A failure of something outside.
+    pub fn external(message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::External, message)
+    }
+
+    /// Corrupt or incompatible data.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Data, message)
+    }
+
+    /// A newer owner exists.
+    pub fn fenced(message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Fenced, message)
+    }
+
+    /// A bug.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Internal, message)
+    }
+
+    /// The same failure with the place put in front: `place: message`.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+}
+
+impl From<arrow::error::ArrowError> for Failure {
+    /// Kernels fail on the values they are given (overflow, bad cast), so the default class is `Data`.
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::data(error.to_string())
+    }
+}

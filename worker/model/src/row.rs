@@ -1,0 +1,533 @@
+//! The row encoding, version 1: how keys and stored rows look as bytes, in state, in savepoints and to the key hash.
+//!
+//! Each field is a tag byte (0 null, 1 present) followed, if present, by its value: integers, dates and times big
+//! endian with the sign bit flipped (so that encoded integers sort as numbers), floats as their bits, booleans one
+//! byte, decimals 16 bytes like integers, strings and bytes a big-endian `u32` length and the bytes, a `ROW` its
+//! fields, an `ARRAY` or `MAP` a `u32` count and its items. Equal rows have equal bytes. The format is frozen.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, ListArray, MapArray, NullArray, PrimitiveBuilder,
+        RecordBatch, StringBuilder, StructArray, new_null_array,
+    },
+    buffer::{NullBuffer, OffsetBuffer},
+    compute::cast,
+    datatypes::{
+        ArrowPrimitiveType, DataType as Arrow, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type,
+        Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalUnit, IntervalYearMonthType, SchemaRef,
+        Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+        TimestampSecondType,
+    },
+};
+
+use crate::Failure;
+
+/// The version of this encoding, written into every state file.
+pub const ENCODING_VERSION: u8 = 1;
+
+const NULL: u8 = 0;
+const PRESENT: u8 = 1;
+
+/// Encoded rows in one buffer.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    bytes: Vec<u8>,
+    /// `offsets[i]..offsets[i + 1]` is row `i`.
+    offsets: Vec<usize>,
+}
+
+impl Rows {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of one row.
+    #[inline]
+    pub fn row(&self, index: usize) -> &[u8] {
+        &self.bytes[self.offsets[index]..self.offsets[index + 1]]
+    }
+
+    /// All rows in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.offsets.windows(2).map(|pair| &self.bytes[pair[0]..pair[1]])
+    }
+}
+
+/// Encodes the rows made of `columns`.
+///
+/// # Errors
+/// Class `Internal` for a column type that no Flink type maps to.
+pub fn encode(columns: &[ArrayRef], rows: usize) -> Result<Rows, Failure> {
+    let columns = columns.iter().map(Column::new).collect::<Result<Vec<_>, _>>()?;
+    let mut offsets = vec![0usize; rows + 1];
+    for column in &columns {
+        column.add_lengths(&mut offsets[1..]);
+    }
+    let mut total = 0;
+    for offset in &mut offsets {
+        total += *offset;
+        *offset = total;
+    }
+    let mut bytes = vec![0u8; total];
+    let mut cursors = offsets[..rows].to_vec();
+    for column in &columns {
+        column.write(&mut bytes, &mut cursors);
+    }
+    debug_assert!(cursors == offsets[1..], "every row is filled to its end");
+    Ok(Rows { bytes, offsets })
+}
+
+/// Encodes all columns of a batch.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_batch(batch: &RecordBatch) -> Result<Rows, Failure> {
+    encode(batch.columns(), batch.num_rows())
+}
+
+/// A column ready to be written row by row.
+enum Column {
+    Fixed {
+        width: usize,
+        array: ArrayRef,
+    },
+    Variable {
+        array: ArrayRef,
+    },
+    /// Nested values, encoded beforehand one by one (tag included).
+    Nested {
+        bytes: Vec<u8>,
+        offsets: Vec<usize>,
+    },
+}
+
+impl Column {
+    fn new(array: &ArrayRef) -> Result<Self, Failure> {
+        Ok(match array.data_type() {
+            Arrow::Utf8 | Arrow::Binary => Self::Variable { array: Arc::clone(array) },
+            Arrow::LargeUtf8 | Arrow::Utf8View => Self::Variable { array: cast(array, &Arrow::Utf8)? },
+            Arrow::LargeBinary | Arrow::BinaryView | Arrow::FixedSizeBinary(_) => {
+                Self::Variable { array: cast(array, &Arrow::Binary)? }
+            }
+            Arrow::Struct(_) | Arrow::List(_) | Arrow::Map(..) => {
+                let mut bytes = Vec::new();
+                let mut offsets = vec![0];
+                for row in 0..array.len() {
+                    encode_value(array, row, &mut bytes)?;
+                    offsets.push(bytes.len());
+                }
+                Self::Nested { bytes, offsets }
+            }
+            other => Self::Fixed { width: fixed_width(other)?, array: Arc::clone(array) },
+        })
+    }
+
+    fn add_lengths(&self, lengths: &mut [usize]) {
+        match self {
+            Self::Fixed { width, array } => match array.nulls() {
+                None => lengths.iter_mut().for_each(|length| *length += 1 + width),
+                Some(nulls) => {
+                    for (row, length) in lengths.iter_mut().enumerate() {
+                        *length += if nulls.is_valid(row) { 1 + width } else { 1 };
+                    }
+                }
+            },
+            Self::Variable { array } => {
+                for (row, length) in lengths.iter_mut().enumerate() {
+                    *length += if array.is_valid(row) { 5 + variable(array, row).len() } else { 1 };
+                }
+            }
+            Self::Nested { offsets, .. } => {
+                for (length, pair) in lengths.iter_mut().zip(offsets.windows(2)) {
+                    *length += pair[1] - pair[0];
+                }
+            }
+        }
+    }
+
+    fn write(&self, bytes: &mut [u8], cursors: &mut [usize]) {
+        match self {
+            Self::Fixed { array, .. } => write_fixed(array, bytes, cursors),
+            Self::Variable { array } => {
+                for (row, cursor) in cursors.iter_mut().enumerate() {
+                    if array.is_null(row) {
+                        put(bytes, cursor, &[NULL]);
+                        continue;
+                    }
+                    let value = variable(array, row);
+                    put(bytes, cursor, &[PRESENT]);
+                    put(bytes, cursor, &(value.len() as u32).to_be_bytes());
+                    put(bytes, cursor, value);
+                }
+            }
+            Self::Nested { bytes: nested, offsets } => {
+                for (cursor, pair) in cursors.iter_mut().zip(offsets.windows(2)) {
+                    put(bytes, cursor, &nested[pair[0]..pair[1]]);
+                }
+            }
+        }
+    }
+}
+
+#[inline]
+fn put(bytes: &mut [u8], cursor: &mut usize, value: &[u8]) {
+    bytes[*cursor..*cursor + value.len()].copy_from_slice(value);
+    *cursor += value.len();
+}
+
+#[inline]
+fn variable(array: &ArrayRef, row: usize) -> &[u8] {
+    match array.data_type() {
+        Arrow::Utf8 => array.as_string::<i32>().value(row).as_bytes(),
+        _ => array.as_binary::<i32>().value(row),
+    }
+}
+
+fn fixed_width(arrow: &Arrow) -> Result<usize, Failure> {
+    Ok(match arrow {
+        Arrow::Null => 0,
+        Arrow::Boolean | Arrow::Int8 => 1,
+        Arrow::Int16 => 2,
+        Arrow::Int32
+        | Arrow::Float32
+        | Arrow::Date32
+        | Arrow::Time32(TimeUnit::Millisecond)
+        | Arrow::Interval(IntervalUnit::YearMonth) => 4,
+        Arrow::Int64 | Arrow::Float64 | Arrow::Timestamp(..) | Arrow::Duration(TimeUnit::Millisecond) => 8,
+        Arrow::Decimal128(..) => 16,
+        other => return Err(Failure::internal(format!("arrow type {other} has no row encoding"))),
+    })
+}
+
+/// Values whose encoding has a fixed width.
+trait Fixed: Copy {
+    type Bytes: AsRef<[u8]>;
+    fn encoded(self) -> Self::Bytes;
+    fn decoded(bytes: &[u8]) -> Self;
+}
+
+macro_rules! fixed_integer {
+    ($($type:ty),*) => {$(
+        impl Fixed for $type {
+            type Bytes = [u8; size_of::<$type>()];
+            #[inline]
+            fn encoded(self) -> Self::Bytes {
+                (self ^ <$type>::MIN).to_be_bytes()
+            }
+            #[inline]
+            fn decoded(bytes: &[u8]) -> Self {
+                let mut value = [0u8; size_of::<$type>()];
+                value.copy_from_slice(bytes);
+                <$type>::from_be_bytes(value) ^ <$type>::MIN
+            }
+        }
+    )*};
+}
+fixed_integer!(i8, i16, i32, i64, i128);
+
+macro_rules! fixed_float {
+    ($($type:ty),*) => {$(
+        impl Fixed for $type {
+            type Bytes = [u8; size_of::<$type>()];
+            #[inline]
+            fn encoded(self) -> Self::Bytes {
+                // One zero, so that equal keys have equal bytes.
+                (if self == 0.0 { 0.0 } else { self }).to_bits().to_be_bytes()
+            }
+            #[inline]
+            fn decoded(bytes: &[u8]) -> Self {
+                let mut value = [0u8; size_of::<$type>()];
+                value.copy_from_slice(bytes);
+                <$type>::from_be_bytes(value)
+            }
+        }
+    )*};
+}
+fixed_float!(f32, f64);
+
+/// Calls `$call!(ArrowPrimitiveType)` for the primitive type of `$arrow`, `$other` for all others.
+macro_rules! with_primitive {
+    ($arrow:expr, $call:ident, $other:expr) => {
+        match $arrow {
+            Arrow::Int8 => $call!(Int8Type),
+            Arrow::Int16 => $call!(Int16Type),
+            Arrow::Int32 => $call!(Int32Type),
+            Arrow::Int64 => $call!(Int64Type),
+            Arrow::Float32 => $call!(Float32Type),
+            Arrow::Float64 => $call!(Float64Type),
+            Arrow::Date32 => $call!(Date32Type),
+            Arrow::Time32(TimeUnit::Millisecond) => $call!(Time32MillisecondType),
+            Arrow::Timestamp(TimeUnit::Second, _) => $call!(TimestampSecondType),
+            Arrow::Timestamp(TimeUnit::Millisecond, _) => $call!(TimestampMillisecondType),
+            Arrow::Timestamp(TimeUnit::Microsecond, _) => $call!(TimestampMicrosecondType),
+            Arrow::Timestamp(TimeUnit::Nanosecond, _) => $call!(TimestampNanosecondType),
+            Arrow::Duration(TimeUnit::Millisecond) => $call!(DurationMillisecondType),
+            Arrow::Interval(IntervalUnit::YearMonth) => $call!(IntervalYearMonthType),
+            Arrow::Decimal128(..) => $call!(Decimal128Type),
+            _ => $other,
+        }
+    };
+}
+
+fn write_fixed(array: &ArrayRef, bytes: &mut [u8], cursors: &mut [usize]) {
+    macro_rules! write {
+        ($type:ty) => {
+            write_primitive::<$type>(array, bytes, cursors)
+        };
+    }
+    with_primitive!(array.data_type(), write, {
+        for (row, cursor) in cursors.iter_mut().enumerate() {
+            match array.as_boolean_opt().filter(|array| array.is_valid(row)) {
+                Some(array) => put(bytes, cursor, &[PRESENT, u8::from(array.value(row))]),
+                None => put(bytes, cursor, &[NULL]),
+            }
+        }
+    });
+}
+
+fn write_primitive<T: ArrowPrimitiveType<Native: Fixed>>(array: &ArrayRef, bytes: &mut [u8], cursors: &mut [usize]) {
+    let array = array.as_primitive::<T>();
+    let values = array.values();
+    for (row, cursor) in cursors.iter_mut().enumerate() {
+        if array.is_null(row) {
+            put(bytes, cursor, &[NULL]);
+        } else {
+            put(bytes, cursor, &[PRESENT]);
+            put(bytes, cursor, values[row].encoded().as_ref());
+        }
+    }
+}
+
+/// Appends the encoding of one value, tag included.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_value(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Failure> {
+    if array.is_null(row) || array.data_type() == &Arrow::Null {
+        out.push(NULL);
+        return Ok(());
+    }
+    out.push(PRESENT);
+    match array.data_type() {
+        Arrow::Boolean => out.push(u8::from(array.as_boolean().value(row))),
+        Arrow::Utf8 | Arrow::Binary => {
+            let value = variable(array, row);
+            out.extend_from_slice(&(value.len() as u32).to_be_bytes());
+            out.extend_from_slice(value);
+        }
+        Arrow::Struct(_) => {
+            for column in array.as_struct().columns() {
+                encode_value(column, row, out)?;
+            }
+        }
+        Arrow::List(_) => encode_items(&array.as_list::<i32>().value(row), out)?,
+        Arrow::Map(..) => {
+            let entries: ArrayRef = Arc::new(array.as_map().value(row));
+            encode_items(&entries, out)?;
+        }
+        other => {
+            macro_rules! push {
+                ($type:ty) => {
+                    out.extend_from_slice(array.as_primitive::<$type>().value(row).encoded().as_ref())
+                };
+            }
+            with_primitive!(other, push, {
+                return Err(Failure::internal(format!("arrow type {other} has no row encoding")));
+            });
+        }
+    }
+    Ok(())
+}
+
+fn encode_items(items: &ArrayRef, out: &mut Vec<u8>) -> Result<(), Failure> {
+    out.extend_from_slice(&(items.len() as u32).to_be_bytes());
+    for item in 0..items.len() {
+        encode_value(items, item, out)?;
+    }
+    Ok(())
+}
+
+/// Decodes rows into the columns of `schema`.
+///
+/// # Errors
+/// Class `Data` when the bytes do not hold rows of this schema.
+pub fn decode<'a>(schema: &SchemaRef, rows: impl IntoIterator<Item = &'a [u8]>) -> Result<RecordBatch, Failure> {
+    let mut cursors: Vec<&[u8]> = rows.into_iter().collect();
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| decode_column(field.data_type(), &mut cursors).map_err(|error| error.at(field.name())))
+        .collect::<Result<Vec<_>, _>>()?;
+    if cursors.iter().any(|rest| !rest.is_empty()) {
+        return Err(Failure::data("a stored row is longer than its schema"));
+    }
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(cursors.len()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+/// Decodes the next field of every row, moving each cursor behind it.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_column(arrow: &Arrow, cursors: &mut [&[u8]]) -> Result<ArrayRef, Failure> {
+    macro_rules! read {
+        ($type:ty) => {
+            decode_primitive::<$type>(arrow, cursors)
+        };
+    }
+    with_primitive!(arrow, read, decode_other(arrow, cursors))
+}
+
+fn decode_primitive<T: ArrowPrimitiveType<Native: Fixed>>(
+    arrow: &Arrow,
+    cursors: &mut [&[u8]],
+) -> Result<ArrayRef, Failure> {
+    let mut builder = PrimitiveBuilder::<T>::with_capacity(cursors.len()).with_data_type(arrow.clone());
+    for cursor in cursors {
+        if tag(cursor)? {
+            builder.append_value(T::Native::decoded(split(cursor, size_of::<T::Native>())?));
+        } else {
+            builder.append_null();
+        }
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
+fn decode_other(arrow: &Arrow, cursors: &mut [&[u8]]) -> Result<ArrayRef, Failure> {
+    Ok(match arrow {
+        Arrow::Null => {
+            for cursor in cursors.iter_mut() {
+                tag(cursor)?;
+            }
+            Arc::new(NullArray::new(cursors.len()))
+        }
+        Arrow::Boolean => {
+            let mut builder = BooleanBuilder::with_capacity(cursors.len());
+            for cursor in cursors {
+                builder.append_option(if tag(cursor)? { Some(split(cursor, 1)?[0] != 0) } else { None });
+            }
+            Arc::new(builder.finish())
+        }
+        Arrow::Utf8 => {
+            let mut builder = StringBuilder::with_capacity(cursors.len(), cursors.len() * 16);
+            for cursor in cursors {
+                if tag(cursor)? {
+                    let text = std::str::from_utf8(sized(cursor)?)
+                        .map_err(|_| Failure::data("a stored string is not UTF-8"))?;
+                    builder.append_value(text);
+                } else {
+                    builder.append_null();
+                }
+            }
+            Arc::new(builder.finish())
+        }
+        Arrow::Binary => {
+            let mut builder = BinaryBuilder::with_capacity(cursors.len(), cursors.len() * 16);
+            for cursor in cursors {
+                if tag(cursor)? {
+                    builder.append_value(sized(cursor)?);
+                } else {
+                    builder.append_null();
+                }
+            }
+            Arc::new(builder.finish())
+        }
+        Arrow::Struct(fields) => decode_struct(fields, cursors)?,
+        Arrow::List(item) => {
+            let (offsets, nulls, mut items) = decode_list(item.data_type(), cursors)?;
+            let values = items.pop().unwrap_or_else(|| new_null_array(item.data_type(), 0));
+            Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?)
+        }
+        Arrow::Map(entry, sorted) => {
+            let (offsets, nulls, mut items) = decode_list(entry.data_type(), cursors)?;
+            let values = items.pop().unwrap_or_else(|| new_null_array(entry.data_type(), 0));
+            let entries = values.as_struct().clone();
+            Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *sorted)?)
+        }
+        other => return Err(Failure::internal(format!("arrow type {other} has no row encoding"))),
+    })
+}
+
+fn decode_struct(fields: &arrow::datatypes::Fields, cursors: &mut [&[u8]]) -> Result<ArrayRef, Failure> {
+    // The children of a null ROW are not stored: they are read from rows that are null throughout.
+    let nulls_only = vec![NULL; fields.len()];
+    let mut valid = Vec::with_capacity(cursors.len());
+    let mut inner: Vec<&[u8]> = Vec::with_capacity(cursors.len());
+    for cursor in cursors.iter_mut() {
+        let present = tag(cursor)?;
+        valid.push(present);
+        inner.push(if present { cursor } else { &nulls_only });
+    }
+    let children =
+        fields.iter().map(|field| decode_column(field.data_type(), &mut inner)).collect::<Result<Vec<_>, _>>()?;
+    for ((cursor, rest), present) in cursors.iter_mut().zip(&inner).zip(&valid) {
+        if *present {
+            // The rest is the tail of what the cursor pointed at.
+            *cursor = &cursor[cursor.len() - rest.len()..];
+        }
+    }
+    let nulls = NullBuffer::from(valid);
+    let nulls = (nulls.null_count() > 0).then_some(nulls);
+    let length = cursors.len();
+    Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), children, nulls, length)?))
+}
+
+type ListParts = (OffsetBuffer<i32>, Option<NullBuffer>, Vec<ArrayRef>);
+
+fn decode_list(item: &Arrow, cursors: &mut [&[u8]]) -> Result<ListParts, Failure> {
+    let mut lengths = Vec::with_capacity(cursors.len());
+    let mut valid = Vec::with_capacity(cursors.len());
+    let mut pieces = Vec::new();
+    for cursor in cursors {
+        let present = tag(cursor)?;
+        valid.push(present);
+        let count = if present { length(cursor)? } else { 0 };
+        lengths.push(count);
+        for _ in 0..count {
+            let mut one = [*cursor];
+            pieces.push(decode_column(item, &mut one)?);
+            *cursor = one[0];
+        }
+    }
+    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
+    let values = if pieces.is_empty() { Vec::new() } else { vec![arrow::compute::concat(&pieces)?] };
+    let nulls = NullBuffer::from(valid);
+    Ok((OffsetBuffer::from_lengths(lengths), (nulls.null_count() > 0).then_some(nulls), values))
+}
+
+#[inline]
+fn split<'a>(cursor: &mut &'a [u8], length: usize) -> Result<&'a [u8], Failure> {
+    let (value, rest) = cursor.split_at_checked(length).ok_or_else(|| Failure::data("a stored row ends too early"))?;
+    *cursor = rest;
+    Ok(value)
+}
+
+#[inline]
+fn tag(cursor: &mut &[u8]) -> Result<bool, Failure> {
+    match split(cursor, 1)?[0] {
+        NULL => Ok(false),
+        PRESENT => Ok(true),
+        other => Err(Failure::data(format!("a stored row has the unknown tag {other}"))),
+    }
+}
+
+fn length(cursor: &mut &[u8]) -> Result<usize, Failure> {
+    let bytes = split(cursor, 4)?;
+    Ok(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize)
+}
+
+fn sized<'a>(cursor: &mut &'a [u8]) -> Result<&'a [u8], Failure> {
+    let length = length(cursor)?;
+    split(cursor, length)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! Event time in milliseconds since the epoch, and watermarks.
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the epoch (UTC, or the local time line of a `TIMESTAMP` without zone).
+pub type EventTime = i64;
+
+/// A promise that no row with an event time at or below the value follows. Never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Watermark(pub EventTime);
+
+impl Watermark {
+    /// Nothing is promised yet.
+    pub const MIN: Self = Self(i64::MIN);
+    /// No more rows: the end of bounded input.
+    pub const MAX: Self = Self(i64::MAX);
+}
