@@ -1,1 +1,114 @@
-//! Placeholder.
+//! Every option: name, type, default, meaning; and the layered loading of their values.
+//!
+//! Names are Flink's where the meaning is Flink's. It must not know who reads an option, nor clocks, stores or clients.
+
+pub mod keys;
+pub mod value;
+
+use std::collections::BTreeMap;
+
+use model::Failure;
+
+pub use value::{ByteSize, Value};
+
+/// One option.
+#[derive(Debug)]
+pub struct Key<T: 'static> {
+    /// Its name.
+    pub name: &'static str,
+    /// The default as it would be written.
+    pub default: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// Makes the type of the value part of the key.
+    pub parse: fn(&str) -> Result<T, String>,
+}
+
+/// Values by name, checked against [`keys::ALL`]. Later layers win: defaults, file, `SET`, `--set`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    values: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Reads a YAML file's text: nested maps or dotted keys, as Flink's `config.yaml`.
+    ///
+    /// # Errors
+    /// Class `User` for malformed YAML or an option that does not exist or does not parse.
+    pub fn from_yaml(text: &str) -> Result<Self, Failure> {
+        let root: serde_yaml_ng::Value =
+            serde_yaml_ng::from_str(text).map_err(|error| Failure::user(format!("configuration: {error}")))?;
+        let mut settings = Self::default();
+        settings.add_yaml(&mut Vec::new(), &root)?;
+        Ok(settings)
+    }
+
+    fn add_yaml(&mut self, path: &mut Vec<String>, value: &serde_yaml_ng::Value) -> Result<(), Failure> {
+        use serde_yaml_ng::Value as Yaml;
+        let text = match value {
+            Yaml::Null => return Ok(()),
+            Yaml::Mapping(entries) => {
+                for (key, value) in entries {
+                    let key = key.as_str().ok_or_else(|| Failure::user("configuration: a key is not a string"))?;
+                    path.push(key.to_owned());
+                    self.add_yaml(path, value)?;
+                    path.pop();
+                }
+                return Ok(());
+            }
+            Yaml::Bool(value) => value.to_string(),
+            Yaml::Number(value) => value.to_string(),
+            Yaml::String(value) => value.clone(),
+            Yaml::Sequence(_) | Yaml::Tagged(_) => {
+                return Err(Failure::user(format!("configuration: {} takes a single value", path.join("."))));
+            }
+        };
+        self.set(&path.join("."), &text)
+    }
+
+    /// Sets one option.
+    ///
+    /// # Errors
+    /// Class `User` if the option does not exist or the value does not parse.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Failure> {
+        keys::check(name, value)?;
+        self.values.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// Sets all of `other`'s options over these.
+    pub fn merge(&mut self, other: &Self) {
+        self.values.extend(other.values.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+
+    /// The value of an option, or its default.
+    pub fn get<T>(&self, key: &Key<T>) -> T {
+        let text = self.values.get(key.name).map_or(key.default, String::as_str);
+        match (key.parse)(text).or_else(|_| (key.parse)(key.default)) {
+            Ok(value) => value,
+            Err(error) => unreachable!("the default of {} does not parse: {error}", key.name),
+        }
+    }
+
+    /// Whether an option was given.
+    pub fn is_set<T>(&self, key: &Key<T>) -> bool {
+        self.values.contains_key(key.name)
+    }
+
+    /// What was given, by name.
+    pub fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
+    }
+
+    /// Checks and takes a map of options.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub fn from_map(values: &BTreeMap<String, String>) -> Result<Self, Failure> {
+        let mut settings = Self::default();
+        for (name, value) in values {
+            settings.set(name, value)?;
+        }
+        Ok(settings)
+    }
+}

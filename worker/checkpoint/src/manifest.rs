@@ -1,0 +1,124 @@
+//! What a completed checkpoint or savepoint consists of: the content of its `_metadata` file.
+//!
+//! A manifest is immutable and versioned; it names every file it needs with length and CRC.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the stored form.
+pub const VERSION: u32 = 1;
+
+/// Why a snapshot was taken, and so who owns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotKind {
+    /// Periodic; owned by the job, deleted when newer ones replace it.
+    Checkpoint,
+    /// Asked for by the user, who owns it; self-contained and independent of the state backend.
+    Savepoint,
+}
+
+/// A completed snapshot of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`VERSION`] of the writer.
+    pub version: u32,
+    /// The job.
+    pub job_id: String,
+    /// The job's name, for people.
+    pub job_name: String,
+    /// Number of the snapshot, rising within a job; checkpoints and savepoints share the sequence.
+    pub checkpoint_id: u64,
+    /// The JobManager epoch that took it.
+    pub epoch: u64,
+    /// Checkpoint or savepoint.
+    pub kind: SnapshotKind,
+    /// When it was triggered, in milliseconds since the epoch.
+    pub triggered_ms: i64,
+    /// Number of key groups: fixed for as long as the state lives.
+    pub max_parallelism: u32,
+    /// The job's parallelism at the time.
+    pub parallelism: u32,
+    /// The state of each operator subtask that has any, by operator uid.
+    pub operators: BTreeMap<String, Vec<SubtaskState>>,
+}
+
+/// The state of one subtask of one operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtaskState {
+    /// Which subtask wrote it.
+    pub subtask: u32,
+    /// Keyed state, if the operator has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<KeyedState>,
+    /// Operator state by name: lists of items that are redistributed (or given to all) at a restore.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<String, Vec<Item>>,
+}
+
+/// One item of operator state, base16 in JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Item(pub Vec<u8>);
+
+/// Keyed state of a range of key groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedState {
+    /// First key group.
+    pub first_key_group: u16,
+    /// Last key group, inclusive.
+    pub last_key_group: u16,
+    /// How the files are to be read.
+    pub format: StateFormat,
+    /// The files.
+    pub files: Vec<StateFile>,
+}
+
+/// How keyed state is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateFormat {
+    /// The backend-neutral form, version 1: entries sorted by key group.
+    SnapshotV1,
+    /// The files of a RocksDB database, shared between checkpoints.
+    RocksdbV1,
+}
+
+/// A file in object storage.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StateFile {
+    /// What the file is called within its state (for RocksDB its file name).
+    pub name: String,
+    /// Full URI.
+    pub uri: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// CRC-32 of the content.
+    pub crc32: u32,
+}
+
+impl Serialize for Item {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use std::fmt::Write as _;
+        let mut hex = String::with_capacity(self.0.len() * 2);
+        for byte in &self.0 {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        serializer.serialize_str(&hex)
+    }
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let hex = String::deserialize(deserializer)?;
+        if !hex.is_ascii() || hex.len() % 2 != 0 {
+            return Err(serde::de::Error::custom("operator state is not base16"));
+        }
+        (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16))
+            .collect::<Result<_, _>>()
+            .map(Item)
+            .map_err(serde::de::Error::custom)
+    }
+}

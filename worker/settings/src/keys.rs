@@ -1,0 +1,140 @@
+//! The options, one line each. `docs/configuration.md` is generated from this list.
+
+use std::time::Duration;
+
+use model::Failure;
+
+use crate::{
+    Key, Value,
+    value::{ByteSize, RestartStrategy, StateBackend},
+};
+
+/// An option without its type, for listings and checks.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// The default as it would be written.
+    pub default: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// Whether a text is a value of it; the error says what was expected.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+macro_rules! keys {
+    ($($constant:ident: $type:ty = $name:literal, $default:literal, $doc:literal;)+) => {
+        $(#[doc = $doc] pub const $constant: Key<$type> =
+            Key { name: $name, default: $default, doc: $doc, parse: <$type as Value>::parse };)+
+
+        /// All options in the order of declaration.
+        pub const ALL: &[Entry] = &[$(Entry {
+            name: $name, default: $default, doc: $doc,
+            check: |text| <$type as Value>::parse(text).map(drop),
+        }),+];
+    };
+}
+
+keys! {
+    PARALLELISM: u32 = "parallelism.default", "1", "Subtasks of each operator.";
+    MAX_PARALLELISM: Option<u32> = "pipeline.max-parallelism", "", "Number of key groups, fixed for the life of the job's state. Default: as Flink derives it from the parallelism, at least 128.";
+    JOB_NAME: Option<String> = "pipeline.name", "", "The job's name.";
+    BUFFER_TIMEOUT: Duration = "execution.buffer-timeout.interval", "10 ms", "How long rows may wait in an output buffer that is not full.";
+    WATERMARK_INTERVAL: Duration = "pipeline.auto-watermark-interval", "200 ms", "How often sources emit watermarks at most.";
+    SOURCE_IDLE_TIMEOUT: Duration = "table.exec.source.idle-timeout", "0 ms", "A source split without rows for this long no longer holds the watermark back; 0 turns it off.";
+    LOCAL_TIME_ZONE: String = "table.local-time-zone", "UTC", "The session's time zone.";
+    MINI_BATCH_ENABLED: bool = "table.exec.mini-batch.enabled", "false", "Whether updating operators collect rows before they emit.";
+    MINI_BATCH_LATENCY: Duration = "table.exec.mini-batch.allow-latency", "0 ms", "How long they may collect.";
+    MINI_BATCH_SIZE: u64 = "table.exec.mini-batch.size", "50000", "How many rows they may collect.";
+    STATE_TTL: Duration = "table.exec.state.ttl", "0 ms", "How long idle state of updating operators is kept; 0 means for ever.";
+    STATE_BACKEND: StateBackend = "state.backend.type", "hashmap", "Where keyed state is kept: hashmap or rocksdb.";
+    STATE_DIRECTORY: Option<String> = "state.backend.local-dir", "", "Local folder for RocksDB; the system's temporary folder if empty.";
+    MANAGED_MEMORY: ByteSize = "taskmanager.memory.managed.size", "256 mb", "Memory for state caches of all slots of a TaskManager together.";
+    CHECKPOINT_INTERVAL: Duration = "execution.checkpointing.interval", "0 ms", "Time between checkpoints; 0 turns periodic checkpoints off.";
+    CHECKPOINT_TIMEOUT: Duration = "execution.checkpointing.timeout", "10 min", "A checkpoint that takes longer is given up.";
+    CHECKPOINT_MIN_PAUSE: Duration = "execution.checkpointing.min-pause", "0 ms", "Time between the end of a checkpoint and the start of the next.";
+    CHECKPOINT_DIRECTORY: Option<String> = "execution.checkpointing.dir", "", "Where checkpoints go: file:// or s3:// URI, or a local path.";
+    CHECKPOINT_RETAINED: u32 = "execution.checkpointing.num-retained", "1", "Completed checkpoints that are kept.";
+    CHECKPOINT_TOLERABLE_FAILURES: u32 = "execution.checkpointing.tolerable-failed-checkpoints", "0", "Checkpoints that may fail in a row before the job is restarted.";
+    SAVEPOINT_DIRECTORY: Option<String> = "execution.checkpointing.savepoint-dir", "", "Where savepoints go when none is named.";
+    SAVEPOINT_PATH: Option<String> = "execution.state-recovery.path", "", "The snapshot a new job starts from.";
+    ALLOW_NON_RESTORED: bool = "execution.state-recovery.ignore-unclaimed-state", "false", "Whether state that no operator claims may be dropped at a restore.";
+    RESTART_STRATEGY: RestartStrategy = "restart-strategy.type", "exponential-delay", "What happens after a failure: none, fixed-delay or exponential-delay.";
+    RESTART_ATTEMPTS: u32 = "restart-strategy.fixed-delay.attempts", "1", "Restarts before the job fails.";
+    RESTART_DELAY: Duration = "restart-strategy.fixed-delay.delay", "1 s", "Time before a restart.";
+    RESTART_INITIAL_BACKOFF: Duration = "restart-strategy.exponential-delay.initial-backoff", "1 s", "Time before the first restart.";
+    RESTART_MAX_BACKOFF: Duration = "restart-strategy.exponential-delay.max-backoff", "1 min", "The longest time before a restart.";
+    RESTART_RESET: Duration = "restart-strategy.exponential-delay.reset-backoff-threshold", "1 h", "After so long without a failure the delay starts anew.";
+    RESTART_MAX_ATTEMPTS: Option<u32> = "restart-strategy.exponential-delay.attempts-before-reset-backoff", "", "Restarts in a row before the job fails; unlimited if empty.";
+    JOBMANAGER_ADDRESS: String = "jobmanager.rpc.address", "127.0.0.1", "Host of the JobManager, for TaskManagers and clients.";
+    JOBMANAGER_PORT: u32 = "jobmanager.rpc.port", "6123", "Port of the JobManager for TaskManagers.";
+    REST_ADDRESS: String = "rest.address", "127.0.0.1", "Host of the REST endpoint, for clients.";
+    REST_BIND_ADDRESS: String = "rest.bind-address", "127.0.0.1", "Address that the REST endpoint listens on.";
+    REST_PORT: u32 = "rest.port", "8081", "Port of the REST endpoint; 0 picks a free one.";
+    BIND_HOST: String = "jobmanager.bind-host", "127.0.0.1", "Address that the JobManager listens on for TaskManagers.";
+    TASKMANAGER_HOST: String = "taskmanager.host", "127.0.0.1", "The host under which other TaskManagers reach this one.";
+    TASKMANAGER_BIND_HOST: String = "taskmanager.bind-host", "127.0.0.1", "Address that the TaskManager listens on for other TaskManagers.";
+    TASKMANAGER_DATA_PORT: u32 = "taskmanager.data.port", "0", "Port for data between TaskManagers; 0 picks a free one.";
+    TASKMANAGER_SLOTS: u32 = "taskmanager.numberOfTaskSlots", "1", "Slots of a TaskManager; each is a thread.";
+    METRICS_PORT: Option<u32> = "metrics.prometheus.port", "", "Port of the Prometheus endpoint; off if empty.";
+    HEARTBEAT_INTERVAL: Duration = "heartbeat.interval", "1 s", "Time between heartbeats.";
+    HEARTBEAT_TIMEOUT: Duration = "heartbeat.timeout", "10 s", "After so long without a heartbeat the peer counts as lost.";
+    NETWORK_BUFFER: ByteSize = "taskmanager.network.memory.channel-size", "4 mb", "Bytes that may be in flight on one channel between two subtasks.";
+    S3_ENDPOINT: Option<String> = "s3.endpoint", "", "URL of an S3-compatible server; AWS if empty.";
+    S3_REGION: String = "s3.region", "us-east-1", "Region of the S3 server.";
+    S3_ACCESS_KEY: Option<String> = "s3.access-key", "", "Access key; the environment's AWS_ACCESS_KEY_ID if empty.";
+    S3_SECRET_KEY: Option<String> = "s3.secret-key", "", "Secret key; the environment's AWS_SECRET_ACCESS_KEY if empty.";
+    S3_PATH_STYLE: bool = "s3.path.style.access", "false", "Whether buckets are part of the path rather than of the host name.";
+}
+
+/// Checks one option's name and value.
+///
+/// # Errors
+/// Class `User`, naming the option, and the nearest one that exists if the name is unknown.
+pub fn check(name: &str, value: &str) -> Result<(), Failure> {
+    let Some(entry) = ALL.iter().find(|entry| entry.name == name) else {
+        let hint = nearest(name).map_or(String::new(), |near| format!(", did you mean {near}?"));
+        return Err(Failure::user(format!("unknown option {name}{hint}")));
+    };
+    (entry.check)(value).map_err(|error| Failure::user(format!("option {name}: {error}")))
+}
+
+fn nearest(name: &str) -> Option<&'static str> {
+    let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    let score = |candidate: &str| {
+        let reversed = |text: &str| text.chars().rev().collect::<String>();
+        common(name, candidate) + common(&reversed(name), &reversed(candidate))
+    };
+    ALL.iter()
+        .map(|entry| entry.name)
+        .max_by_key(|candidate| score(candidate))
+        .filter(|best| score(best) * 2 >= name.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+
+    #[test]
+    fn every_default_parses() {
+        for entry in ALL {
+            assert_eq!((entry.check)(entry.default), Ok(()), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn yaml_may_be_nested_or_dotted() {
+        let settings = Settings::from_yaml("parallelism.default: 4\nstate:\n  backend.type: rocksdb\n").expect("valid");
+        assert_eq!(settings.get(&PARALLELISM), 4);
+        assert_eq!(settings.get(&STATE_BACKEND), StateBackend::RocksDb);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let unknown = check("parallelism.defualt", "4").expect_err("unknown");
+        assert!(unknown.message.contains("did you mean parallelism.default"), "{unknown}");
+        let wrong = check("execution.checkpointing.interval", "soon").expect_err("no duration");
+        assert!(wrong.message.contains("'soon' is not a duration"), "{wrong}");
+    }
+}
