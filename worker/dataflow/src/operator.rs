@@ -1,0 +1,156 @@
+//! The operator: a synchronous state machine over batches. It has no clock, I/O or threads of its own.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use checkpoint::Item;
+use model::{Batch, Failure, Watermark};
+use settings::Settings;
+use state::{KeyedStore, StateValue, Table, TablePart};
+
+/// Whether an operator has done all of what it was called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    /// All done.
+    Done,
+    /// More output is waiting: take what there is, then call [`Operator::resume`].
+    More,
+}
+
+/// A running operator. The runtime calls it from one thread, one call at a time, and keeps row order for each port.
+pub trait Operator: Send {
+    /// Takes rows on an input port. With a large output it may stop and return [`Flow::More`].
+    ///
+    /// # Errors
+    /// Any error fails the task.
+    fn process(&mut self, port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure>;
+
+    /// Goes on after [`Flow::More`]; nothing else is called in between.
+    ///
+    /// # Errors
+    /// As [`Operator::process`].
+    fn resume(&mut self, output: &mut Output) -> Result<Flow, Failure>;
+
+    /// The watermark of all inputs has risen: fire what is due. The runtime forwards the watermark afterwards.
+    ///
+    /// # Errors
+    /// As [`Operator::process`].
+    fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure>;
+
+    /// Emits whatever is held back for batching. Called before each barrier, at the end of input, and when the
+    /// mini-batch latency has passed.
+    ///
+    /// # Errors
+    /// As [`Operator::process`].
+    fn flush(&mut self, output: &mut Output) -> Result<Flow, Failure>;
+
+    /// Hands over the state for a snapshot. Follows [`Operator::flush`]; only the synchronous part may happen here.
+    ///
+    /// # Errors
+    /// As [`Operator::process`].
+    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure>;
+}
+
+/// Where an operator puts its output; rows keep their order.
+#[derive(Debug, Default)]
+pub struct Output {
+    batches: Vec<Batch>,
+    late_rows: u64,
+}
+
+/// When an operator has put out so many rows in one call it should return [`Flow::More`].
+pub const OUTPUT_ROWS_MAX: usize = 4 * model::batch::ROWS_TARGET;
+
+impl Output {
+    /// Emits a batch; empty ones are dropped.
+    pub fn emit(&mut self, batch: Batch) {
+        if !batch.is_empty() {
+            self.batches.push(batch);
+        }
+    }
+
+    /// Rows emitted since they were last taken.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(Batch::rows).sum()
+    }
+
+    /// Whether enough was emitted in this call.
+    pub fn is_full(&self) -> bool {
+        self.rows() >= OUTPUT_ROWS_MAX
+    }
+
+    /// Counts rows that came too late and were dropped.
+    pub fn count_late(&mut self, rows: u64) {
+        self.late_rows += rows;
+    }
+
+    /// Takes what was emitted.
+    pub fn take(&mut self) -> Vec<Batch> {
+        std::mem::take(&mut self.batches)
+    }
+
+    /// Takes the count of late rows.
+    pub fn take_late(&mut self) -> u64 {
+        std::mem::take(&mut self.late_rows)
+    }
+}
+
+/// What an operator puts into a snapshot: the synchronous part of each of its tables, and operator state.
+#[derive(Default)]
+pub struct Snapshot {
+    /// Operator state by name.
+    pub lists: BTreeMap<String, Vec<Item>>,
+    /// The parts of the operator's tables; the runtime writes them out asynchronously through its store.
+    pub tables: Vec<TablePart>,
+}
+
+impl Snapshot {
+    /// Adds an item to the operator state `name`. At a restore every subtask is given the items of all subtasks.
+    pub fn add(&mut self, name: &str, item: Vec<u8>) {
+        self.lists.entry(name.to_owned()).or_default().push(Item(item));
+    }
+
+    /// Adds a table.
+    ///
+    /// # Errors
+    /// If the backend cannot write back what the table holds in memory.
+    pub fn table<V: StateValue>(&mut self, table: &mut Table<V>) -> Result<(), Failure> {
+        self.tables.push(table.snapshot()?);
+        Ok(())
+    }
+}
+
+/// Processing time, given by the runtime.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since the epoch.
+    fn now_ms(&self) -> i64;
+}
+
+/// What an operator, source or sink is given when it is built.
+pub struct OpenContext {
+    /// The operator's uid.
+    pub uid: String,
+    /// Which subtask this is.
+    pub subtask: u32,
+    /// How many subtasks there are.
+    pub parallelism: u32,
+    /// Number of key groups of the job.
+    pub max_parallelism: u32,
+    /// The job's options.
+    pub settings: Arc<Settings>,
+    /// Processing time.
+    pub clock: Arc<dyn Clock>,
+    /// Restored operator state: the items that all subtasks of the snapshot wrote, in subtask order.
+    pub restored: BTreeMap<String, Vec<Item>>,
+    /// Whether this start is a restore from a snapshot.
+    pub is_restored: bool,
+    /// The store for this subtask's key groups, already restored. Tables are registered in it by name.
+    pub keyed: KeyedStore,
+}
+
+impl OpenContext {
+    /// The restored items of one operator state.
+    pub fn restored(&self, name: &str) -> &[Item] {
+        self.restored.get(name).map_or(&[], Vec::as_slice)
+    }
+}

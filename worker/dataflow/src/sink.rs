@@ -1,0 +1,32 @@
+//! Sinks: where rows leave, in two phases where that is needed for exactly-once.
+
+use async_trait::async_trait;
+use checkpoint::Item;
+use model::{Batch, Failure};
+
+/// Something prepared that becomes visible when committed; opaque to the runtime, kept in checkpoints.
+pub type Committable = Item;
+
+/// A running sink.
+#[async_trait]
+pub trait Sink: Send {
+    /// Takes rows. Returning late is back-pressure.
+    ///
+    /// # Errors
+    /// Any error fails the task.
+    async fn write(&mut self, batch: Batch) -> Result<(), Failure>;
+
+    /// Makes all rows written so far durable but not yet visible, and says what is to be committed for them.
+    /// A sink without two phases makes them visible here and returns nothing.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    async fn prepare(&mut self) -> Result<Vec<Committable>, Failure>;
+
+    /// Makes prepared rows visible. Idempotent: it may be called again for the same committables, after a restore and
+    /// by another subtask. An unknown outcome is an error.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    async fn commit(&mut self, committables: &[Committable]) -> Result<(), Failure>;
+}
