@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Object storage behind one handle: S3, local files and memory, addressed by URI.
+//!
+//! Knows bytes and names only. It must not know what is stored, who owns it, or when it may be deleted.
+
+mod error;
+mod location;
+mod storage;
+mod stores;
+mod stream;
+
+pub use storage::{Object, Storage};
+pub use stores::StorageOptions;
+pub use stream::{Reader, Writer};
+
+/// A URI with more segments: `join("s3://bucket/jobs/", "a")` is `s3://bucket/jobs/a`.
+pub fn join(uri: &str, name: &str) -> String {
+    format!("{}/{}", uri.trim_end_matches('/'), name.trim_start_matches('/'))
+}
