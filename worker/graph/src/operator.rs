@@ -104,6 +104,9 @@ pub struct WindowAggregateSpec {
     pub time: usize,
     /// The windows.
     pub window: WindowKind,
+    /// What the input may carry.
+    #[serde(default)]
+    pub input: ChangelogMode,
 }
 
 /// An unwindowed aggregation. Output: keys, aggregates.

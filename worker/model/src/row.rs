@@ -49,6 +49,21 @@ impl Rows {
         self.len() == 0
     }
 
+    /// Appends an encoded row.
+    pub fn push(&mut self, row: &[u8]) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        self.bytes.extend_from_slice(row);
+        self.offsets.push(self.bytes.len());
+    }
+
+    /// Removes all rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.offsets.clear();
+    }
+
     /// The bytes of one row.
     #[inline]
     pub fn row(&self, index: usize) -> &[u8] {
