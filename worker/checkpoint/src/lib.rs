@@ -3,6 +3,12 @@
 //!
 //! It must not know I/O, time, async code, operators or state backends.
 
+pub mod layout;
 pub mod manifest;
+pub mod metadata;
+pub mod pointer;
+pub mod restore;
+pub mod retention;
 
 pub use manifest::{Item, KeyedState, Manifest, SnapshotKind, StateFile, StateFormat, SubtaskState};
+pub use pointer::{Intent, JobState, Record, Resolution, SnapshotRef, Start};

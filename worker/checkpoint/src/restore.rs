@@ -1,0 +1,101 @@
+//! What of a snapshot a job takes over: matching by operator uid, and the rules that protect against silent loss.
+
+use std::collections::BTreeSet;
+
+use model::Failure;
+
+use crate::Manifest;
+
+/// Decides the restore of `manifest` by a job with these operators and returns what the tasks are given: the state
+/// that is claimed. `max_parallelism` is what the user asked for, if anything; otherwise the snapshot's is taken over.
+///
+/// # Errors
+/// Class `User` if state is left that no operator claims (unless `allow_unclaimed`), naming the uids, or if the number
+/// of key groups would change.
+pub fn plan(
+    manifest: &Manifest,
+    uids: &BTreeSet<&str>,
+    max_parallelism: Option<u32>,
+    allow_unclaimed: bool,
+) -> Result<Manifest, Failure> {
+    let place = format!("restore from {} {}", kind(manifest), manifest.checkpoint_id);
+    if let Some(wanted) = max_parallelism.filter(|&wanted| wanted != manifest.max_parallelism) {
+        return Err(Failure::user(format!(
+            "{place}: its state has {} key groups, so pipeline.max-parallelism cannot be {wanted}",
+            manifest.max_parallelism
+        )));
+    }
+    let unclaimed = unclaimed(manifest, uids);
+    if !unclaimed.is_empty() && !allow_unclaimed {
+        return Err(Failure::user(format!(
+            "{place}: no operator of the job claims the state of {}; set execution.state-recovery.ignore-unclaimed-state \
+             to true to drop it",
+            unclaimed.join(", ")
+        )));
+    }
+    let mut claimed = manifest.clone();
+    claimed.operators.retain(|uid, _| uids.contains(uid.as_str()));
+    Ok(claimed)
+}
+
+/// The operators of the snapshot that have state and are not among `uids`.
+pub fn unclaimed<'a>(manifest: &'a Manifest, uids: &BTreeSet<&str>) -> Vec<&'a str> {
+    let has_state = |states: &[crate::SubtaskState]| {
+        states.iter().any(|state| state.keyed.is_some() || state.lists.values().any(|items| !items.is_empty()))
+    };
+    manifest
+        .operators
+        .iter()
+        .filter(|(uid, states)| !uids.contains(uid.as_str()) && has_state(states))
+        .map(|(uid, _)| uid.as_str())
+        .collect()
+}
+
+fn kind(manifest: &Manifest) -> &'static str {
+    match manifest.kind {
+        crate::SnapshotKind::Checkpoint => "checkpoint",
+        crate::SnapshotKind::Savepoint => "savepoint",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Item, SnapshotKind, SubtaskState};
+
+    fn manifest() -> Manifest {
+        let with_state =
+            SubtaskState { lists: [("offsets".to_owned(), vec![Item(vec![1])])].into(), ..SubtaskState::default() };
+        Manifest {
+            version: 1,
+            job_id: "j".to_owned(),
+            job_name: "n".to_owned(),
+            checkpoint_id: 4,
+            epoch: 1,
+            kind: SnapshotKind::Savepoint,
+            triggered_ms: 0,
+            max_parallelism: 128,
+            parallelism: 2,
+            operators: [
+                ("source".to_owned(), vec![with_state.clone()]),
+                ("agg".to_owned(), vec![with_state]),
+                ("calc".to_owned(), vec![SubtaskState::default()]),
+            ]
+            .into(),
+        }
+    }
+
+    #[test]
+    fn a_restore_is_all_or_an_error_that_names_what_is_left() {
+        let all = BTreeSet::from(["source", "agg", "new"]);
+        let fewer = BTreeSet::from(["source"]);
+        let message = |result: Result<Manifest, Failure>| result.expect_err("refused").message;
+
+        assert_eq!(plan(&manifest(), &all, None, false).expect("fits").operators.len(), 2);
+        assert_eq!(plan(&manifest(), &all, Some(128), false).expect("fits").max_parallelism, 128);
+        assert!(message(plan(&manifest(), &fewer, None, false)).contains("claims the state of agg;"));
+        let dropped = plan(&manifest(), &fewer, None, true).expect("allowed");
+        assert_eq!(dropped.operators.keys().collect::<Vec<_>>(), ["source"]);
+        assert!(message(plan(&manifest(), &all, Some(256), true)).contains("128 key groups"));
+    }
+}
