@@ -1,8 +1,13 @@
 //! Keyed state: one table type over two backends, and the files its snapshots are made of.
 //!
 //! An operator works on a batch of keys at a time: [`Table::hydrate`] brings their entries into memory, the operator
-//! folds rows into them, [`Table::end_batch`] lets the backend write back and evict. It must not know operators, nor who triggers a snapshot.
+//! folds rows into them, [`Table::end_batch`] lets the backend write back and evict. It must not know operators, nor
+//! who triggers a snapshot.
 
+mod pending;
+mod store;
 mod table;
 
-pub use table::{EntryId, StateValue, Table};
+pub use pending::PendingSnapshot;
+pub use store::{Backend, KeyedStore, StoreOptions};
+pub use table::{EntryId, StateValue, Table, TablePart};
