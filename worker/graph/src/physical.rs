@@ -75,6 +75,17 @@ impl PhysicalGraph {
         Self { vertices, vertex_of }
     }
 
+    /// The subtasks of the consumer that a producer's subtask sends to over an edge.
+    pub fn consumers(&self, edge: &Edge, from_subtask: u32) -> std::ops::Range<u32> {
+        let from = self.vertices[self.vertex_of[edge.from]].parallelism;
+        let to = self.vertices[self.vertex_of[edge.to]].parallelism;
+        match edge.partitioning {
+            Partitioning::Forward if from == to => from_subtask..from_subtask + 1,
+            Partitioning::Global => 0..1,
+            _ => 0..to,
+        }
+    }
+
     /// Slots the job needs: subtask i of every vertex shares slot i.
     pub fn slots(&self) -> u32 {
         self.vertices.iter().map(|vertex| vertex.parallelism).max().unwrap_or(0)

@@ -1,0 +1,282 @@
+//! Puts a task together: its operators, sources and sinks from the job graph, with restored state and open channels.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use checkpoint::{KeyedState, Manifest};
+use expressions::Evaluator;
+use graph::{JobGraph, OperatorSpec, Partitioning, PhysicalGraph, VertexId};
+use model::{Failure, Schema, key};
+use settings::{Settings, keys, value::StateBackend};
+use state::{Backend, KeyedStore, StoreOptions};
+use storage::Storage;
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, mpsc},
+};
+
+use crate::{
+    ChannelReceiver, ChannelSender, Clock, EdgeWriter, Gate, OpenContext, Reader, Registry, Task, TaskCommand,
+    TaskEvent,
+    chain::{COMMITTABLES, Chain, Link, SinkLink, Target},
+    metrics::TaskMetrics,
+    task::{Input, Timing},
+};
+
+/// What all tasks of one attempt at a job share.
+pub struct JobContext {
+    /// The job.
+    pub job_id: String,
+    /// The job's graph.
+    pub graph: JobGraph,
+    /// The graph cut into vertices.
+    pub physical: PhysicalGraph,
+    /// The job's options.
+    pub settings: Arc<Settings>,
+    /// Number of key groups.
+    pub max_parallelism: u32,
+    /// The snapshot to restore from.
+    pub restore: Option<Manifest>,
+    /// Builds operators.
+    pub registry: Arc<dyn Registry>,
+    /// Where state files are.
+    pub storage: Storage,
+    /// The runtime for everything that is not a slot's own work.
+    pub runtime: Handle,
+    /// Processing time.
+    pub clock: Arc<dyn Clock>,
+    /// Local folder for this attempt.
+    pub directory: PathBuf,
+    /// Memory for state caches in each slot, in bytes.
+    pub slot_memory_bytes: usize,
+}
+
+/// The ends that a task is connected by.
+pub struct Wiring {
+    /// Into the task: (position of the edge, channel).
+    pub inputs: Vec<(usize, ChannelReceiver)>,
+    /// What all of `inputs` notify.
+    pub arrived: Arc<Notify>,
+    /// Out of the task: for each edge its channels in order of the consumer's subtasks.
+    pub outputs: Vec<(usize, Vec<ChannelSender>)>,
+    /// What the task is told.
+    pub commands: mpsc::Receiver<TaskCommand>,
+    /// What it tells.
+    pub events: mpsc::Sender<TaskEvent>,
+    /// Its counters.
+    pub metrics: Arc<TaskMetrics>,
+}
+
+/// Builds and restores the task of one subtask of a vertex.
+///
+/// # Errors
+/// If an operator cannot be built or state cannot be restored; names the operator.
+pub async fn assemble(job: &JobContext, vertex: VertexId, subtask: u32, wiring: Wiring) -> Result<Task, Failure> {
+    let nodes = &job.physical.vertices[vertex].nodes;
+    let mut assembly = Assembly { job, vertex, subtask, places: BTreeMap::new(), links: Vec::new(), sinks: Vec::new() };
+    let mut source = None;
+    for &node in nodes {
+        let at = &job.graph.nodes[node];
+        assembly
+            .add(node, &mut source)
+            .await
+            .map_err(|failure| failure.at(format_args!("{} (subtask {subtask})", at.name)))?;
+    }
+    let mut writers = Vec::new();
+    let mut writer_of = BTreeMap::new();
+    for (edge, channels) in wiring.outputs {
+        writer_of.insert(edge, writers.len());
+        let partitioning = match &job.graph.edges[edge].partitioning {
+            // Between different parallelisms there is no subtask i to subtask i.
+            Partitioning::Forward if channels.len() > 1 => Partitioning::Rebalance,
+            other => other.clone(),
+        };
+        writers.push(EdgeWriter::new(partitioning, subtask as usize, job.max_parallelism, channels));
+    }
+    let targets = |node: usize| -> Vec<Target> {
+        let edges = job.graph.edges.iter().enumerate().filter(|(_, edge)| edge.from == node);
+        edges
+            .filter_map(|(index, edge)| match writer_of.get(&index) {
+                Some(&writer) => Some(Target::Edge(writer)),
+                None => assembly.places.get(&edge.to).copied(),
+            })
+            .collect()
+    };
+    let head = nodes[0];
+    let entry = match assembly.places.get(&head) {
+        Some(place) => vec![*place],
+        None => targets(head),
+    };
+    for link in &mut assembly.links {
+        let node = nodes.iter().copied().find(|&node| job.graph.nodes[node].uid == link.uid);
+        link.targets = node.map(&targets).unwrap_or_default();
+    }
+    let input = match source {
+        Some(reader) => Input::Source(job.graph.nodes[head].uid.clone(), reader),
+        None => {
+            let port = |edge: usize| job.graph.edges[edge].port;
+            let channels = wiring.inputs.into_iter().map(|(edge, channel)| (port(edge), channel)).collect();
+            Input::Gate(Gate::new(channels, wiring.arrived))
+        }
+    };
+    let chain = Chain::new(entry, assembly.links, writers, assembly.sinks, wiring.metrics);
+    Ok(Task {
+        subtask,
+        input,
+        chain,
+        commands: wiring.commands,
+        events: wiring.events,
+        storage: job.storage.clone(),
+        runtime: job.runtime.clone(),
+        timing: timing(&job.settings),
+    })
+}
+
+fn timing(settings: &Settings) -> Timing {
+    let latency = settings.get(&keys::MINI_BATCH_LATENCY);
+    let enabled = settings.get(&keys::MINI_BATCH_ENABLED) && latency > Duration::ZERO;
+    Timing { buffer_timeout: settings.get(&keys::BUFFER_TIMEOUT), mini_batch_latency: enabled.then_some(latency) }
+}
+
+struct Assembly<'a> {
+    job: &'a JobContext,
+    vertex: VertexId,
+    subtask: u32,
+    /// Where each node that is not a source stands in the chain.
+    places: BTreeMap<usize, Target>,
+    links: Vec<Link>,
+    sinks: Vec<SinkLink>,
+}
+
+impl Assembly<'_> {
+    async fn add(&mut self, node: usize, source: &mut Option<Reader>) -> Result<(), Failure> {
+        let job = self.job;
+        let at = &job.graph.nodes[node];
+        let mut context = self.context(node).await?;
+        match &at.operator {
+            OperatorSpec::Source(spec) => {
+                let watermark = spec
+                    .watermark
+                    .as_ref()
+                    .map(|expression| Evaluator::compile(expression, &at.schema))
+                    .transpose()
+                    .map_err(|failure| failure.at("watermark"))?;
+                let idle = job.settings.get(&keys::SOURCE_IDLE_TIMEOUT);
+                *source = Some(Reader::new(
+                    job.registry.source(spec, &mut context)?,
+                    watermark,
+                    job.settings.get(&keys::WATERMARK_INTERVAL),
+                    (idle > Duration::ZERO).then_some(idle),
+                ));
+            }
+            OperatorSpec::Sink(spec) => {
+                let mut sink = job.registry.sink(spec, &mut context)?;
+                recommit(sink.as_mut(), &context).await?;
+                self.places.insert(node, Target::Sink(self.sinks.len()));
+                self.sinks.push(SinkLink { uid: at.uid.clone(), sink, pending: Vec::new() });
+            }
+            _ => {
+                let operator = job.registry.operator(at, &self.inputs(node), &mut context)?;
+                let unclaimed = context.keyed.unclaimed();
+                if !unclaimed.is_empty() && !job.settings.get(&keys::ALLOW_NON_RESTORED) {
+                    return Err(Failure::user(format!(
+                        "the snapshot holds state that this operator does not claim: {}; change the operator's uid, or \
+                         set {} to drop it",
+                        unclaimed.join(", "),
+                        keys::ALLOW_NON_RESTORED.name
+                    )));
+                }
+                self.places.insert(node, Target::Operator(self.links.len()));
+                self.links.push(Link { uid: at.uid.clone(), operator, store: context.keyed, targets: Vec::new() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The schemas of a node's input ports.
+    fn inputs(&self, node: usize) -> Vec<Schema> {
+        let graph = &self.job.graph;
+        let ports = graph.inputs(node).map(|edge| edge.port + 1).max().unwrap_or(0);
+        (0..ports)
+            .map(|port| {
+                let from = graph.inputs(node).find(|edge| edge.port == port).map(|edge| edge.from);
+                from.map(|from| graph.nodes[from].schema.clone()).unwrap_or_default()
+            })
+            .collect()
+    }
+
+    async fn context(&self, node: usize) -> Result<OpenContext, Failure> {
+        let job = self.job;
+        let at = &job.graph.nodes[node];
+        let parallelism = job.physical.vertices[self.vertex].parallelism;
+        let mut restored: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        let mut keyed_states: Vec<KeyedState> = Vec::new();
+        for state in job.restore.iter().flat_map(|manifest| manifest.operators.get(&at.uid)).flatten() {
+            for (name, items) in &state.lists {
+                restored.entry(name.clone()).or_default().extend(items.iter().cloned());
+            }
+            keyed_states.extend(state.keyed.clone());
+        }
+        let options = StoreOptions {
+            backend: self.backend(node, &at.uid),
+            key_groups: key::range_of(self.subtask, parallelism, job.max_parallelism),
+            max_parallelism: job.max_parallelism,
+        };
+        let storage = job.storage.clone();
+        let open = async move { KeyedStore::open(options, keyed_states, storage).await };
+        let keyed = job
+            .runtime
+            .spawn(open)
+            .await
+            .map_err(|error| Failure::internal(format!("restore was interrupted: {error}")))??;
+        Ok(OpenContext {
+            uid: at.uid.clone(),
+            subtask: self.subtask,
+            parallelism,
+            max_parallelism: job.max_parallelism,
+            settings: Arc::clone(&job.settings),
+            clock: Arc::clone(&job.clock),
+            restored,
+            is_restored: job.restore.is_some(),
+            keyed,
+        })
+    }
+
+    fn backend(&self, node: usize, uid: &str) -> Backend {
+        let job = self.job;
+        if !is_keyed(&job.graph.nodes[node].operator) {
+            return Backend::HashMap;
+        }
+        match job.settings.get(&keys::STATE_BACKEND) {
+            StateBackend::HashMap => Backend::HashMap,
+            StateBackend::RocksDb => {
+                let sharing = job.graph.nodes.iter().filter(|node| is_keyed(&node.operator)).count().max(1);
+                Backend::RocksDb {
+                    directory: job.directory.join(format!("{uid}-{}", self.subtask)),
+                    cache_bytes: job.slot_memory_bytes / sharing,
+                }
+            }
+        }
+    }
+}
+
+fn is_keyed(operator: &OperatorSpec) -> bool {
+    match operator {
+        OperatorSpec::Source(_) | OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Sink(_) => {
+            false
+        }
+        OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
+    }
+}
+
+/// What a completed checkpoint holds of uncommitted rows is committed before anything else; each item by one subtask.
+async fn recommit(sink: &mut dyn crate::Sink, context: &OpenContext) -> Result<(), Failure> {
+    let items = context.restored(COMMITTABLES).iter().enumerate();
+    let mine: Vec<_> = items
+        .filter(|(index, _)| *index as u32 % context.parallelism == context.subtask)
+        .map(|(_, item)| item.clone())
+        .collect();
+    if mine.is_empty() {
+        return Ok(());
+    }
+    sink.commit(&mine).await.map_err(|failure| failure.at("commit of the restored checkpoint"))
+}
