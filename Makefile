@@ -1,0 +1,36 @@
+# The two commands of the README and a few for daily work. Everything builds in one profile, see docs/decisions/0009-one-profile.md.
+SHELL := /usr/bin/env bash
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+BIN := $(CARGO_TARGET_DIR)/release
+JOB ?= deploy/examples/local/nexmark-window.sql
+
+.PHONY: run test setup build unit e2e bench lint generate
+
+run: build
+	$(BIN)/sluice run $(JOB)
+
+test: setup
+	tests/run.sh
+
+setup:
+	@tests/setup.sh
+
+build: setup
+	cargo build --release --workspace --bins
+
+unit: setup
+	cargo test --release --workspace
+
+e2e: build
+	tests/run.sh e2e
+
+bench: build
+	$(BIN)/sluice bench
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+
+generate:
+	UPDATE=1 cargo test --release -p tests --test generated

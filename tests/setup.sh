@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Installs what the build needs beside Rust and a C/C++ compiler: libclang, for RocksDB's bindings.
+set -euo pipefail
+
+has_libclang() {
+    [[ -n "${LIBCLANG_PATH:-}" ]] && return 0
+    compgen -G '/usr/lib/llvm*/lib/libclang*.so*' >/dev/null && return 0
+    compgen -G '/usr/lib/*/libclang*.so*' >/dev/null && return 0
+    compgen -G '/usr/lib64/libclang*.so*' >/dev/null && return 0
+    [[ -d /Library/Developer/CommandLineTools ]]
+}
+
+command -v cargo >/dev/null || { echo "setup: Rust is missing: install it with rustup, then try again" >&2; exit 1; }
+has_libclang && exit 0
+command -v apt-get >/dev/null || { echo "setup: libclang is missing: install your system's libclang package" >&2; exit 1; }
+as_root=()
+if [[ $EUID -ne 0 ]]; then
+    command -v sudo >/dev/null || { echo "setup: libclang is missing: run 'apt-get install libclang-dev' as root" >&2; exit 1; }
+    as_root=(sudo)
+fi
+echo "setup: installing libclang"
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends libclang-dev >/dev/null
