@@ -35,6 +35,7 @@ control_plane_pki() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=sluice-testbed \
         -keyout "$PKI/ca.key" -out "$PKI/ca.crt" 2>/dev/null
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$PKI/service-account.key" 2>/dev/null
+    openssl pkey -in "$PKI/service-account.key" -pubout -out "$PKI/service-account.pub"
     issue apiserver /CN=kube-apiserver "$names"
     issue admin /O=system:masters/CN=admin DNS:admin
     kubeconfig admin "https://$1:$2"
@@ -68,7 +69,7 @@ up_control_plane() {
         --tls-cert-file "$PKI/apiserver.crt" --tls-private-key-file "$PKI/apiserver.key" --client-ca-file "$PKI/ca.crt" \
         --authorization-mode Node,RBAC --anonymous-auth=false --allow-privileged \
         --service-account-issuer https://kubernetes.default.svc \
-        --service-account-key-file "$PKI/service-account.key" \
+        --service-account-key-file "$PKI/service-account.pub" \
         --service-account-signing-key-file "$PKI/service-account.key" \
         --kubelet-certificate-authority "$PKI/ca.crt" --kubelet-preferred-address-types InternalIP \
         --kubelet-client-certificate "$PKI/admin.crt" --kubelet-client-key "$PKI/admin.key" \

@@ -9,7 +9,7 @@ set -euo pipefail
 down_s3() { stop s3; }
 down_apiserver() { down_control_plane; }
 
-[[ -d $DIR ]] || exit 0
+mkdir -p "$DIR"
 exec 9>"$DIR/lock"
 flock 9
 parts=("$@")
@@ -19,7 +19,7 @@ for part in "${parts[@]}"; do
         echo "usage: down.sh [s3|apiserver|node]..." >&2
         exit 2
     }
-    [[ -d $DIR/$part ]] || continue
+    [[ -d $DIR/$part ]] || { [[ $part == node ]] && owns_node; } || continue
     enter_part "$part"
     "down_$part"
     find "$PART" -mindepth 1 -maxdepth 1 ! -name log -exec rm -rf --one-file-system {} +

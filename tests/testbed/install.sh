@@ -14,20 +14,24 @@ apt_packages() {
     command -v apt-get >/dev/null || skip "no apt-get, and not installed: ${missing[*]}"
     log "installing ${missing[*]}"
     apt-get -qq update >&2
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >&2
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}" >&2
 }
 
 # cached FOLDER COMMAND...: runs COMMAND with a folder to fill as its last argument, and keeps it only if all went well.
-cached() {
-    local folder=$1
+# One lock for each, so that who needs a small piece does not wait for another's long build.
+cached() (
+    folder=$1
     shift
+    [[ -d $folder ]] && return
+    exec 9>"$folder.lock"
+    flock 9
     [[ -d $folder ]] && return
     log "building ${folder##*/} (once)"
     rm -rf "$folder.part"
     mkdir -p "$folder.part"
-    "$@" "$folder.part" >&2
+    "$@" "$folder.part"
     mv "$folder.part" "$folder"
-}
+)
 
 need_go() { command -v go >/dev/null || skip "no Go to build $1 with"; }
 
@@ -73,7 +77,7 @@ node() {
     s3
     apiserver
     apt_packages containerd=containerd runc=runc conntrack=conntrack iptables=iptables nft=nftables ip=iproute2 \
-        nsenter=util-linux buildah=buildah dpkg-deb=dpkg cc=gcc
+        nsenter=util-linux buildah=buildah dpkg-deb=dpkg cc=build-essential
     cni_folder >/dev/null || apt_packages cni=containernetworking-plugins
     cached "$HELM_BIN" go_install "helm.sh/helm/v3/cmd/helm@$HELM_VERSION"
     cached "$COREDNS_BIN" go_install "github.com/coredns/coredns@$COREDNS_VERSION"
@@ -93,6 +97,4 @@ all) what=node ;;
 esac
 
 mkdir -p "$CACHE"
-exec 9>"$CACHE/lock"
-flock 9
 "$what"

@@ -1,5 +1,5 @@
 # What every test-bed script shares: versions, folders, waiting, and processes that outlive the script. Sourced.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 TESTBED=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${SLUICE_CACHE:-$HOME/.cache/sluice}/testbed
@@ -64,6 +64,9 @@ write_common_env() {
     [[ ! -s $PART/env ]] || cat "$PART/env" >>"$DIR/env.new"
     mv "$DIR/env.new" "$DIR/env"
 }
+
+# own VALUE: a line for an env file that lets the next up.sh tell its own values from ones the user brought.
+own() { echo "export SLUICE_TESTBED_OWN=\"\${SLUICE_TESTBED_OWN:-} $1\""; }
 
 start_time() { awk '{ print $22 }' "/proc/$1/stat" 2>/dev/null; }
 

@@ -1,11 +1,11 @@
 # A whole Kubernetes node in a network namespace of its own, and the way to leave nothing of it behind. Sourced.
 # No rule of it touches the machine's network: a pair of virtual cards joins the two, the machine routes the pods' and
 # the services' addresses to the node, and the node has no route to anywhere else.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 NAMESPACE=sluice-testbed
 NODE=$NET.0.2
-IN_NAMESPACE=(nsenter --net=/run/netns/$NAMESPACE --)
+IN_NAMESPACE=(nsenter "--net=/run/netns/$NAMESPACE" --)
 
 # kubelet sets these for the whole machine; they are put back when the node goes.
 SYSCTLS=(vm.overcommit_memory kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys kernel.keys.root_maxbytes)
@@ -23,9 +23,13 @@ cgroups() {
     return 0
 }
 
+# The card says whose node it is, so that this is known as long as there is one, whatever became of the folder.
+owns_node() { [[ $(cat /sys/class/net/sluice0/ifalias 2>/dev/null) == "$DIR" ]]; }
+
 network_up() {
     ip netns add "$NAMESPACE"
     ip link add sluice0 type veth peer name eth0 netns "$NAMESPACE"
+    ip link set sluice0 alias "$DIR"
     ip addr add "$NET.0.1/30" dev sluice0
     ip link set sluice0 up
     ip -n "$NAMESPACE" addr add "$NODE/30" dev eth0
@@ -67,6 +71,11 @@ kubelet_up() {
     local folder
     sysctl "${SYSCTLS[@]}" 2>/dev/null | tr -d ' ' >"$PART/sysctls"
     cgroups | while read -r folder; do mkdir -p "$folder"; done
+    if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
+        # With v2 a group only has the controllers that those above it hand on.
+        sed 's/\</+/g' /sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control ||
+            log "not all cgroup controllers can be handed on"
+    fi
     mkdir -p "$PART/kubelet"
     : >"$PART/resolv.conf"
     render "$TESTBED/node/kubelet.yaml" >"$PART/kubelet.yaml"
@@ -95,13 +104,14 @@ up_node() {
     wait "$containerd"
     (
         umask 077
-        client controllers /CN=system:kube-controller-manager
+        # Of all rights, where a real cluster has a service account for each controller: making thirty takes seconds.
+        client controllers /O=system:masters/CN=system:kube-controller-manager
         client scheduler /CN=system:kube-scheduler
         client proxy /CN=system:kube-proxy
         client kubelet /O=system:nodes/CN=system:node:sluice-testbed
     )
     start kube-controller-manager "${run[@]}" kube-controller-manager --kubeconfig "$PKI/controllers.kubeconfig" \
-        --leader-elect=false --use-service-account-credentials --root-ca-file "$PKI/ca.crt" \
+        --leader-elect=false --kube-api-qps 200 --kube-api-burst 400 --root-ca-file "$PKI/ca.crt" \
         --service-account-private-key-file "$PKI/service-account.key" \
         --cluster-signing-cert-file "$PKI/ca.crt" --cluster-signing-key-file "$PKI/ca.key"
     start kube-scheduler "${run[@]}" kube-scheduler --kubeconfig "$PKI/scheduler.kubeconfig" --leader-elect=false
@@ -114,7 +124,10 @@ up_node() {
     wait_for 30 "default service account" kubectl get serviceaccount default
     render "$TESTBED/node/coredns.yaml" | kubectl apply -f - >/dev/null
     started kubelet 60 node_ready
-    wait_for 60 "ready CoreDNS" dns_ready
+    wait_for 60 "ready CoreDNS" dns_ready || {
+        kubectl -n kube-system get events >&2
+        return 1
+    }
 }
 
 unmount_below() {
@@ -123,23 +136,20 @@ unmount_below() {
         while read -r target; do umount -l "$target"; done
 }
 
-# Works alike on a healthy node and on what a crash left, so it asks nothing of containerd.
-down_containers() {
-    local folder bundle pid
-    stop containerd
-    # A container is what is in our cgroup, its keeper (shim) what its bundle names.
+# Every process of the node is in its namespace or, as a container, in its cgroup: no recorded pid could be as sure.
+node_processes() {
+    ip netns pids "$NAMESPACE" 2>/dev/null
     cgroups | while read -r folder; do
-        [[ -d $folder ]] || continue
-        find "$folder" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u | xargs -r kill -9 2>/dev/null || true
+        [[ ! -d $folder ]] || find "$folder" -name cgroup.procs -exec cat {} + 2>/dev/null
     done
-    for bundle in "$PART"/containerd/state/io.containerd.runtime.v2.task/k8s.io/*; do
-        [[ -d $bundle ]] || continue
-        pid=$(cat "$bundle/shim.pid" 2>/dev/null || true)
-        if [[ -n $pid && $(readlink "/proc/$pid/exe") == *containerd-shim* ]]; then
-            kill -9 "$pid" 2>/dev/null || true
-        fi
-        [[ -s $bundle/address ]] && rm -f "$(sed 's#^unix://##' "$bundle/address")"
-    done
+}
+
+killed() {
+    local pids
+    mapfile -t pids < <(node_processes)
+    [[ ${#pids[@]} == 0 ]] && return
+    kill -9 "${pids[@]}" 2>/dev/null
+    return 1
 }
 
 remove_cgroups() {
@@ -150,24 +160,18 @@ remove_cgroups() {
     done
 }
 
-# In the part entered last; leaves the logs.
+# In the part entered last; leaves the logs. Works alike on a healthy node and on what a crash left: it asks nothing of
+# containerd, and nothing in the node has data worth an orderly end.
 down_node() {
-    local name
-    stop kubelet
-    down_containers
-    for name in kube-proxy kube-scheduler kube-controller-manager s3; do
-        stop "$name"
-    done
-    down_control_plane
+    owns_node || return 0
+    wait_for 20 "end of the node's processes" killed
     unmount_below "$PART"
-    # A namespace somebody still runs in is another test bed's.
-    if ip netns list 2>/dev/null | grep -qw "$NAMESPACE" && [[ -z $(ip netns pids "$NAMESPACE") ]]; then
-        ip netns delete "$NAMESPACE"
-    fi
-    [[ -s $PART/sysctls ]] && xargs -r sysctl -qw <"$PART/sysctls" 2>/dev/null
-    [[ -d $PART/containerd ]] && wait_for 10 "end of the containers" remove_cgroups
-    # Two folders that cannot be moved below ours.
+    wait_for 10 "end of the node's cgroups" remove_cgroups
+    ip link delete sluice0
+    ip netns delete "$NAMESPACE"
+    [[ ! -s $PART/sysctls ]] || xargs sysctl -qw <"$PART/sysctls"
+    # What cannot be put below our own folder.
+    sed -s 's#^unix://##' "$PART"/containerd/state/io.containerd.runtime.v2.task/k8s.io/*/address 2>/dev/null | xargs -r rm -f
     rm -f /var/lib/cni/*/sluice-testbed-*
-    [[ -d /var/log/containers ]] && find /var/log/containers -lname "$PART/*" -delete
-    return 0
+    [[ ! -d /var/log/containers ]] || find /var/log/containers -lname "$PART/*" -delete
 }

@@ -6,7 +6,7 @@ S3_SECRET_KEY_HERE=sluice-secret
 
 # s3_request ARGUMENTS OF curl...: signed; prints the HTTP status. Reads S3_ENDPOINT and the keys.
 s3_request() {
-    curl -sS --noproxy '*' -o /dev/null -w '%{http_code}' --max-time 10 \
+    curl -sS --noproxy '*' -o /dev/null -w '%{http_code}\n' --max-time 10 \
         --aws-sigv4 "aws:amz:$S3_REGION:s3" --user "$S3_ACCESS_KEY:$S3_SECRET_KEY" \
         -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "$@"
 }
@@ -31,7 +31,7 @@ up_s3() {
         "$@" "$VERSITYGW_BIN/versitygw" --quiet --keep-alive --port "$address:$port" posix "$PART/buckets"
     started s3 20 s3_answers
     [[ $(s3_request -X PUT "$S3_ENDPOINT/$S3_BUCKET") == @(200|409) ]] || { log "no bucket $S3_BUCKET" && return 1; }
-    s3_env >"$PART/env.s3"
+    (own "$S3_ENDPOINT" && s3_env) >"$PART/env.s3"
 }
 
 s3_env() {

@@ -14,8 +14,6 @@ write_env() {
     write_common_env
 }
 
-own() { echo "export SLUICE_TESTBED_OWN=\"\${SLUICE_TESTBED_OWN:-} $1\""; }
-
 cluster_env() {
     own "$PART/pki/admin.kubeconfig"
     echo "export KUBECONFIG=$PART/pki/admin.kubeconfig"
