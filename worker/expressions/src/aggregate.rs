@@ -1,0 +1,187 @@
+//! Aggregate functions by signature and result type, for planning. The engine computes them itself.
+
+use std::{
+    hash::Hash,
+    sync::{Arc, LazyLock},
+};
+
+use arrow::datatypes::DataType as Arrow;
+use datafusion_common::{Result, not_impl_err, plan_datafusion_err, plan_err};
+use datafusion_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, ReversedUDAF, Signature, Volatility, function::AccumulatorArgs,
+};
+use model::DataType;
+
+use crate::{coercion::is_text, number::PRECISION_MAX};
+
+static FUNCTIONS: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
+    AGGREGATES.iter().map(|entry| Arc::new(AggregateUDF::new_from_impl(Aggregate::new(entry)))).collect()
+});
+
+/// An aggregate function of Flink's by its upper-case name.
+pub fn aggregate_function(name: &str) -> Option<Arc<AggregateUDF>> {
+    FUNCTIONS.iter().find(|udaf| udaf.name() == name || udaf.aliases().iter().any(|alias| alias == name)).cloned()
+}
+
+/// All of Flink's aggregate functions.
+pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    FUNCTIONS.clone()
+}
+
+struct Entry {
+    name: &'static str,
+    aliases: &'static [&'static str],
+    /// Least and greatest number of arguments.
+    arguments: (usize, usize),
+    returns: fn(&[DataType]) -> Option<DataType>,
+}
+
+const AGGREGATES: &[Entry] = &[
+    entry("APPROX_COUNT_DISTINCT", (1, 1), |_| Some(DataType::BigInt)),
+    entry("ARRAY_AGG", (1, 1), |types| Some(DataType::Array(Box::new(types[0].clone())))),
+    entry("AVG", (1, 1), average),
+    entry("COLLECT", (1, 1), |types| Some(DataType::Map(Box::new(types[0].clone()), Box::new(DataType::Int)))),
+    entry("COUNT", (0, usize::MAX), |_| Some(DataType::BigInt)),
+    entry("FIRST_VALUE", (1, 2), first),
+    entry("JSON_ARRAYAGG", (1, 1), |_| Some(DataType::String)),
+    entry("JSON_OBJECTAGG", (2, 2), |_| Some(DataType::String)),
+    entry("LAST_VALUE", (1, 2), first),
+    Entry { aliases: &["STRING_AGG"], ..entry("LISTAGG", (1, 2), list) },
+    entry("MAX", (1, 1), first),
+    entry("MIN", (1, 1), first),
+    entry("SINGLE_VALUE", (1, 1), first),
+    entry("STDDEV_POP", (1, 1), average),
+    Entry { aliases: &["STDDEV"], ..entry("STDDEV_SAMP", (1, 1), average) },
+    entry("SUM", (1, 1), sum),
+    entry("SUM0", (1, 1), sum),
+    entry("VAR_POP", (1, 1), average),
+    Entry { aliases: &["VARIANCE"], ..entry("VAR_SAMP", (1, 1), average) },
+];
+
+const fn entry(name: &'static str, arguments: (usize, usize), returns: fn(&[DataType]) -> Option<DataType>) -> Entry {
+    Entry { name, aliases: &[], arguments, returns }
+}
+
+fn first(types: &[DataType]) -> Option<DataType> {
+    Some(types[0].clone())
+}
+
+fn list(types: &[DataType]) -> Option<DataType> {
+    types.iter().all(|data_type| is_text(data_type) || *data_type == DataType::Null).then_some(DataType::String)
+}
+
+fn sum(types: &[DataType]) -> Option<DataType> {
+    match &types[0] {
+        DataType::Decimal(_, scale) => Some(DataType::Decimal(PRECISION_MAX, *scale)),
+        DataType::Null => Some(DataType::Null),
+        other => other.is_numeric().then(|| other.clone()),
+    }
+}
+
+/// Averages of integers are integers, cut off.
+fn average(types: &[DataType]) -> Option<DataType> {
+    match &types[0] {
+        DataType::Decimal(_, scale) => Some(DataType::Decimal(PRECISION_MAX, (*scale).max(6))),
+        other => sum(std::slice::from_ref(other)),
+    }
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Aggregate {
+    index: usize,
+    aliases: Vec<String>,
+    signature: Signature,
+}
+
+impl Aggregate {
+    fn new(entry: &'static Entry) -> Self {
+        let index = AGGREGATES.iter().position(|known| known.name == entry.name).unwrap_or_default();
+        Self {
+            index,
+            aliases: entry.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
+    }
+
+    fn entry(&self) -> &'static Entry {
+        &AGGREGATES[self.index]
+    }
+}
+
+impl std::fmt::Debug for Aggregate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.entry().name)
+    }
+}
+
+impl AggregateUDFImpl for Aggregate {
+    fn name(&self) -> &str {
+        self.entry().name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[Arrow]) -> Result<Vec<Arrow>> {
+        let (least, most) = self.entry().arguments;
+        if arg_types.len() < least || arg_types.len() > most {
+            return plan_err!("aggregate function {} does not take {} arguments", self.name(), arg_types.len());
+        }
+        Ok(arg_types.to_vec())
+    }
+
+    fn return_type(&self, arg_types: &[Arrow]) -> Result<Arrow> {
+        let types = arg_types
+            .iter()
+            .map(|arrow| DataType::from_arrow(arrow).map_err(|failure| plan_datafusion_err!("{failure}")))
+            .collect::<Result<Vec<_>>>()?;
+        if types.len() < self.entry().arguments.0 {
+            return plan_err!("aggregate function {} does not take {} arguments", self.name(), types.len());
+        }
+        match (self.entry().returns)(&types) {
+            Some(data_type) => Ok(data_type.to_arrow()),
+            None => plan_err!("aggregate function {} does not take {}", self.name(), types[0]),
+        }
+    }
+
+    fn is_nullable(&self) -> bool {
+        !matches!(self.name(), "COUNT" | "APPROX_COUNT_DISTINCT" | "SUM0")
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        not_impl_err!("aggregate function {} is computed by the engine", self.name())
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::NotSupported
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_have_flinks_types() {
+        for (name, argument, result) in [
+            ("SUM", DataType::Int, DataType::Int),
+            ("SUM", DataType::BigInt, DataType::BigInt),
+            ("SUM", DataType::Decimal(10, 2), DataType::Decimal(38, 2)),
+            ("AVG", DataType::BigInt, DataType::BigInt),
+            ("AVG", DataType::Decimal(10, 2), DataType::Decimal(38, 6)),
+            ("AVG", DataType::Decimal(20, 10), DataType::Decimal(38, 10)),
+            ("AVG", DataType::Double, DataType::Double),
+            ("COUNT", DataType::String, DataType::BigInt),
+            ("MAX", DataType::String, DataType::String),
+        ] {
+            let udaf = aggregate_function(name).unwrap();
+            assert_eq!(udaf.return_type(&[argument.to_arrow()]).unwrap(), result.to_arrow(), "{name}({argument})");
+        }
+        assert!(aggregate_function("SUM").unwrap().return_type(&[Arrow::Utf8]).is_err());
+    }
+}

@@ -1,0 +1,262 @@
+//! The proleptic Gregorian calendar on days and milliseconds since 1970, without allocation, and the texts of dates,
+//! times and timestamps that `CAST` reads and writes.
+
+use std::fmt::{self, Write};
+
+pub(crate) const SECOND_MILLIS: i64 = 1000;
+pub(crate) const MINUTE_MILLIS: i64 = 60 * SECOND_MILLIS;
+pub(crate) const HOUR_MILLIS: i64 = 60 * MINUTE_MILLIS;
+pub(crate) const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
+
+/// A day of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Date {
+    pub(crate) year: i64,
+    /// From 1.
+    pub(crate) month: u32,
+    /// From 1.
+    pub(crate) day: u32,
+}
+
+impl Date {
+    /// The date of a day counted from 1970-01-01.
+    pub(crate) fn from_days(days: i64) -> Self {
+        // Years begin in March, so that a leap day is the last of its year; eras have 400 years.
+        let shifted = days + 719_468;
+        let era = shifted.div_euclid(146_097);
+        let day_of_era = shifted.rem_euclid(146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted_month = (5 * day_of_year + 2) / 153;
+        let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u32;
+        Self { year: year_of_era + era * 400 + i64::from(month <= 2), month, day }
+    }
+
+    /// Days since 1970-01-01.
+    pub(crate) fn days(self) -> i64 {
+        let year = self.year - i64::from(self.month <= 2);
+        let era = year.div_euclid(400);
+        let year_of_era = year.rem_euclid(400);
+        let shifted_month = (i64::from(self.month) + 9) % 12;
+        let day_of_year = (153 * shifted_month + 2) / 5 + i64::from(self.day) - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        era * 146_097 + day_of_era - 719_468
+    }
+
+    /// A date, if the calendar has it.
+    pub(crate) fn checked(year: i64, month: u32, day: u32) -> Option<Self> {
+        let valid = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
+        valid.then_some(Self { year, month, day })
+    }
+
+    /// From 1.
+    pub(crate) fn day_of_year(self) -> i64 {
+        self.days() - Self { year: self.year, month: 1, day: 1 }.days() + 1
+    }
+
+    /// The same day some months later, or the last of that month.
+    pub(crate) fn plus_months(self, months: i64) -> Self {
+        let total = self.year * 12 + i64::from(self.month) - 1 + months;
+        let year = total.div_euclid(12);
+        let month = total.rem_euclid(12) as u32 + 1;
+        Self { year, month, day: self.day.min(days_in_month(year, month)) }
+    }
+}
+
+pub(crate) fn days_in_month(year: i64, month: u32) -> u32 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Day of the week of a day since 1970: Sunday is 1, Saturday 7.
+pub(crate) fn day_of_week(days: i64) -> i64 {
+    (days + 4).rem_euclid(7) + 1
+}
+
+/// Year and number of the ISO week that a day is in.
+pub(crate) fn iso_week(days: i64) -> (i64, i64) {
+    // The week belongs to the year of its Thursday.
+    let monday_based = (days + 3).rem_euclid(7);
+    let thursday = days - monday_based + 3;
+    let date = Date::from_days(thursday);
+    (date.year, (date.day_of_year() - 1) / 7 + 1)
+}
+
+/// Day and milliseconds of the day.
+#[inline]
+pub(crate) fn split_millis(millis: i64) -> (i64, i64) {
+    (millis.div_euclid(DAY_MILLIS), millis.rem_euclid(DAY_MILLIS))
+}
+
+pub(crate) fn write_date(out: &mut impl Write, days: i64) -> fmt::Result {
+    let date = Date::from_days(days);
+    write_padded(out, date.year, 4)?;
+    out.write_char('-')?;
+    write_padded(out, i64::from(date.month), 2)?;
+    out.write_char('-')?;
+    write_padded(out, i64::from(date.day), 2)
+}
+
+/// A number with leading zeros.
+#[inline]
+pub(crate) fn write_padded(out: &mut impl Write, value: i64, width: usize) -> fmt::Result {
+    if value < 0 {
+        out.write_char('-')?;
+    }
+    let mut digits = [b'0'; 20];
+    let mut rest = value.unsigned_abs();
+    let mut start = digits.len();
+    while rest > 0 {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let start = start.min(digits.len() - width.min(digits.len()));
+    out.write_str(std::str::from_utf8(&digits[start..]).unwrap_or_default())
+}
+
+/// `HH:mm:ss` and as many digits of fraction as `precision` says.
+pub(crate) fn write_time(out: &mut impl Write, millis: i64, precision: u8) -> fmt::Result {
+    write_padded(out, millis / HOUR_MILLIS, 2)?;
+    out.write_char(':')?;
+    write_padded(out, millis / MINUTE_MILLIS % 60, 2)?;
+    out.write_char(':')?;
+    write_padded(out, millis / SECOND_MILLIS % 60, 2)?;
+    write_fraction(out, millis % SECOND_MILLIS * 1_000_000, precision)
+}
+
+/// A dot and nanoseconds cut to at least `precision` digits, and no digit that is not zero left out.
+pub(crate) fn write_fraction(out: &mut impl Write, nanos: i64, precision: u8) -> fmt::Result {
+    let mut rest = nanos;
+    let mut width = 9;
+    while width > usize::from(precision) && rest % 10 == 0 {
+        rest /= 10;
+        width -= 1;
+    }
+    if width == 0 {
+        return Ok(());
+    }
+    out.write_char('.')?;
+    write_padded(out, rest, width)
+}
+
+/// `yyyy-MM-dd HH:mm:ss` and the fraction.
+pub(crate) fn write_timestamp(out: &mut impl Write, millis: i64, nanos: i64, precision: u8) -> fmt::Result {
+    let (days, time) = split_millis(millis);
+    write_date(out, days)?;
+    out.write_char(' ')?;
+    write_time(out, time - time % SECOND_MILLIS, 0)?;
+    write_fraction(out, time % SECOND_MILLIS * 1_000_000 + nanos, precision)
+}
+
+/// Milliseconds and nanoseconds within the millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instant {
+    pub(crate) millis: i64,
+    pub(crate) nanos: i64,
+}
+
+/// Reads `yyyy-MM-dd`, as days; months and days may have one digit, and lower parts may be missing.
+pub(crate) fn parse_date(text: &str) -> Option<i64> {
+    let text = text.trim();
+    // A time that follows is ignored.
+    let date = text.split([' ', 'T']).next().unwrap_or(text);
+    let mut parts = date.split('-');
+    let year = parse_number(parts.next()?, 4)?;
+    let month = parts.next().map_or(Some(1), |part| parse_number(part, 2))?;
+    let day = parts.next().map_or(Some(1), |part| parse_number(part, 2))?;
+    if parts.next().is_some() {
+        return None;
+    }
+    Some(Date::checked(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?.days())
+}
+
+fn parse_number(text: &str, digits_max: usize) -> Option<i64> {
+    let valid = !text.is_empty() && text.len() <= digits_max && text.bytes().all(|byte| byte.is_ascii_digit());
+    if valid { text.parse().ok() } else { None }
+}
+
+/// Reads `HH:mm:ss.fraction`, as nanoseconds of the day; minutes and seconds may be missing.
+pub(crate) fn parse_time(text: &str) -> Option<i64> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut parts = clock.split(':');
+    let hour = parse_number(parts.next()?, 2)?;
+    let minute = parts.next().map_or(Some(0), |part| parse_number(part, 2))?;
+    let second = parts.next().map_or(Some(0), |part| parse_number(part, 2))?;
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut nanos = 0;
+    if !fraction.is_empty() {
+        let kept = &fraction[..fraction.len().min(9)];
+        nanos = parse_number(kept, 9)? * 10_i64.pow(9 - kept.len() as u32);
+    }
+    Some(((hour * 60 + minute) * 60 + second) * 1_000_000_000 + nanos)
+}
+
+/// Reads a date, optionally followed by a blank or `T` and a time, and an optional `Z`.
+pub(crate) fn parse_timestamp(text: &str) -> Option<Instant> {
+    let text = text.trim();
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (date, time) = match text.find([' ', 'T']) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    };
+    let days = parse_date(date)?;
+    let nanos = time.map_or(Some(0), parse_time)?;
+    Some(Instant { millis: days * DAY_MILLIS + nanos / 1_000_000, nanos: nanos % 1_000_000 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_dates_agree_over_centuries() {
+        let mut expected = Date { year: 1583, month: 1, day: 1 };
+        for days in expected.days()..expected.days() + 366 * 800 {
+            assert_eq!(Date::from_days(days), expected);
+            assert_eq!(expected.days(), days);
+            expected = Date::checked(expected.year, expected.month, expected.day + 1)
+                .or(Date::checked(expected.year, expected.month + 1, 1))
+                .unwrap_or(Date { year: expected.year + 1, month: 1, day: 1 });
+        }
+        assert_eq!(Date::from_days(0), Date { year: 1970, month: 1, day: 1 });
+    }
+
+    #[test]
+    fn weeks_are_iso_weeks() {
+        for (year, month, day, week) in [(2021, 1, 3, (2020, 53)), (2021, 1, 4, (2021, 1)), (2019, 12, 30, (2020, 1))] {
+            assert_eq!(iso_week(Date { year, month, day }.days()), week);
+        }
+        assert_eq!(day_of_week(0), 5);
+    }
+
+    #[test]
+    fn timestamps_are_read_and_written() {
+        for (text, written) in [
+            ("2026-11-22 13:37:02.114", Some("2026-11-22 13:37:02.114")),
+            ("2026-11-22T13:37:02.1", Some("2026-11-22 13:37:02.100")),
+            ("2026-11-22", Some("2026-11-22 00:00:00.000")),
+            (" 1969-12-31 23:59:59.001 ", Some("1969-12-31 23:59:59.001")),
+            ("2020-3-4 5:06:07", Some("2020-03-04 05:06:07.000")),
+            ("2020-02-30 00:00:00", None),
+            ("2020-01-01 24:00:00", None),
+            ("bad", None),
+            ("", None),
+        ] {
+            let instant = parse_timestamp(text);
+            let actual = instant.map(|instant| {
+                let mut out = String::new();
+                write_timestamp(&mut out, instant.millis, instant.nanos, 3).unwrap();
+                out
+            });
+            assert_eq!(actual.as_deref(), written, "{text}");
+        }
+    }
+}

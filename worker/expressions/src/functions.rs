@@ -1,0 +1,10 @@
+//! The function library, a file for each family. An entry is a row in a family's `FUNCTIONS`.
+
+pub(crate) mod arithmetic;
+pub(crate) mod comparison;
+pub(crate) mod conditional;
+pub(crate) mod literal;
+pub(crate) mod logic;
+pub(crate) mod regexp;
+pub(crate) mod strings;
+pub(crate) mod temporal;

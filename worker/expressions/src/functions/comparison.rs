@@ -1,0 +1,315 @@
+//! Comparisons, `IN`, `BETWEEN`, `LIKE`.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray},
+    compute::kernels::cmp,
+    datatypes::{DataType as Arrow, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type},
+};
+use model::{DataType, Failure};
+
+use crate::{
+    arg::{Arg, Inputs},
+    cast,
+    coercion::{comparison_type, is_text},
+    function::{
+        Arguments,
+        Body::Bound,
+        Function, Kernel,
+        Parameter::{Any, Text},
+        operator, returns,
+    },
+};
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    operator("<", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::lt))),
+    operator("<=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::lt_eq))),
+    operator("<>", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::neq))).aliases(&["!="]),
+    operator("=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::eq))),
+    operator(">", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::gt))),
+    operator(">=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::gt_eq))),
+    operator("BETWEEN", &[Any, Any, Any], returns::boolean, Bound(between)),
+    operator("IN", &[Any, Any], returns::boolean, Bound(is_in)).variadic(),
+    operator("IS DISTINCT FROM", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::distinct))),
+    operator(
+        "IS NOT DISTINCT FROM",
+        &[Any, Any],
+        returns::boolean,
+        Bound(|arguments| compare(arguments, cmp::not_distinct)),
+    ),
+    operator("LIKE", &[Text, Text, Text], returns::boolean, Bound(like)).optional(1),
+    operator("NOT IN", &[Any, Any], returns::boolean, Bound(is_not_in)).variadic(),
+    operator("NOT LIKE", &[Text, Text, Text], returns::boolean, Bound(not_like)).optional(1),
+];
+
+type Compare = fn(&dyn arrow::array::Datum, &dyn arrow::array::Datum) -> Result<BooleanArray, arrow::error::ArrowError>;
+
+/// A kernel that brings two arguments to one type and compares them.
+fn compare(arguments: &Arguments<'_>, kernel: Compare) -> Result<Kernel, Failure> {
+    let both = pair(arguments.get(0), arguments.get(1))?;
+    Ok(Arc::new(move |inputs| {
+        let left = both.left(inputs.arg(0)?)?;
+        let right = both.right(inputs.arg(1)?)?;
+        Ok(Arc::new(compared(kernel, &left, &right, inputs.rows)?))
+    }))
+}
+
+/// Floats compare as in Java: -0.0 equals 0.0 there but not in arrow's total order, so zeros are made positive.
+fn compared(kernel: Compare, left: &Arg, right: &Arg, rows: usize) -> Result<BooleanArray, Failure> {
+    let result = kernel(&unsigned_zeros(left), &unsigned_zeros(right))?;
+    if result.len() == rows {
+        return Ok(result);
+    }
+    // Arrow compares two scalars to one value.
+    let array: ArrayRef = Arc::new(result);
+    let array = Arg::scalar(array).into_array(rows)?;
+    array.as_boolean_opt().cloned().ok_or_else(|| Failure::internal("a comparison is not boolean"))
+}
+
+fn unsigned_zeros(arg: &Arg) -> Arg {
+    use arrow::datatypes::{Float32Type, Float64Type};
+    let array: ArrayRef = match arg.array.data_type() {
+        Arrow::Float64 => {
+            let floats = arg.array.as_primitive::<Float64Type>();
+            if !floats.values().iter().any(|value| value.to_bits() == (-0.0_f64).to_bits()) {
+                return arg.clone();
+            }
+            Arc::new(floats.unary::<_, Float64Type>(|value| value + 0.0))
+        }
+        Arrow::Float32 => {
+            let floats = arg.array.as_primitive::<Float32Type>();
+            if !floats.values().iter().any(|value| value.to_bits() == (-0.0_f32).to_bits()) {
+                return arg.clone();
+            }
+            Arc::new(floats.unary::<_, Float32Type>(|value| value + 0.0))
+        }
+        _ => return arg.clone(),
+    };
+    Arg { array, scalar: arg.scalar }
+}
+
+/// How two arguments come to one type.
+struct Pair {
+    common: DataType,
+    left: Option<Kernel>,
+    right: Option<Kernel>,
+}
+
+fn pair(left: &DataType, right: &DataType) -> Result<Pair, Failure> {
+    let common = comparison_type(left, right)
+        .ok_or_else(|| Failure::user(format!("values of types {left} and {right} cannot be compared")))?;
+    let cast = |from: &DataType| {
+        if from.to_arrow() == common.to_arrow() { Ok(None) } else { cast::kernel(from, &common, false) }
+    };
+    Ok(Pair { left: cast(left)?, right: cast(right)?, common })
+}
+
+impl Pair {
+    fn left(&self, arg: &Arg) -> Result<Arg, Failure> {
+        self.cast(self.left.as_ref(), arg)
+    }
+
+    fn right(&self, arg: &Arg) -> Result<Arg, Failure> {
+        self.cast(self.right.as_ref(), arg)
+    }
+
+    fn cast(&self, kernel: Option<&Kernel>, arg: &Arg) -> Result<Arg, Failure> {
+        let Some(kernel) = kernel else { return Ok(arg.clone()) };
+        let args = [arg.clone()];
+        let array = kernel(&Inputs { args: &args, rows: arg.array.len(), result: &self.common })?;
+        Ok(Arg { array, scalar: arg.scalar })
+    }
+}
+
+fn between(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let low = pair(arguments.get(0), arguments.get(1))?;
+    let high = pair(arguments.get(0), arguments.get(2))?;
+    Ok(Arc::new(move |inputs| {
+        let value = inputs.arg(0)?;
+        let low = compared(cmp::gt_eq, &low.left(value)?, &low.right(inputs.arg(1)?)?, inputs.rows)?;
+        let high = compared(cmp::lt_eq, &high.left(value)?, &high.right(inputs.arg(2)?)?, inputs.rows)?;
+        Ok(Arc::new(arrow::compute::and_kleene(&low, &high)?))
+    }))
+}
+
+fn is_not_in(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let is_in = is_in(arguments)?;
+    Ok(Arc::new(move |inputs| {
+        let found = is_in(inputs)?;
+        let found = found.as_boolean_opt().ok_or_else(|| Failure::internal("IN is not boolean"))?;
+        Ok(Arc::new(arrow::compute::not(found)?))
+    }))
+}
+
+/// Longer lists of constants are looked up in a sorted or hashed set; others are compared one by one.
+const SET_MIN: usize = 4;
+
+fn is_in(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let constants = arguments.constants[1..].iter().flatten().count() == arguments.types.len() - 1;
+    let uniform = arguments.types[1..].iter().all(|list| list.to_arrow() == arguments.get(0).to_arrow());
+    if constants
+        && uniform
+        && arguments.types.len() > SET_MIN
+        && let Some(kernel) = in_set(arguments)?
+    {
+        return Ok(kernel);
+    }
+    let pairs = arguments.types[1..].iter().map(|item| pair(arguments.get(0), item)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(move |inputs| {
+        let value = inputs.arg(0)?;
+        let mut found = BooleanArray::from(vec![false; inputs.rows]);
+        for (index, pair) in pairs.iter().enumerate() {
+            let item = pair.right(inputs.arg(index + 1)?)?;
+            let equal = compared(cmp::eq, &pair.left(value)?, &item, inputs.rows)?;
+            found = arrow::compute::or_kleene(&found, &equal)?;
+        }
+        Ok(Arc::new(found))
+    }))
+}
+
+fn in_set(arguments: &Arguments<'_>) -> Result<Option<Kernel>, Failure> {
+    let items: Vec<&dyn Array> = arguments.constants[1..].iter().flatten().map(AsRef::as_ref).collect();
+    let items = arrow::compute::concat(&items)?;
+    Ok(match arguments.get(0).to_arrow() {
+        Arrow::Int8 => Some(in_primitives::<Int8Type>(&items)),
+        Arrow::Int16 => Some(in_primitives::<Int16Type>(&items)),
+        Arrow::Int32 => Some(in_primitives::<Int32Type>(&items)),
+        Arrow::Int64 => Some(in_primitives::<Int64Type>(&items)),
+        Arrow::Decimal128(..) => Some(in_primitives::<Decimal128Type>(&items)),
+        Arrow::Utf8 if is_text(arguments.get(0)) => Some(in_texts(&items)),
+        _ => None,
+    })
+}
+
+/// Without a match the answer is null if the list has a null.
+fn found(is_match: bool, list_has_null: bool) -> Option<bool> {
+    if is_match {
+        Some(true)
+    } else if list_has_null {
+        None
+    } else {
+        Some(false)
+    }
+}
+
+fn in_primitives<T: ArrowPrimitiveType<Native: Ord>>(items: &ArrayRef) -> Kernel {
+    let has_null = items.null_count() > 0;
+    let mut set: Vec<T::Native> = items.as_primitive::<T>().iter().flatten().collect();
+    set.sort_unstable();
+    Arc::new(move |inputs| {
+        let values = inputs.primitive::<T>(0)?;
+        let result: BooleanArray =
+            (0..inputs.rows).map(|row| found(set.binary_search(&values.get(row)?).is_ok(), has_null)).collect();
+        Ok(Arc::new(result))
+    })
+}
+
+fn in_texts(items: &ArrayRef) -> Kernel {
+    let has_null = items.null_count() > 0;
+    let set: std::collections::HashSet<String> = items.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
+    Arc::new(move |inputs| {
+        let values = inputs.text(0)?;
+        let result: BooleanArray =
+            (0..inputs.rows).map(|row| found(set.contains(values.get(row)?), has_null)).collect();
+        Ok(Arc::new(result))
+    })
+}
+
+fn not_like(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let like = like(arguments)?;
+    Ok(Arc::new(move |inputs| {
+        let matched = like(inputs)?;
+        let matched = matched.as_boolean_opt().ok_or_else(|| Failure::internal("LIKE is not boolean"))?;
+        Ok(Arc::new(arrow::compute::not(matched)?))
+    }))
+}
+
+/// `LIKE` without an escape character, unless one is given.
+fn like(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let escape = arguments.constant_text(2).and_then(|text| text.chars().next());
+    if let Some(pattern) = arguments.constant_text(1) {
+        let matcher = Like::new(pattern, escape)?;
+        return Ok(Arc::new(move |inputs| {
+            let values = inputs.text(0)?;
+            let result: BooleanArray = (0..inputs.rows).map(|row| Some(matcher.matches(values.get(row)?))).collect();
+            Ok(Arc::new(result))
+        }));
+    }
+    Ok(Arc::new(move |inputs| {
+        let (values, patterns) = (inputs.text(0)?, inputs.text(1)?);
+        let mut last: Option<(&str, Like)> = None;
+        let mut result = arrow::array::BooleanBuilder::with_capacity(inputs.rows);
+        for row in 0..inputs.rows {
+            let (Some(value), Some(pattern)) = (values.get(row), patterns.get(row)) else {
+                result.append_null();
+                continue;
+            };
+            if last.as_ref().is_none_or(|(known, _)| *known != pattern) {
+                last = Some((pattern, Like::new(pattern, escape)?));
+            }
+            result.append_value(last.as_ref().is_some_and(|(_, matcher)| matcher.matches(value)));
+        }
+        Ok(Arc::new(result.finish()))
+    }))
+}
+
+/// A compiled pattern.
+enum Like {
+    Equals(String),
+    StartsWith(String),
+    EndsWith(String),
+    Contains(String),
+    Regex(Box<regex::Regex>),
+}
+
+impl Like {
+    fn new(pattern: &str, escape: Option<char>) -> Result<Self, Failure> {
+        let plain = |text: &str| !text.contains(['%', '_']) && escape.is_none_or(|escape| !text.contains(escape));
+        if plain(pattern) {
+            return Ok(Self::Equals(pattern.to_owned()));
+        }
+        if let Some(rest) = pattern.strip_suffix('%') {
+            if plain(rest) {
+                return Ok(Self::StartsWith(rest.to_owned()));
+            }
+            if let Some(middle) = rest.strip_prefix('%').filter(|middle| plain(middle)) {
+                return Ok(Self::Contains(middle.to_owned()));
+            }
+        }
+        if let Some(rest) = pattern.strip_prefix('%').filter(|rest| plain(rest)) {
+            return Ok(Self::EndsWith(rest.to_owned()));
+        }
+        let mut regex = String::from("(?s)^");
+        let mut characters = pattern.chars();
+        while let Some(character) = characters.next() {
+            match character {
+                _ if Some(character) == escape => {
+                    let escaped = characters.next();
+                    let escaped = escaped.filter(|next| ['%', '_'].contains(next) || Some(*next) == escape);
+                    let escaped = escaped.ok_or_else(|| {
+                        Failure::user(format!("pattern {pattern} has an escape before nothing special"))
+                    })?;
+                    regex.push_str(&regex::escape(escaped.encode_utf8(&mut [0; 4])));
+                }
+                '%' => regex.push_str(".*"),
+                '_' => regex.push('.'),
+                _ => regex.push_str(&regex::escape(character.encode_utf8(&mut [0; 4]))),
+            }
+        }
+        regex.push('$');
+        let compiled =
+            regex::Regex::new(&regex).map_err(|error| Failure::user(format!("pattern {pattern}: {error}")))?;
+        Ok(Self::Regex(Box::new(compiled)))
+    }
+
+    fn matches(&self, value: &str) -> bool {
+        match self {
+            Self::Equals(text) => value == text,
+            Self::StartsWith(text) => value.starts_with(text.as_str()),
+            Self::EndsWith(text) => value.ends_with(text.as_str()),
+            Self::Contains(text) => value.contains(text.as_str()),
+            Self::Regex(regex) => regex.is_match(value),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Regular expressions. They are those of the `regex` crate, which is Java's syntax without look-around and
+//! back-references; a pattern is compiled once if it is constant, else kept as long as it repeats.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, BooleanBuilder, Int32Builder, ListBuilder, StringBuilder},
+    datatypes::{Field, Int32Type},
+};
+use model::{DataType, Failure};
+use regex::Regex;
+
+use crate::{
+    arg::Inputs,
+    function::{
+        Arguments,
+        Body::Bound,
+        Function, Kernel,
+        Parameter::{Int, Text},
+        function, operator, returns,
+    },
+};
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    function("REGEXP", &[Text, Text], returns::boolean, Bound(matches)).aliases(&["RLIKE"]),
+    function("REGEXP_COUNT", &[Text, Text], returns::int, Bound(count)),
+    function("REGEXP_EXTRACT", &[Text, Text, Int], returns::string, Bound(extract)).optional(1),
+    function("REGEXP_EXTRACT_ALL", &[Text, Text, Int], strings, Bound(extract_all)).optional(1),
+    function("REGEXP_INSTR", &[Text, Text], returns::int, Bound(position)),
+    function("REGEXP_REPLACE", &[Text, Text, Text], returns::string, Bound(replace)),
+    function("REGEXP_SUBSTR", &[Text, Text], returns::string, Bound(substring)),
+    operator("SIMILAR TO", &[Text, Text], returns::boolean, Bound(similar)),
+];
+
+fn strings(_: &Arguments<'_>) -> Result<DataType, Failure> {
+    Ok(DataType::Array(Box::new(DataType::String)))
+}
+
+/// The pattern of each row: one for all, or the last that was compiled.
+#[derive(Clone, Default)]
+struct Patterns {
+    constant: Option<Regex>,
+    last: Option<(String, Option<Regex>)>,
+}
+
+impl Patterns {
+    fn new(arguments: &Arguments<'_>) -> Self {
+        // A pattern that is wrong gives null, so it is no error here.
+        Self { constant: arguments.constant_text(1).and_then(|text| Regex::new(text).ok()), last: None }
+    }
+
+    fn find(&mut self, text: &str) -> Option<&Regex> {
+        if self.constant.is_some() {
+            return self.constant.as_ref();
+        }
+        if self.last.as_ref().is_none_or(|(known, _)| known != text) {
+            self.last = Some((text.to_owned(), Regex::new(text).ok()));
+        }
+        self.last.as_ref().and_then(|(_, regex)| regex.as_ref())
+    }
+}
+
+/// Calls `visit` with text and pattern of each row, or nothing if one is null or the pattern is wrong.
+fn each(
+    inputs: &Inputs<'_>,
+    patterns: &Patterns,
+    mut visit: impl FnMut(usize, Option<(&str, &Regex)>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let (texts, sources) = (inputs.text(0)?, inputs.text(1)?);
+    let mut patterns = patterns.clone();
+    for row in 0..inputs.rows {
+        match (texts.get(row), sources.get(row)) {
+            (Some(text), Some(source)) => visit(row, patterns.find(source).map(|regex| (text, regex)))?,
+            _ => visit(row, None)?,
+        }
+    }
+    Ok(())
+}
+
+fn matches(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let patterns = Patterns::new(arguments);
+    Ok(Arc::new(move |inputs| {
+        let mut out = BooleanBuilder::with_capacity(inputs.rows);
+        each(inputs, &patterns, |_, found| {
+            out.append_option(found.map(|(text, regex)| regex.is_match(text)));
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()))
+    }))
+}
+
+fn count(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let patterns = Patterns::new(arguments);
+    Ok(Arc::new(move |inputs| {
+        let mut out = Int32Builder::with_capacity(inputs.rows);
+        each(inputs, &patterns, |_, found| {
+            out.append_option(found.map(|(text, regex)| regex.find_iter(text).count() as i32));
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()))
+    }))
+}
+
+/// Character position of the first match from 1; 0 if there is none.
+fn position(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let patterns = Patterns::new(arguments);
+    Ok(Arc::new(move |inputs| {
+        let mut out = Int32Builder::with_capacity(inputs.rows);
+        each(inputs, &patterns, |_, found| {
+            out.append_option(found.map(|(text, regex)| {
+                regex.find(text).map_or(0, |found| text[..found.start()].chars().count() as i32 + 1)
+            }));
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()))
+    }))
+}
+
+fn substring(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let patterns = Patterns::new(arguments);
+    Ok(Arc::new(move |inputs| {
+        let mut out = StringBuilder::new();
+        each(inputs, &patterns, |_, found| {
+            out.append_option(found.and_then(|(text, regex)| regex.find(text)).map(|found| found.as_str()));
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()))
+    }))
+}
+
+/// The group of the first match; the whole match without a number.
+fn extract(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let patterns = Patterns::new(arguments);
+    let has_group = arguments.types.len() > 2;
+    Ok(Arc::new(move |inputs| {
+        let mut out = StringBuilder::with_capacity(inputs.rows, inputs.rows * 8);
+        let groups = if has_group { Some(inputs.primitive::<Int32Type>(2)?) } else { None };
+        let mut locations: Option<regex::CaptureLocations> = None;
+        each(inputs, &patterns, |row, found| {
+            let group = groups.as_ref().map_or(Some(0), |groups| groups.get(row));
+            let extracted = found.zip(group).and_then(|((text, regex), group)| {
+                let group = usize::try_from(group).ok()?;
+                if group == 0 {
+                    return regex.find(text).map(|found| found.as_str());
+                }
+                // Locations belong to a pattern; they are kept while its number of groups is the same.
+                if locations.as_ref().is_none_or(|known| known.len() != regex.captures_len()) || !patterns.is_constant()
+                {
+                    locations = Some(regex.capture_locations());
+                }
+                let locations = locations.as_mut()?;
+                regex.captures_read(locations, text)?;
+                locations.get(group).map(|(start, end)| &text[start..end])
+            });
+            out.append_option(extracted);
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()))
+    }))
+}
+
+impl Patterns {
+    fn is_constant(&self) -> bool {
+        self.constant.is_some()
+    }
+}
+
+/// The group of every match; the first group without a number.
+fn extract_all(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let patterns = Patterns::new(arguments);
+    let has_group = arguments.types.len() > 2;
+    Ok(Arc::new(move |inputs| {
+        let field = Field::new("item", arrow::datatypes::DataType::Utf8, true);
+        let mut out = ListBuilder::new(StringBuilder::new()).with_field(field);
+        let groups = if has_group { Some(inputs.primitive::<Int32Type>(2)?) } else { None };
+        each(inputs, &patterns, |row, found| {
+            let group = groups.as_ref().map_or(Some(1), |groups| groups.get(row));
+            let group = group.and_then(|group| usize::try_from(group).ok());
+            let Some(((text, regex), group)) =
+                found.zip(group).filter(|((_, regex), group)| *group < regex.captures_len())
+            else {
+                out.append(false);
+                return Ok(());
+            };
+            for captures in regex.captures_iter(text) {
+                out.values().append_option(captures.get(group).map(|found| found.as_str()));
+            }
+            out.append(true);
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()))
+    }))
+}
+
+fn replace(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let patterns = Patterns::new(arguments);
+    Ok(Arc::new(move |inputs| {
+        let mut out = StringBuilder::new();
+        let replacements = inputs.text(2)?;
+        let mut converted: Option<(String, String)> = None;
+        each(inputs, &patterns, |row, found| {
+            let Some(((text, regex), replacement)) = found.zip(replacements.get(row)) else {
+                out.append_null();
+                return Ok(());
+            };
+            if converted.as_ref().is_none_or(|(known, _)| known != replacement) {
+                converted = Some((replacement.to_owned(), java_replacement(replacement)));
+            }
+            let replacement = converted.as_ref().map_or("", |(_, converted)| converted.as_str());
+            out.append_value(regex.replace_all(text, replacement));
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()) as ArrayRef)
+    }))
+}
+
+/// Java's replacement text in the regex crate's form: `$1x` means group 1, a backslash takes the next as it is.
+fn java_replacement(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(next) = rest.next() {
+        match next {
+            '\\' => match rest.next() {
+                Some('$') => out.push_str("$$"),
+                Some(other) => out.push(other),
+                None => {}
+            },
+            '$' if rest.peek().is_some_and(char::is_ascii_digit) => {
+                out.push_str("${");
+                while let Some(digit) = rest.next_if(char::is_ascii_digit) {
+                    out.push(digit);
+                }
+                out.push('}');
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn similar(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let pattern =
+        arguments.constant_text(1).ok_or_else(|| Failure::user("the pattern of SIMILAR TO is not a constant"))?;
+    let mut regex = String::from("(?s)^(?:");
+    for character in pattern.chars() {
+        match character {
+            '%' => regex.push_str(".*"),
+            '_' => regex.push('.'),
+            '.' | '^' | '$' | '\\' => {
+                regex.push('\\');
+                regex.push(character);
+            }
+            _ => regex.push(character),
+        }
+    }
+    regex.push_str(")$");
+    let regex = Regex::new(&regex).map_err(|error| Failure::user(format!("pattern {pattern}: {error}")))?;
+    Ok(Arc::new(move |inputs| {
+        let texts = inputs.text(0)?;
+        let mut out = BooleanBuilder::with_capacity(inputs.rows);
+        for row in 0..inputs.rows {
+            out.append_option(texts.get(row).map(|text| regex.is_match(text)));
+        }
+        Ok(Arc::new(out.finish()))
+    }))
+}

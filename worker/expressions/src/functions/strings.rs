@@ -1,0 +1,234 @@
+//! Functions on character strings. Positions and lengths count characters.
+
+use std::{fmt::Write, sync::Arc};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, StringArray, StringBuilder},
+    buffer::{Buffer, ScalarBuffer},
+    datatypes::Int32Type,
+};
+use model::{DataType, Failure};
+
+use crate::{
+    arg::{Inputs, Text},
+    function::{
+        Arguments,
+        Body::Plain,
+        Function,
+        Parameter::{Any, Int, Text as TextParameter, TextOrBytes},
+        function, operator, returns,
+    },
+};
+
+mod edit;
+
+const TEXT: &[crate::function::Parameter] = &[TextParameter];
+const TEXTS: &[crate::function::Parameter] = &[TextParameter, TextParameter];
+const TEXT_INT: &[crate::function::Parameter] = &[TextParameter, Int];
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    function("ASCII", TEXT, returns::int, Plain(ascii)),
+    function("BTRIM", TEXTS, returns::string, Plain(|inputs| edit::trim(inputs, true, true)))
+        .optional(1)
+        .aliases(&["TRIM"]),
+    function("CHAR_LENGTH", TEXT, returns::int, Plain(char_length)).aliases(&["CHARACTER_LENGTH", "LENGTH"]),
+    function("CHR", &[Int], returns::string, Plain(edit::chr)),
+    function("CONCAT", &[Any], returns::string, Plain(concat)).variadic(),
+    function("CONCAT_WS", TEXTS, returns::string, Plain(concat_ws)).variadic(),
+    function("ENDSWITH", TEXTS, returns::boolean, Plain(|inputs| test(inputs, |text, end| text.ends_with(end)))),
+    function("INITCAP", TEXT, returns::string, Plain(edit::initcap)),
+    function("INSTR", TEXTS, returns::int, Plain(|inputs| locate(inputs, 1, 0))).aliases(&["STRPOS"]),
+    function("LEFT", TEXT_INT, returns::string, Plain(edit::left)),
+    function("LOCATE", &[TextParameter, TextParameter, Int], returns::int, Plain(|inputs| locate(inputs, 0, 1)))
+        .optional(1),
+    function("LOWER", TEXT, returns::string, Plain(lower)),
+    function("LPAD", &[TextParameter, Int, TextParameter], returns::string, Plain(|inputs| edit::pad(inputs, true))),
+    function("LTRIM", TEXTS, returns::string, Plain(|inputs| edit::trim(inputs, true, false))).optional(1),
+    function("OVERLAY", &[TextParameter, TextParameter, Int, Int], returns::string, Plain(edit::overlay)).optional(1),
+    function("POSITION", TEXTS, returns::int, Plain(|inputs| locate(inputs, 0, 1))),
+    function("REPEAT", TEXT_INT, returns::string, Plain(edit::repeat)),
+    function("REPLACE", &[TextParameter, TextParameter, TextParameter], returns::string, Plain(edit::replace)),
+    function("REVERSE", TEXT, returns::string, Plain(edit::reverse)),
+    function("RIGHT", TEXT_INT, returns::string, Plain(edit::right)),
+    function("RPAD", &[TextParameter, Int, TextParameter], returns::string, Plain(|inputs| edit::pad(inputs, false))),
+    function("RTRIM", TEXTS, returns::string, Plain(|inputs| edit::trim(inputs, false, true))).optional(1),
+    function("SPLIT_INDEX", &[TextParameter, Any, Int], returns::string, Plain(edit::split_index)),
+    function(
+        "STARTSWITH",
+        TEXTS,
+        returns::boolean,
+        Plain(|inputs| test(inputs, |text, start| text.starts_with(start))),
+    ),
+    function("SUBSTRING", &[TextOrBytes, Int, Int], substring_type, Plain(edit::substring))
+        .optional(1)
+        .aliases(&["SUBSTR"]),
+    function("TRANSLATE", &[TextParameter, TextParameter, TextParameter], returns::string, Plain(edit::translate)),
+    function("UPPER", TEXT, returns::string, Plain(upper)),
+    operator("||", &[TextOrBytes, TextOrBytes], concat_type, Plain(concat)).variadic(),
+];
+
+fn substring_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    Ok(if crate::coercion::is_binary(arguments.get(0)) { DataType::Bytes } else { DataType::String })
+}
+
+fn concat_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    substring_type(arguments)
+}
+
+/// Builds a text for each row where all arguments are there.
+fn build(
+    inputs: &Inputs<'_>,
+    mut write: impl FnMut(usize, &mut StringBuilder) -> Result<Option<()>, std::fmt::Error>,
+) -> Result<ArrayRef, Failure> {
+    let mut out = StringBuilder::with_capacity(inputs.rows, inputs.rows * 16);
+    for row in 0..inputs.rows {
+        match write(row, &mut out) {
+            Ok(Some(())) => out.append_value(""),
+            Ok(None) => out.append_null(),
+            Err(_) => return Err(Failure::internal("text cannot be written")),
+        }
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn upper(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    change_case(inputs, u8::to_ascii_uppercase, str::to_uppercase)
+}
+
+fn lower(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    change_case(inputs, u8::to_ascii_lowercase, str::to_lowercase)
+}
+
+/// ASCII keeps its offsets, so only bytes are mapped.
+fn change_case(inputs: &Inputs<'_>, ascii: fn(&u8) -> u8, unicode: fn(&str) -> String) -> Result<ArrayRef, Failure> {
+    let array = inputs.arg(0)?.array.as_string_opt::<i32>();
+    let array = array.ok_or_else(|| Failure::internal("text is expected"))?;
+    if !array.is_ascii() {
+        let changed: StringArray = array.iter().map(|text| text.map(unicode)).collect();
+        return Ok(Arc::new(changed));
+    }
+    let offsets = array.offsets();
+    let start = offsets[0] as usize;
+    let end = offsets[offsets.len() - 1] as usize;
+    let bytes: Vec<u8> = array.values()[start..end].iter().map(ascii).collect();
+    let offsets = if start == 0 {
+        offsets.clone()
+    } else {
+        let shifted: Vec<i32> = offsets.iter().map(|offset| offset - start as i32).collect();
+        arrow::buffer::OffsetBuffer::new(ScalarBuffer::from(shifted))
+    };
+    Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), array.nulls().cloned())?))
+}
+
+fn char_length(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let texts = inputs.text(0)?;
+    let lengths: Int32Array = (0..inputs.rows)
+        .map(|row| texts.get(row).map(|text| if text.is_ascii() { text.len() } else { text.chars().count() } as i32))
+        .collect();
+    Ok(Arc::new(lengths))
+}
+
+fn ascii(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let texts = inputs.text(0)?;
+    // The first byte, with its sign, as in Flink.
+    let first = |text: &str| i32::from(text.as_bytes().first().map_or(0, |byte| *byte as i8));
+    let values: Int32Array = (0..inputs.rows).map(|row| texts.get(row).map(first)).collect();
+    Ok(Arc::new(values))
+}
+
+fn test(inputs: &Inputs<'_>, holds: fn(&str, &str) -> bool) -> Result<ArrayRef, Failure> {
+    let (texts, others) = (inputs.text(0)?, inputs.text(1)?);
+    let values: BooleanArray = (0..inputs.rows).map(|row| Some(holds(texts.get(row)?, others.get(row)?))).collect();
+    Ok(Arc::new(values))
+}
+
+/// Character position of a text in another from 1, or 0; a third argument says where to begin.
+fn locate(inputs: &Inputs<'_>, needle: usize, hay: usize) -> Result<ArrayRef, Failure> {
+    let (needles, hays) = (inputs.text(needle)?, inputs.text(hay)?);
+    let starts = if inputs.len() > 2 { Some(inputs.primitive::<Int32Type>(2)?) } else { None };
+    let values: Int32Array = (0..inputs.rows)
+        .map(|row| {
+            let (needle, hay) = (needles.get(row)?, hays.get(row)?);
+            let skipped = match &starts {
+                Some(starts) => usize::try_from(starts.get(row)? - 1).unwrap_or(0),
+                None => 0,
+            };
+            let from = if skipped == 0 { 0 } else { hay.char_indices().nth(skipped).map_or(hay.len(), |(at, _)| at) };
+            let found = hay[from..].find(needle).map(|at| hay[..from + at].chars().count() as i32 + 1);
+            Some(found.unwrap_or(0))
+        })
+        .collect();
+    Ok(Arc::new(values))
+}
+
+fn concat(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    if *inputs.result == DataType::Bytes {
+        return concat_bytes(inputs);
+    }
+    let texts = as_texts(inputs)?;
+    let texts: Vec<Text<'_>> = (0..texts.len()).map(|index| text_of(&texts[index])).collect();
+    build(inputs, |row, out| {
+        if texts.iter().any(|text| text.get(row).is_none()) {
+            return Ok(None);
+        }
+        for text in &texts {
+            out.write_str(text.get(row).unwrap_or_default())?;
+        }
+        Ok(Some(()))
+    })
+}
+
+/// Arguments as text: numbers and others are written as `CAST` does.
+fn as_texts(inputs: &Inputs<'_>) -> Result<Vec<crate::arg::Arg>, Failure> {
+    inputs
+        .args
+        .iter()
+        .map(|arg| {
+            if arg.array.as_string_opt::<i32>().is_some() {
+                return Ok(arg.clone());
+            }
+            let from = DataType::from_arrow(arg.array.data_type())?;
+            let kernel = crate::cast::kernel(&from, &DataType::String, false)?;
+            let kernel = kernel.ok_or_else(|| Failure::internal("text is expected"))?;
+            let args = [arg.clone()];
+            let array = kernel(&Inputs { args: &args, rows: arg.array.len(), result: &DataType::String })?;
+            Ok(crate::arg::Arg { array, scalar: arg.scalar })
+        })
+        .collect()
+}
+
+fn text_of(arg: &crate::arg::Arg) -> Text<'_> {
+    Text::new(arg.array.as_string::<i32>(), arg.scalar)
+}
+
+fn concat_bytes(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let parts = (0..inputs.len()).map(|index| inputs.binary(index)).collect::<Result<Vec<_>, _>>()?;
+    let mut out = arrow::array::BinaryBuilder::new();
+    let mut buffer = Vec::new();
+    for row in 0..inputs.rows {
+        buffer.clear();
+        let all = parts.iter().try_for_each(|part| {
+            buffer.extend_from_slice(part.get(row)?);
+            Some(())
+        });
+        out.append_option(all.map(|()| &buffer));
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// Joins texts by the first; nulls among them are left out.
+fn concat_ws(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let texts = (0..inputs.len()).map(|index| inputs.text(index)).collect::<Result<Vec<_>, _>>()?;
+    build(inputs, |row, out| {
+        let Some(separator) = texts[0].get(row) else { return Ok(None) };
+        let mut first = true;
+        for text in texts[1..].iter().filter_map(|text| text.get(row)) {
+            if !first {
+                out.write_str(separator)?;
+            }
+            first = false;
+            out.write_str(text)?;
+        }
+        Ok(Some(()))
+    })
+}

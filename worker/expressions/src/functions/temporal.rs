@@ -1,0 +1,270 @@
+//! Functions on dates, times and timestamps. The session's zone is UTC.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray},
+    datatypes::{DataType as Arrow, Date32Type, Int64Type, Time32MillisecondType, TimeUnit},
+};
+use model::{DataType, Failure};
+
+use crate::{
+    arg::{Arg, Inputs},
+    calendar::{self, Date, HOUR_MILLIS, Instant, MINUTE_MILLIS, SECOND_MILLIS, split_millis},
+    cast,
+    coercion::is_text,
+    function::{
+        Arguments,
+        Body::{Bound, Plain},
+        Function, Kernel,
+        Parameter::{Any, BigInt, Int, Temporal, Text, TimestampOrText},
+        function, returns,
+    },
+};
+
+mod clock;
+mod convert;
+mod format;
+pub(crate) mod interval;
+pub(crate) mod rounding;
+
+pub(crate) use interval::is_interval;
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    function("CONVERT_TZ", &[Text, Text, Text], returns::string, Plain(convert::convert_tz)),
+    function("CURRENT_DATE", &[], returns::date, Plain(clock::current_date)).volatile(),
+    function("CURRENT_TIME", &[], |_| Ok(DataType::Time(0)), Plain(clock::current_time))
+        .volatile()
+        .aliases(&["LOCALTIME"]),
+    function("CURRENT_TIMESTAMP", &[], |_| Ok(DataType::TimestampLtz(3)), Plain(clock::current_timestamp))
+        .volatile()
+        .aliases(&["NOW", "CURRENT_ROW_TIMESTAMP", "PROCTIME"]),
+    function("DATE_FORMAT", &[TimestampOrText, Text], returns::string, Bound(format::date_format)),
+    function("DAYOFMONTH", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Day))).aliases(&["DAY"]),
+    function("DAYOFWEEK", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::DayOfWeek))),
+    function("DAYOFYEAR", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::DayOfYear))),
+    function("EXTRACT", &[Text, Any], returns::bigint, Bound(extract_unit)).aliases(&["DATE_PART"]),
+    function("FROM_UNIXTIME", &[BigInt, Text], returns::string, Bound(format::from_unixtime)).optional(1),
+    function("HOUR", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Hour))),
+    function("LOCALTIMESTAMP", &[], returns::timestamp, Plain(clock::current_timestamp)).volatile(),
+    function("MINUTE", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Minute))),
+    function("MONTH", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Month))),
+    function("QUARTER", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Quarter))),
+    function("SECOND", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Second))),
+    function("TIMESTAMPADD", &[Text, Int, Temporal], interval::add_type, Bound(interval::timestamp_add)),
+    function("TIMESTAMPDIFF", &[Text, Temporal, Temporal], returns::int, Bound(interval::timestamp_diff)),
+    function("TO_DATE", &[Text, Text], returns::date, Bound(convert::to_date)).optional(1),
+    function("TO_TIMESTAMP", &[Text, Text], returns::timestamp, Bound(convert::to_timestamp)).optional(1),
+    function("TO_TIMESTAMP_LTZ", &[Any, Any, Text], convert::ltz_type, Bound(convert::to_timestamp_ltz)).optional(2),
+    function("UNIX_TIMESTAMP", &[Text, Text], returns::bigint, Bound(convert::unix_timestamp)).optional(2).volatile(),
+    function("WEEK", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Week))),
+    function("YEAR", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Year))),
+    function("CEIL", &[Any, Text], rounding::result_type, Bound(|arguments| rounding::bind(true, arguments)))
+        .optional(1)
+        .aliases(&["CEILING"]),
+    function("FLOOR", &[Any, Text], rounding::result_type, Bound(|arguments| rounding::bind(false, arguments)))
+        .optional(1),
+];
+
+/// A unit of time, or a field of a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Millennium,
+    Century,
+    Decade,
+    Year,
+    IsoYear,
+    Quarter,
+    Month,
+    Week,
+    Day,
+    DayOfWeek,
+    IsoDayOfWeek,
+    DayOfYear,
+    Hour,
+    Minute,
+    Second,
+    Millisecond,
+    Microsecond,
+    Nanosecond,
+    Epoch,
+}
+
+impl Unit {
+    pub(crate) fn parse(name: &str) -> Result<Self, Failure> {
+        Ok(match name.to_ascii_uppercase().trim_start_matches("SQL_TSI_") {
+            "MILLENNIUM" => Self::Millennium,
+            "CENTURY" => Self::Century,
+            "DECADE" => Self::Decade,
+            "YEAR" | "YEARS" => Self::Year,
+            "ISOYEAR" => Self::IsoYear,
+            "QUARTER" | "QUARTERS" => Self::Quarter,
+            "MONTH" | "MONTHS" => Self::Month,
+            "WEEK" | "WEEKS" => Self::Week,
+            "DAY" | "DAYS" => Self::Day,
+            "DOW" => Self::DayOfWeek,
+            "ISODOW" => Self::IsoDayOfWeek,
+            "DOY" => Self::DayOfYear,
+            "HOUR" | "HOURS" => Self::Hour,
+            "MINUTE" | "MINUTES" => Self::Minute,
+            "SECOND" | "SECONDS" => Self::Second,
+            "MILLISECOND" | "MILLISECONDS" => Self::Millisecond,
+            "MICROSECOND" | "MICROSECONDS" => Self::Microsecond,
+            "NANOSECOND" | "NANOSECONDS" => Self::Nanosecond,
+            "EPOCH" => Self::Epoch,
+            other => return Err(Failure::user(format!("{other} is not a unit of time"))),
+        })
+    }
+
+    /// The unit that a constant argument names.
+    pub(crate) fn constant(arguments: &Arguments<'_>, index: usize) -> Result<Self, Failure> {
+        let name = arguments.constant_text(index);
+        Self::parse(name.ok_or_else(|| Failure::user("the unit of time is not a constant"))?)
+    }
+
+    fn of(self, instant: Instant) -> i64 {
+        let (days, time) = split_millis(instant.millis);
+        let date = || Date::from_days(days);
+        match self {
+            Self::Millennium => (date().year + 999).div_euclid(1000),
+            Self::Century => (date().year + 99).div_euclid(100),
+            Self::Decade => date().year.div_euclid(10),
+            Self::Year => date().year,
+            Self::IsoYear => calendar::iso_week(days).0,
+            Self::Quarter => i64::from(date().month - 1) / 3 + 1,
+            Self::Month => i64::from(date().month),
+            Self::Week => calendar::iso_week(days).1,
+            Self::Day => i64::from(date().day),
+            Self::DayOfWeek => calendar::day_of_week(days),
+            Self::IsoDayOfWeek => (days + 3).rem_euclid(7) + 1,
+            Self::DayOfYear => date().day_of_year(),
+            Self::Hour => time / HOUR_MILLIS,
+            Self::Minute => time / MINUTE_MILLIS % 60,
+            Self::Second => time / SECOND_MILLIS % 60,
+            Self::Millisecond => time % MINUTE_MILLIS,
+            Self::Microsecond => time % MINUTE_MILLIS * 1000 + instant.nanos / 1000,
+            Self::Nanosecond => time % MINUTE_MILLIS * 1_000_000 + instant.nanos,
+            Self::Epoch => instant.millis.div_euclid(SECOND_MILLIS),
+        }
+    }
+}
+
+/// A temporal argument by row. A text is read as a timestamp, and what cannot be read is null.
+pub(crate) struct Temporals {
+    values: PrimitiveArray<Int64Type>,
+    scale: Scale,
+    mask: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Scale {
+    Days,
+    Millis,
+    /// So many to the millisecond.
+    Finer(i64),
+}
+
+impl Temporals {
+    pub(crate) fn new(inputs: &Inputs<'_>, index: usize) -> Result<Self, Failure> {
+        let arg = inputs.arg(index)?;
+        Self::of(arg)
+    }
+
+    fn of(arg: &Arg) -> Result<Self, Failure> {
+        let mask = if arg.scalar { 0 } else { usize::MAX };
+        let array = &arg.array;
+        let (values, scale) = match array.data_type() {
+            Arrow::Date32 => (array.as_primitive::<Date32Type>().unary::<_, Int64Type>(i64::from), Scale::Days),
+            Arrow::Time32(_) => {
+                (array.as_primitive::<Time32MillisecondType>().unary::<_, Int64Type>(i64::from), Scale::Millis)
+            }
+            Arrow::Timestamp(unit, _) => {
+                let data = array.to_data().into_builder().data_type(Arrow::Int64).build()?;
+                let scale = match unit {
+                    TimeUnit::Microsecond => Scale::Finer(1000),
+                    TimeUnit::Nanosecond => Scale::Finer(1_000_000),
+                    _ => Scale::Millis,
+                };
+                (Int64Array::from(data), scale)
+            }
+            Arrow::Duration(_) => {
+                let data = array.to_data().into_builder().data_type(Arrow::Int64).build()?;
+                (Int64Array::from(data), Scale::Millis)
+            }
+            other => return Err(Failure::internal(format!("{other} is not a time"))),
+        };
+        Ok(Self { values, scale, mask })
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, row: usize) -> Option<Instant> {
+        let row = row & self.mask;
+        if self.values.is_null(row) {
+            return None;
+        }
+        let value = self.values.value(row);
+        Some(match self.scale {
+            Scale::Days => Instant { millis: value * calendar::DAY_MILLIS, nanos: 0 },
+            Scale::Millis => Instant { millis: value, nanos: 0 },
+            Scale::Finer(per_milli) => Instant {
+                millis: value.div_euclid(per_milli),
+                nanos: value.rem_euclid(per_milli) * (1_000_000 / per_milli),
+            },
+        })
+    }
+}
+
+fn extract_unit(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let unit = Unit::constant(arguments, 0)?;
+    let data_type = arguments.get(1);
+    if *data_type == DataType::IntervalYearMonth {
+        return interval::extract_months(unit);
+    }
+    if is_text(data_type) || *data_type == DataType::Null {
+        return Err(Failure::user(format!("a value of type {data_type} has no {unit:?}")));
+    }
+    Ok(Arc::new(move |inputs| extracted(unit, &Temporals::new(inputs, 1)?, inputs.rows)))
+}
+
+fn extract(unit: Unit) -> Result<Kernel, Failure> {
+    Ok(Arc::new(move |inputs| {
+        let arg = inputs.arg(0)?;
+        if arg.array.as_string_opt::<i32>().is_none() {
+            return extracted(unit, &Temporals::of(arg)?, inputs.rows);
+        }
+        let kernel = cast::kernel(&DataType::String, &DataType::Timestamp(3), true)?;
+        let kernel = kernel.ok_or_else(|| Failure::internal("text is no timestamp"))?;
+        let args = [arg.clone()];
+        let array = kernel(&Inputs { args: &args, rows: arg.array.len(), result: &DataType::Timestamp(3) })?;
+        extracted(unit, &Temporals::of(&Arg { array, scalar: arg.scalar })?, inputs.rows)
+    }))
+}
+
+fn extracted(unit: Unit, times: &Temporals, rows: usize) -> Result<ArrayRef, Failure> {
+    // Fields of a date stay the same for many rows in a row.
+    let by_day = !matches!(
+        unit,
+        Unit::Hour
+            | Unit::Minute
+            | Unit::Second
+            | Unit::Millisecond
+            | Unit::Microsecond
+            | Unit::Nanosecond
+            | Unit::Epoch
+    );
+    let mut known = (i64::MIN, 0);
+    let values: Int64Array = (0..rows)
+        .map(|row| {
+            let instant = times.get(row)?;
+            if !by_day {
+                return Some(unit.of(instant));
+            }
+            let day = instant.millis.div_euclid(calendar::DAY_MILLIS);
+            if known.0 != day {
+                known = (day, unit.of(instant));
+            }
+            Some(known.1)
+        })
+        .collect();
+    Ok(Arc::new(values))
+}

@@ -1,0 +1,133 @@
+//! `FLOOR` and `CEIL`, of numbers and of times to a unit.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, make_array},
+    datatypes::{DataType as Arrow, Decimal128Type, Float32Type, Float64Type},
+};
+use model::{DataType, Failure};
+
+use super::{Temporals, Unit};
+use crate::{
+    calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis},
+    function::{Arguments, Kernel},
+    number,
+};
+
+pub(super) fn result_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    Ok(match arguments.get(0) {
+        DataType::Decimal(precision, scale) if *scale > 0 => {
+            // The integral digits, and one more for what rounding up adds, are at hand as the fraction goes.
+            DataType::Decimal((precision - scale + 1).min(*precision), 0)
+        }
+        DataType::Null => DataType::Null,
+        other => other.clone(),
+    })
+}
+
+pub(super) fn bind(up: bool, arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let result = result_type(arguments)?;
+    if arguments.types.len() > 1 {
+        let unit = Unit::constant(arguments, 1)?;
+        return Ok(Arc::new(move |inputs| {
+            let times = Temporals::new(inputs, 0)?;
+            let rounded = |row| {
+                let millis = times.get(row)?.millis;
+                let floor = floor(unit, millis);
+                Some(if up && floor != millis { next(unit, floor) } else { floor })
+            };
+            round_times(inputs.rows, rounded, &result)
+        }));
+    }
+    Ok(match arguments.get(0) {
+        DataType::Double => Arc::new(move |inputs| {
+            let array = inputs.arg(0)?.array.as_primitive::<Float64Type>();
+            Ok(Arc::new(array.unary::<_, Float64Type>(|value| if up { value.ceil() } else { value.floor() })))
+        }),
+        DataType::Float => Arc::new(move |inputs| {
+            let array = inputs.arg(0)?.array.as_primitive::<Float32Type>();
+            Ok(Arc::new(array.unary::<_, Float32Type>(|value| if up { value.ceil() } else { value.floor() })))
+        }),
+        DataType::Decimal(_, scale) => {
+            let (unit, result) = (number::power_of_ten(*scale), result);
+            Arc::new(move |inputs| {
+                let array = inputs.arg(0)?.array.as_primitive::<Decimal128Type>();
+                let DataType::Decimal(precision, scale) = result else {
+                    return Err(Failure::internal("a decimal rounds to a decimal"));
+                };
+                let rounded: Decimal128Array = array.unary(|value| {
+                    let floor = value.div_euclid(unit);
+                    floor + i128::from(up && value.rem_euclid(unit) != 0)
+                });
+                Ok(Arc::new(rounded.with_precision_and_scale(precision, scale as i8)?))
+            })
+        }
+        data_type if data_type.is_numeric() || *data_type == DataType::Null => {
+            Arc::new(|inputs| Ok(Arc::clone(&inputs.arg(0)?.array)))
+        }
+        other => return Err(Failure::user(format!("a value of type {other} is rounded to a unit of time"))),
+    })
+}
+
+fn round_times(rows: usize, rounded: impl Fn(usize) -> Option<i64>, result: &DataType) -> Result<ArrayRef, Failure> {
+    let arrow = result.to_arrow();
+    Ok(match arrow {
+        Arrow::Date32 => {
+            let days = (0..rows).map(|row| rounded(row).map(|millis| split_millis(millis).0 as i32));
+            Arc::new(days.collect::<arrow::array::Date32Array>())
+        }
+        Arrow::Time32(_) => {
+            let millis = (0..rows).map(|row| rounded(row).map(|millis| millis.rem_euclid(DAY_MILLIS) as i32));
+            Arc::new(millis.collect::<arrow::array::Time32MillisecondArray>())
+        }
+        _ => {
+            let per_milli = crate::cast::units_per_second(result).map_or(1, |units| (units / 1000).max(1));
+            let values: Int64Array = (0..rows).map(|row| rounded(row).map(|millis| millis * per_milli)).collect();
+            make_array(values.to_data().into_builder().data_type(arrow).build()?)
+        }
+    })
+}
+
+/// The start of the unit that a time is in; weeks start on Sunday.
+pub(crate) fn floor(unit: Unit, millis: i64) -> i64 {
+    let (days, _) = split_millis(millis);
+    // Flink finds the date for the larger units by division towards zero, which shows only before 1970.
+    let nearest = millis / DAY_MILLIS;
+    let date = || Date::from_days(nearest);
+    let start = |year, month| Date { year, month, day: 1 }.days() * DAY_MILLIS;
+    let down = |size: i64| millis - millis.rem_euclid(size);
+    match unit {
+        Unit::Millennium => start((date().year - 1).div_euclid(1000) * 1000 + 1, 1),
+        Unit::Century => start((date().year - 1).div_euclid(100) * 100 + 1, 1),
+        Unit::Decade => start(date().year.div_euclid(10) * 10, 1),
+        Unit::Year | Unit::IsoYear => start(date().year, 1),
+        Unit::Quarter => start(date().year, (date().month - 1) / 3 * 3 + 1),
+        Unit::Month => start(date().year, date().month),
+        Unit::Week => (nearest - (nearest + 4).rem_euclid(7)) * DAY_MILLIS,
+        Unit::Day | Unit::DayOfWeek | Unit::IsoDayOfWeek | Unit::DayOfYear => days * DAY_MILLIS,
+        Unit::Hour => down(HOUR_MILLIS),
+        Unit::Minute => down(MINUTE_MILLIS),
+        Unit::Second | Unit::Epoch => down(SECOND_MILLIS),
+        Unit::Millisecond | Unit::Microsecond | Unit::Nanosecond => millis,
+    }
+}
+
+/// The start of the unit after the one that starts at `floor`.
+fn next(unit: Unit, floor: i64) -> i64 {
+    let months = |count| Date::from_days(split_millis(floor).0).plus_months(count).days() * DAY_MILLIS;
+    match unit {
+        Unit::Millennium => months(12_000),
+        Unit::Century => months(1200),
+        Unit::Decade => months(120),
+        Unit::Year | Unit::IsoYear => months(12),
+        Unit::Quarter => months(3),
+        Unit::Month => months(1),
+        Unit::Week => floor + 7 * DAY_MILLIS,
+        Unit::Day | Unit::DayOfWeek | Unit::IsoDayOfWeek | Unit::DayOfYear => floor + DAY_MILLIS,
+        Unit::Hour => floor + HOUR_MILLIS,
+        Unit::Minute => floor + MINUTE_MILLIS,
+        Unit::Second | Unit::Epoch => floor + SECOND_MILLIS,
+        Unit::Millisecond | Unit::Microsecond | Unit::Nanosecond => floor,
+    }
+}

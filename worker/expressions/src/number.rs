@@ -1,0 +1,252 @@
+//! Decimal arithmetic on unscaled values, and numbers as Java prints and parses them.
+
+use std::fmt::{self, Write};
+
+use arrow::datatypes::i256;
+
+/// Digits of the widest decimal.
+pub(crate) const PRECISION_MAX: u8 = 38;
+
+/// Ten to the power of `exponent`, which is at most 38.
+pub(crate) fn power_of_ten(exponent: u8) -> i128 {
+    10_i128.pow(u32::from(exponent))
+}
+
+pub(crate) fn wide_power_of_ten(exponent: u32) -> i256 {
+    i256::from_i128(10).wrapping_pow(exponent)
+}
+
+/// Whether an unscaled value has at most `precision` digits.
+pub(crate) fn fits(value: i128, precision: u8) -> bool {
+    value.unsigned_abs() < power_of_ten(precision).unsigned_abs()
+}
+
+/// Division of an unscaled value by a positive divisor, half away from zero.
+pub(crate) fn divide_half_up(value: i128, divisor: i128) -> i128 {
+    let quotient = value / divisor;
+    let rest = (value % divisor).unsigned_abs();
+    if rest >= divisor.unsigned_abs() - rest { quotient + value.signum() } else { quotient }
+}
+
+/// Brings an unscaled value from one scale to another, half up; none if it has more than `precision` digits.
+pub(crate) fn rescale(value: i128, from: u8, to: u8, precision: u8) -> Option<i128> {
+    let scaled = if from <= to {
+        value.checked_mul(power_of_ten(to - from))?
+    } else {
+        divide_half_up(value, power_of_ten(from - to))
+    };
+    fits(scaled, precision).then_some(scaled)
+}
+
+/// [`rescale`] of a 256-bit value.
+pub(crate) fn rescale_wide(value: i256, from: u32, to: u32, precision: u8) -> Option<i128> {
+    let scaled = if from <= to {
+        value.checked_mul(wide_power_of_ten(to - from))?
+    } else {
+        divide_half_up_wide(value, wide_power_of_ten(from - to))?
+    };
+    let narrow = scaled.to_i128()?;
+    fits(narrow, precision).then_some(narrow)
+}
+
+/// Half away from zero; the divisor may be negative but not zero.
+pub(crate) fn divide_half_up_wide(value: i256, divisor: i256) -> Option<i256> {
+    let quotient = value.checked_div(divisor)?;
+    let rest = value.checked_rem(divisor)?.wrapping_abs();
+    let size = divisor.wrapping_abs();
+    if rest == i256::ZERO || rest < size.wrapping_sub(rest) {
+        return Some(quotient);
+    }
+    let up = if (value < i256::ZERO) == (divisor < i256::ZERO) { i256::ONE } else { i256::MINUS_ONE };
+    Some(quotient.wrapping_add(up))
+}
+
+/// Writes an unscaled value with its decimal point.
+pub(crate) fn write_decimal(out: &mut impl Write, value: i128, scale: u8) -> fmt::Result {
+    if scale == 0 {
+        return write!(out, "{value}");
+    }
+    let unit = power_of_ten(scale).unsigned_abs();
+    let size = value.unsigned_abs();
+    let sign = if value < 0 { "-" } else { "" };
+    write!(out, "{sign}{}.{:0width$}", size / unit, size % unit, width = scale as usize)
+}
+
+/// Parses a decimal in plain or scientific form and rounds it half up to `scale`; `Err` if it is not a number,
+/// `Ok(None)` if it has too many digits.
+pub(crate) fn parse_decimal(text: &str, precision: u8, scale: u8) -> Result<Option<i128>, NotANumber> {
+    let (negative, body) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (digits, exponent) = match body.find(['e', 'E']) {
+        Some(at) => (&body[..at], body[at + 1..].parse::<i32>().map_err(|_| NotANumber)?),
+        None => (body, 0),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.len() + fraction.len() == 0 || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return Err(NotANumber);
+    }
+    // The position of the point, counted in digits from the left, and how many digits are kept.
+    let point = i64::try_from(whole.len()).map_err(|_| NotANumber)? + i64::from(exponent);
+    let kept = point + i64::from(scale);
+    let mut value: i128 = 0;
+    let mut all = whole.bytes().chain(fraction.bytes());
+    for position in 0..kept {
+        let digit = match all.next() {
+            Some(byte) => byte - b'0',
+            None if value == 0 => break,
+            None => 0,
+        };
+        if position > 400 && value == 0 && digit == 0 {
+            continue;
+        }
+        value = match value.checked_mul(10).and_then(|value| value.checked_add(i128::from(digit))) {
+            Some(value) => value,
+            None => return Ok(None),
+        };
+    }
+    if kept >= 0 && all.next().is_some_and(|byte| byte >= b'5') {
+        value = value.saturating_add(1);
+    }
+    if negative {
+        value = -value;
+    }
+    Ok(fits(value, precision).then_some(value))
+}
+
+/// The text is not a number.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NotANumber;
+
+/// Parses an integer as Flink casts strings: a fraction is allowed and cut off.
+pub(crate) fn parse_integer(text: &str) -> Result<i64, NotANumber> {
+    if let Ok(value) = text.parse() {
+        return Ok(value);
+    }
+    let (whole, fraction) = text.split_once('.').ok_or(NotANumber)?;
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(NotANumber);
+    }
+    match whole {
+        "" | "-" | "+" if !fraction.is_empty() => Ok(0),
+        _ => whole.parse().map_err(|_| NotANumber),
+    }
+}
+
+/// Parses a float as `Double.parseDouble` does.
+pub(crate) fn parse_float(text: &str) -> Result<f64, NotANumber> {
+    let body = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
+    let unsigned = body.strip_prefix(['+', '-']).unwrap_or(body);
+    match unsigned.as_bytes().first() {
+        Some(b'0'..=b'9' | b'.') => body.parse().map_err(|_| NotANumber),
+        Some(b'N') if text.strip_prefix(['+', '-']).unwrap_or(text) == "NaN" => Ok(f64::NAN),
+        Some(b'I') if unsigned == "Infinity" => {
+            Ok(if body.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY })
+        }
+        _ => Err(NotANumber),
+    }
+}
+
+/// Writes a `DOUBLE` as `Double.toString` does.
+pub(crate) fn write_double(out: &mut impl Write, value: f64) -> fmt::Result {
+    if !value.is_finite() {
+        return write_special(out, value);
+    }
+    let size = value.abs();
+    if value == 0.0 || (1e-3..1e7).contains(&size) {
+        return write!(out, "{value:?}");
+    }
+    write_scientific(out, &format!("{value:e}"))
+}
+
+/// Writes a `FLOAT` as `Float.toString` does.
+pub(crate) fn write_float(out: &mut impl Write, value: f32) -> fmt::Result {
+    if !value.is_finite() {
+        return write_special(out, f64::from(value));
+    }
+    let size = value.abs();
+    if value == 0.0 || (1e-3..1e7).contains(&size) {
+        return write!(out, "{value:?}");
+    }
+    write_scientific(out, &format!("{value:e}"))
+}
+
+fn write_special(out: &mut impl Write, value: f64) -> fmt::Result {
+    out.write_str(if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    })
+}
+
+fn write_scientific(out: &mut impl Write, text: &str) -> fmt::Result {
+    let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let point = if digits.contains('.') { "" } else { ".0" };
+    write!(out, "{digits}{point}E{exponent}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn double(value: f64) -> String {
+        let mut out = String::new();
+        write_double(&mut out, value).unwrap();
+        out
+    }
+
+    #[test]
+    fn doubles_print_as_in_java() {
+        for (value, text) in [
+            (1.0, "1.0"),
+            (1e10, "1.0E10"),
+            (1.234e7, "1.234E7"),
+            (9_999_999.0, "9999999.0"),
+            (0.001, "0.001"),
+            (1.5e-4, "1.5E-4"),
+            (-0.0, "-0.0"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ] {
+            assert_eq!(double(value), text);
+        }
+    }
+
+    #[test]
+    fn decimals_parse_and_round_half_up() {
+        for (text, precision, scale, value) in [
+            ("12.345", 10, 2, Ok(Some(1235))),
+            ("-12.345", 10, 2, Ok(Some(-1235))),
+            ("12.344", 10, 2, Ok(Some(1234))),
+            ("1e3", 10, 2, Ok(Some(100_000))),
+            ("125e-3", 10, 2, Ok(Some(13))),
+            ("4e-3", 10, 2, Ok(Some(0))),
+            ("5e-3", 10, 2, Ok(Some(1))),
+            ("9e-4", 10, 2, Ok(Some(0))),
+            ("5", 1, 0, Ok(Some(5))),
+            ("55", 1, 0, Ok(None)),
+            (".5", 3, 1, Ok(Some(5))),
+            ("0e999999999", 3, 1, Ok(Some(0))),
+            ("1e999999999", 3, 1, Ok(None)),
+            ("x", 3, 1, Err(NotANumber)),
+            (".", 3, 1, Err(NotANumber)),
+            ("1e", 3, 1, Err(NotANumber)),
+        ] {
+            assert_eq!(parse_decimal(text, precision, scale), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn division_rounds_half_away_from_zero() {
+        for (value, divisor, result) in [(5, 10, 1), (-5, 10, -1), (4, 10, 0), (14, 10, 1), (-15, 10, -2)] {
+            assert_eq!(divide_half_up(value, divisor), result);
+            let wide = divide_half_up_wide(i256::from_i128(value), i256::from_i128(divisor));
+            assert_eq!(wide.and_then(|wide| wide.to_i128()), Some(result));
+        }
+        assert_eq!(divide_half_up_wide(i256::from_i128(7), i256::from_i128(-2)), Some(i256::from_i128(-4)));
+    }
+}

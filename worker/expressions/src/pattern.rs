@@ -1,0 +1,398 @@
+//! Java's date patterns (`yyyy-MM-dd HH:mm:ss`): compiled once, written without allocation, and read.
+
+use std::fmt::{self, Write};
+
+use model::Failure;
+
+use crate::calendar::{
+    self, DAY_MILLIS, Date, HOUR_MILLIS, Instant, MINUTE_MILLIS, SECOND_MILLIS, split_millis, write_padded,
+};
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+/// One part of a pattern: a field with how often its letter stands there, or text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Year(usize),
+    WeekYear(usize),
+    Quarter(usize),
+    Month(usize),
+    Week(usize),
+    DayOfYear(usize),
+    Day(usize),
+    DayName(usize),
+    DayNumber,
+    AmPm,
+    /// 0 to 23
+    Hour(usize),
+    /// 1 to 24
+    HourFromOne(usize),
+    /// 0 to 11
+    HalfDayHour(usize),
+    /// 1 to 12
+    ClockHour(usize),
+    Minute(usize),
+    Second(usize),
+    Fraction(usize),
+    /// `Z` instead of an offset
+    ZoneLetter,
+    /// `+0000` or, with a colon, `+00:00`
+    Offset {
+        colon: bool,
+    },
+    ZoneName,
+}
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    parts: Vec<Part>,
+    /// Times within one such span, in milliseconds, have the same text.
+    span: i64,
+}
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// Class `User` if a letter has no meaning or a quote is open.
+    pub(crate) fn new(pattern: &str) -> Result<Self, Failure> {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut rest = pattern;
+        while let Some(letter) = rest.chars().next() {
+            if letter == '\'' {
+                rest = quoted(rest, pattern, &mut parts)?;
+                continue;
+            }
+            let count = rest.chars().take_while(|next| *next == letter).count();
+            let (run, after) = rest.split_at(count * letter.len_utf8());
+            rest = after;
+            match letter {
+                '[' | ']' => {}
+                _ if letter.is_ascii_alphabetic() => parts.push(field(letter, count, pattern)?),
+                _ => push_text(&mut parts, run),
+            }
+        }
+        let span = parts.iter().map(Part::span).min().unwrap_or(DAY_MILLIS);
+        Ok(Self { parts, span })
+    }
+
+    /// Times with equal spans have equal text.
+    #[inline]
+    pub(crate) fn span_of(&self, millis: i64) -> i64 {
+        millis.div_euclid(self.span)
+    }
+
+    /// Writes a time. Years above 9999 have a sign if `signed`, as in Java's `DateTimeFormatter`.
+    pub(crate) fn write(&self, out: &mut impl Write, instant: Instant, signed: bool) -> fmt::Result {
+        let (days, time) = split_millis(instant.millis);
+        let date = Date::from_days(days);
+        let hour = time / HOUR_MILLIS;
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.write_str(text)?,
+                Part::Year(width) => write_year(out, date.year, *width, signed)?,
+                Part::WeekYear(width) => write_year(out, calendar::iso_week(days).0, *width, signed)?,
+                Part::Quarter(width) => write_padded(out, i64::from(date.month - 1) / 3 + 1, *width)?,
+                Part::Month(width) => write_month(out, date.month, *width)?,
+                Part::Week(width) => write_padded(out, calendar::iso_week(days).1, *width)?,
+                Part::DayOfYear(width) => write_padded(out, date.day_of_year(), *width)?,
+                Part::Day(width) => write_padded(out, i64::from(date.day), *width)?,
+                Part::DayName(width) => {
+                    let name = DAYS[(calendar::day_of_week(days) - 1) as usize];
+                    out.write_str(if *width >= 4 { name } else { &name[..3] })?;
+                }
+                Part::DayNumber => write_padded(out, (days + 3).rem_euclid(7) + 1, 1)?,
+                Part::AmPm => out.write_str(if hour < 12 { "AM" } else { "PM" })?,
+                Part::Hour(width) => write_padded(out, hour, *width)?,
+                Part::HourFromOne(width) => write_padded(out, if hour == 0 { 24 } else { hour }, *width)?,
+                Part::HalfDayHour(width) => write_padded(out, hour % 12, *width)?,
+                Part::ClockHour(width) => write_padded(out, (hour + 11) % 12 + 1, *width)?,
+                Part::Minute(width) => write_padded(out, time / MINUTE_MILLIS % 60, *width)?,
+                Part::Second(width) => write_padded(out, time / SECOND_MILLIS % 60, *width)?,
+                Part::Fraction(width) => {
+                    let nanos = time % SECOND_MILLIS * 1_000_000 + instant.nanos;
+                    let width = (*width).min(9);
+                    write_padded(out, nanos / 10_i64.pow(9 - width as u32), width)?;
+                }
+                Part::ZoneLetter => out.write_char('Z')?,
+                Part::Offset { colon } => out.write_str(if *colon { "+00:00" } else { "+0000" })?,
+                Part::ZoneName => out.write_str("UTC")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a time that the pattern describes, all of the text.
+    pub(crate) fn parse(&self, text: &str) -> Option<Instant> {
+        let mut reader = Reader { rest: text.trim(), ..Reader::default() };
+        for (index, part) in self.parts.iter().enumerate() {
+            let adjacent = self.parts.get(index + 1).is_some_and(|next| !matches!(next, Part::Text(_)));
+            reader.read(part, adjacent)?;
+        }
+        if reader.rest.is_empty() { reader.finish() } else { None }
+    }
+}
+
+fn quoted<'a>(rest: &'a str, pattern: &str, parts: &mut Vec<Part>) -> Result<&'a str, Failure> {
+    let mut rest = &rest[1..];
+    if let Some(after) = rest.strip_prefix('\'') {
+        push_text(parts, "'");
+        return Ok(after);
+    }
+    loop {
+        let end = rest.find('\'');
+        let end = end.ok_or_else(|| Failure::user(format!("date pattern {pattern} has an open quote")))?;
+        push_text(parts, &rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('\'') {
+            Some(after) => {
+                push_text(parts, "'");
+                rest = after;
+            }
+            None => return Ok(rest),
+        }
+    }
+}
+
+fn push_text(parts: &mut Vec<Part>, text: &str) {
+    match parts.last_mut() {
+        Some(Part::Text(known)) => known.push_str(text),
+        _ => parts.push(Part::Text(text.to_owned())),
+    }
+}
+
+fn field(letter: char, count: usize, pattern: &str) -> Result<Part, Failure> {
+    Ok(match letter {
+        'y' | 'u' => Part::Year(count),
+        'Y' => Part::WeekYear(count),
+        'Q' | 'q' => Part::Quarter(count),
+        'M' | 'L' => Part::Month(count),
+        'w' => Part::Week(count),
+        'D' => Part::DayOfYear(count),
+        'd' => Part::Day(count),
+        'E' => Part::DayName(count),
+        'e' => Part::DayNumber,
+        'a' => Part::AmPm,
+        'H' => Part::Hour(count),
+        'k' => Part::HourFromOne(count),
+        'K' => Part::HalfDayHour(count),
+        'h' => Part::ClockHour(count),
+        'm' => Part::Minute(count),
+        's' => Part::Second(count),
+        'S' => Part::Fraction(count),
+        'X' => Part::ZoneLetter,
+        'x' | 'Z' => Part::Offset { colon: count == 3 || count == 5 },
+        'z' | 'V' => Part::ZoneName,
+        _ => return Err(Failure::user(format!("date pattern {pattern} has a letter {letter} without meaning"))),
+    })
+}
+
+impl Part {
+    fn span(&self) -> i64 {
+        match self {
+            Self::AmPm | Self::Hour(_) | Self::HourFromOne(_) | Self::HalfDayHour(_) | Self::ClockHour(_) => {
+                HOUR_MILLIS
+            }
+            Self::Minute(_) => MINUTE_MILLIS,
+            Self::Second(_) => SECOND_MILLIS,
+            Self::Fraction(_) => 1,
+            _ => DAY_MILLIS,
+        }
+    }
+}
+
+fn write_year(out: &mut impl Write, year: i64, width: usize, signed: bool) -> fmt::Result {
+    if width == 2 {
+        return write_padded(out, year.rem_euclid(100), 2);
+    }
+    if signed && width >= 4 && year >= 10_i64.pow(width.min(15) as u32) {
+        out.write_char('+')?;
+    }
+    write_padded(out, year, width)
+}
+
+fn write_month(out: &mut impl Write, month: u32, width: usize) -> fmt::Result {
+    let name = MONTHS[(month - 1) as usize];
+    match width {
+        1 | 2 => write_padded(out, i64::from(month), width),
+        3 => out.write_str(&name[..3]),
+        4 => out.write_str(name),
+        _ => out.write_str(&name[..1]),
+    }
+}
+
+/// What was read of a text.
+#[derive(Default)]
+struct Reader<'a> {
+    rest: &'a str,
+    year: Option<i64>,
+    month: Option<u32>,
+    day: Option<u32>,
+    day_of_year: Option<i64>,
+    hour: i64,
+    half_day: Option<i64>,
+    minute: i64,
+    second: i64,
+    nanos: i64,
+    /// Milliseconds east of UTC.
+    offset: i64,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, part: &Part, adjacent: bool) -> Option<()> {
+        match part {
+            Part::Text(text) => self.rest = self.rest.strip_prefix(text.as_str())?,
+            Part::Year(2) => self.year = Some(2000 + self.number(2, true)?),
+            Part::Year(width) | Part::WeekYear(width) => self.year = Some(self.number(*width.max(&4), adjacent)?),
+            Part::Quarter(width) | Part::Week(width) => {
+                self.number(*width, adjacent)?;
+            }
+            Part::Month(width @ 1..=2) => self.month = Some(self.number(*width.max(&2), adjacent)? as u32),
+            Part::Month(width) => self.month = Some(self.name(&MONTHS, *width >= 4)? as u32 + 1),
+            Part::DayOfYear(_) => self.day_of_year = Some(self.number(3, adjacent)?),
+            Part::Day(_) => self.day = Some(self.number(2, adjacent)? as u32),
+            Part::DayName(width) => {
+                self.name(&DAYS, *width >= 4)?;
+            }
+            Part::DayNumber => {
+                self.number(1, true)?;
+            }
+            Part::AmPm => self.half_day = Some(self.name(&["AM ", "PM "], false)? as i64),
+            Part::Hour(_) => self.hour = self.number(2, adjacent).filter(|hour| *hour < 24)?,
+            Part::HourFromOne(_) => self.hour = self.number(2, adjacent).filter(|hour| *hour <= 24)? % 24,
+            Part::HalfDayHour(_) | Part::ClockHour(_) => {
+                self.hour = self.number(2, adjacent).filter(|hour| *hour <= 12)? % 12;
+            }
+            Part::Minute(_) => self.minute = self.number(2, adjacent).filter(|minute| *minute < 60)?,
+            Part::Second(_) => self.second = self.number(2, adjacent).filter(|second| *second < 60)?,
+            Part::Fraction(width) => {
+                let before = self.rest.len();
+                let value = self.number((*width).min(9), adjacent)?;
+                let digits = before - self.rest.len();
+                self.nanos = value * 10_i64.pow(9 - digits as u32);
+            }
+            Part::ZoneLetter | Part::Offset { .. } => self.offset = self.zone_offset()?,
+            Part::ZoneName => {
+                self.rest = self.rest.strip_prefix("UTC").or_else(|| self.rest.strip_prefix("GMT"))?;
+            }
+        }
+        Some(())
+    }
+
+    /// A number of at most `width` digits, exactly as many if another number follows at once.
+    fn number(&mut self, width: usize, exact: bool) -> Option<i64> {
+        let digits = self.rest.bytes().take(width).take_while(u8::is_ascii_digit).count();
+        if digits == 0 || (exact && digits < width) {
+            return None;
+        }
+        let (number, rest) = self.rest.split_at(digits);
+        self.rest = rest;
+        number.parse().ok()
+    }
+
+    fn name(&mut self, names: &[&str], full: bool) -> Option<usize> {
+        names.iter().position(|name| {
+            let name = if full { name } else { &name[..name.trim_end().len().min(3)] };
+            let is_match = self.rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+            if is_match {
+                self.rest = &self.rest[name.len()..];
+            }
+            is_match
+        })
+    }
+
+    fn zone_offset(&mut self) -> Option<i64> {
+        if let Some(rest) = self.rest.strip_prefix('Z') {
+            self.rest = rest;
+            return Some(0);
+        }
+        let sign = match self.rest.chars().next()? {
+            '+' => 1,
+            '-' => -1,
+            _ => return None,
+        };
+        self.rest = &self.rest[1..];
+        let hours = self.number(2, true)?;
+        self.rest = self.rest.strip_prefix(':').unwrap_or(self.rest);
+        let minutes = self.number(2, true).unwrap_or(0);
+        Some(sign * (hours * HOUR_MILLIS + minutes * MINUTE_MILLIS))
+    }
+
+    fn finish(self) -> Option<Instant> {
+        let year = self.year.unwrap_or(1970);
+        let days = match self.day_of_year {
+            Some(day) => Date { year, month: 1, day: 1 }.days() + day - 1,
+            None => Date::checked(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?.days(),
+        };
+        let hour = self.hour + self.half_day.map_or(0, |half| half * 12);
+        let time = hour * HOUR_MILLIS + self.minute * MINUTE_MILLIS + self.second * SECOND_MILLIS;
+        let millis = days * DAY_MILLIS + time + self.nanos / 1_000_000 - self.offset;
+        Some(Instant { millis, nanos: self.nanos % 1_000_000 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formatted(pattern: &str, text: &str) -> String {
+        let mut out = String::new();
+        let instant = calendar::parse_timestamp(text).unwrap();
+        Pattern::new(pattern).unwrap().write(&mut out, instant, true).unwrap();
+        out
+    }
+
+    #[test]
+    fn patterns_write_times() {
+        for (pattern, text, expected) in [
+            ("yyyy-MM-dd HH:mm", "2020-03-04 05:06:07.123", "2020-03-04 05:06"),
+            ("yyMMdd EEE", "1969-12-31 23:59:59.001", "691231 Wed"),
+            ("EEEE, d MMMM yyyy", "2021-02-28 23:59:59.999", "Sunday, 28 February 2021"),
+            ("hh:mm:ss.SSS a", "2021-02-28 00:01:02.034", "12:01:02.034 AM"),
+            ("'T'HH''mm D Q", "2021-02-28 13:01:02", "T13'01 59 1"),
+        ] {
+            assert_eq!(formatted(pattern, text), expected, "{pattern}");
+        }
+        assert!(Pattern::new("yyyy-bb").is_err());
+        assert!(Pattern::new("yyyy'").is_err());
+    }
+
+    #[test]
+    fn patterns_read_times() {
+        for (pattern, text, expected) in [
+            ("yyyy-MM-dd HH:mm:ss", "2020-03-04 05:06:07", Some("2020-03-04 05:06:07")),
+            ("yyyyMMddHHmmss", "20200304050607", Some("2020-03-04 05:06:07")),
+            ("dd/MM/yyyy hh:mm a", "04/03/2020 05:06 PM", Some("2020-03-04 17:06:00")),
+            ("yyyy-MM-dd'T'HH:mm:ss.SSSX", "2020-03-04T05:06:07.100+01:00", Some("2020-03-04 04:06:07.1")),
+            ("d MMM yyyy", "4 Mar 2020", Some("2020-03-04")),
+            ("yyyy-MM-dd", "2020-02-30", None),
+            ("yyyy-MM-dd", "2020-02-03x", None),
+        ] {
+            let expected = expected.map(|expected| calendar::parse_timestamp(expected).unwrap());
+            assert_eq!(Pattern::new(pattern).unwrap().parse(text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn spans_are_as_fine_as_the_pattern() {
+        for (pattern, span) in [("yyyy-MM-dd", DAY_MILLIS), ("HH", HOUR_MILLIS), ("HH:mm", MINUTE_MILLIS), ("SSS", 1)] {
+            assert_eq!(Pattern::new(pattern).unwrap().span, span);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Expressions with the values that Flink gives them.
