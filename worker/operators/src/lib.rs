@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The concrete operators: what each [`graph::OperatorSpec`] does to the rows it is given, a file each.
+//!
+//! It must not know connectors, SQL, channels, nor where state is kept.
+
+mod accumulator;
+mod calc;
+mod emission;
+mod group_aggregate;
+mod grouping;
+mod join;
+mod projection;
+mod registry;
+mod window;
+mod window_aggregate;
+mod window_assign;
+
+pub use registry::build;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! Accumulators of aggregate functions, for many groups at once and in columns.
+//!
+//! What all groups of a batch keep is loaded from the table into columns of words ([`Work`]), the batch's rows are
+//! folded into these columns by tight typed loops, results are made from the same columns, and the words go back.
+//! Only strings, value multisets and `DISTINCT` sets live outside the words, as [`Object`]s.
+
+mod argument;
+mod distinct;
+mod fold;
+mod layout;
+mod merge;
+mod object;
+mod result;
+mod table;
+
+pub(crate) use argument::nulls as not_null;
+pub(crate) use layout::Layout;
+pub(crate) use table::{AccumulatorTable, Work, open};
+
+use object::Object;

@@ -1,0 +1,182 @@
+//! What a group keeps outside its words: strings, multisets, sets of distinct values.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hashbrown::HashMap;
+use model::Failure;
+
+use super::{argument::Form, layout::ObjectSpec};
+
+/// Bytes of a string. Shared, so that it can be put out without a copy.
+pub(crate) type Text = Arc<[u8]>;
+
+/// See [`ObjectSpec`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Object {
+    Text(Option<Text>),
+    Ints(BTreeMap<i64, i64>),
+    Decimals(BTreeMap<i128, i64>),
+    Texts(BTreeMap<Text, i64>),
+    DistinctInts(HashMap<i64, u64>),
+    DistinctDecimals(HashMap<i128, u64>),
+    DistinctTexts(HashMap<Box<[u8]>, u64>),
+}
+
+impl Object {
+    /// The object of a group without rows.
+    pub(crate) fn new(spec: &ObjectSpec) -> Self {
+        match spec {
+            ObjectSpec::Text { .. } => Self::Text(None),
+            ObjectSpec::Multiset { form, .. } => match form {
+                Form::Int | Form::Float | Form::OrderedFloat => Self::Ints(BTreeMap::new()),
+                Form::Decimal => Self::Decimals(BTreeMap::new()),
+                Form::Text | Form::Nested => Self::Texts(BTreeMap::new()),
+            },
+            ObjectSpec::Distinct { form, .. } => match form {
+                Form::Int | Form::Float | Form::OrderedFloat => Self::DistinctInts(HashMap::new()),
+                Form::Decimal => Self::DistinctDecimals(HashMap::new()),
+                Form::Text | Form::Nested => Self::DistinctTexts(HashMap::new()),
+            },
+        }
+    }
+
+    /// Memory it takes beside itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        const NODE: usize = 16;
+        match self {
+            Self::Text(text) => text.as_ref().map_or(0, |text| text.len() + 16),
+            Self::Ints(map) => map.len() * (16 + NODE),
+            Self::Decimals(map) => map.len() * (24 + NODE),
+            Self::Texts(map) => map.keys().map(|key| key.len() + 40 + NODE).sum(),
+            Self::DistinctInts(map) => map.allocation_size(),
+            Self::DistinctDecimals(map) => map.allocation_size(),
+            // An estimate: walking all strings for each change would cost more than it is worth.
+            Self::DistinctTexts(map) => map.allocation_size() + map.len() * 32,
+        }
+    }
+
+    /// Appends the stored form: a tag, then the entries in order of their values.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(None) => out.push(0),
+            Self::Text(Some(text)) => {
+                out.push(1);
+                put_bytes(text, out);
+            }
+            Self::Ints(map) => encode_map(2, map.iter(), out, |key, out| put_signed(i128::from(*key), out)),
+            Self::Decimals(map) => encode_map(3, map.iter(), out, |key, out| put_signed(*key, out)),
+            Self::Texts(map) => encode_map(4, map.iter(), out, |key, out| put_bytes(key, out)),
+            Self::DistinctInts(map) => {
+                encode_map(5, sorted(map).into_iter(), out, |key, out| put_signed(i128::from(*key), out));
+            }
+            Self::DistinctDecimals(map) => {
+                encode_map(6, sorted(map).into_iter(), out, |key, out| put_signed(*key, out));
+            }
+            Self::DistinctTexts(map) => encode_map(7, sorted(map).into_iter(), out, |key, out| put_bytes(key, out)),
+        }
+    }
+
+    /// Reads the stored form and moves the cursor behind it.
+    pub(crate) fn decode(cursor: &mut &[u8]) -> Result<Self, Failure> {
+        let int = |cursor: &mut &[u8]| signed(cursor).map(|value| value as i64);
+        Ok(match take(cursor, 1)?[0] {
+            0 => Self::Text(None),
+            1 => Self::Text(Some(bytes(cursor)?.into())),
+            2 => Self::Ints(decode_map(cursor, int)?),
+            3 => Self::Decimals(decode_map(cursor, signed)?),
+            4 => Self::Texts(decode_map(cursor, |cursor| Ok(bytes(cursor)?.into()))?),
+            5 => Self::DistinctInts(decode_map(cursor, int)?),
+            6 => Self::DistinctDecimals(decode_map(cursor, signed)?),
+            7 => Self::DistinctTexts(decode_map(cursor, |cursor| Ok(bytes(cursor)?.into()))?),
+            other => return Err(Failure::data(format!("a stored accumulator has the unknown tag {other}"))),
+        })
+    }
+}
+
+fn sorted<K: Ord, V>(map: &HashMap<K, V>) -> Vec<(&K, &V)> {
+    let mut entries: Vec<_> = map.iter().collect();
+    entries.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    entries
+}
+
+fn encode_map<'a, K: 'a, V: Copy + TryInto<i128> + 'a>(
+    tag: u8,
+    entries: impl ExactSizeIterator<Item = (&'a K, &'a V)>,
+    out: &mut Vec<u8>,
+    key: impl Fn(&K, &mut Vec<u8>),
+) {
+    out.push(tag);
+    put_unsigned(entries.len() as u128, out);
+    for (value, count) in entries {
+        key(value, out);
+        put_signed((*count).try_into().unwrap_or_default(), out);
+    }
+}
+
+fn decode_map<K, V: TryFrom<i128>, M: FromIterator<(K, V)>>(
+    cursor: &mut &[u8],
+    key: impl Fn(&mut &[u8]) -> Result<K, Failure>,
+) -> Result<M, Failure> {
+    let entries = unsigned(cursor)?;
+    (0..entries)
+        .map(|_| {
+            let value = key(cursor)?;
+            let count = signed(cursor)?
+                .try_into()
+                .map_err(|_| Failure::data("a stored accumulator's count is out of range"))?;
+            Ok((value, count))
+        })
+        .collect()
+}
+
+/// Appends 7 bits a byte, lowest first.
+#[inline]
+pub(crate) fn put_unsigned(mut value: u128, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a signed value; small magnitudes are short.
+#[inline]
+pub(crate) fn put_signed(value: i128, out: &mut Vec<u8>) {
+    put_unsigned(((value << 1) ^ (value >> 127)) as u128, out);
+}
+
+/// The inverse of [`put_unsigned`].
+pub(crate) fn unsigned(cursor: &mut &[u8]) -> Result<u128, Failure> {
+    let mut value = 0u128;
+    for shift in (0..128).step_by(7) {
+        let byte = take(cursor, 1)?[0];
+        value |= u128::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(Failure::data("a stored accumulator's number is too long"))
+}
+
+/// The inverse of [`put_signed`].
+pub(crate) fn signed(cursor: &mut &[u8]) -> Result<i128, Failure> {
+    let value = unsigned(cursor)?;
+    Ok((value >> 1) as i128 ^ -((value & 1) as i128))
+}
+
+fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put_unsigned(bytes.len() as u128, out);
+    out.extend_from_slice(bytes);
+}
+
+fn bytes<'a>(cursor: &mut &'a [u8]) -> Result<&'a [u8], Failure> {
+    let length = unsigned(cursor)? as usize;
+    take(cursor, length)
+}
+
+fn take<'a>(cursor: &mut &'a [u8], length: usize) -> Result<&'a [u8], Failure> {
+    let (head, rest) =
+        cursor.split_at_checked(length).ok_or_else(|| Failure::data("a stored accumulator ends too early"))?;
+    *cursor = rest;
+    Ok(head)
+}

@@ -1,0 +1,257 @@
+//! Aggregation without windows: emits how the result of each group changes.
+//!
+//! A batch is folded as a whole: a group that several of its rows belong to changes once, from what it was before the
+//! batch to what it is after. With mini-batches, several batches are folded as one.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array},
+    buffer::{BooleanBuffer, ScalarBuffer},
+    compute::{self, kernels::cmp},
+    datatypes::SchemaRef,
+};
+use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
+use graph::{
+    Node,
+    operator::{AggregateCall, GroupAggregateSpec},
+};
+use model::{Batch, Failure, RowKind, Schema, Watermark, row};
+
+use crate::{
+    accumulator::{self, AccumulatorTable, Layout, Work},
+    emission::Pending,
+    grouping::{Grouper, Groups},
+};
+
+/// The version of the stored form is part of the table's name.
+const TABLE: &str = "groups-v1";
+
+pub(crate) struct GroupAggregate {
+    columns: InputColumns,
+    layout: Layout,
+    table: Box<dyn AccumulatorTable>,
+    emit_update_before: bool,
+    schema: SchemaRef,
+    grouper: Grouper,
+    pending: Pending,
+    mini_batch: Option<MiniBatch>,
+}
+
+/// Rows held back until there are enough of them, or [`Operator::flush`] is called.
+struct MiniBatch {
+    rows_max: usize,
+    rows: usize,
+    batches: Vec<Batch>,
+}
+
+impl GroupAggregate {
+    pub(crate) fn new(
+        spec: &GroupAggregateSpec,
+        node: &Node,
+        input: &Schema,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
+        let columns = InputColumns::new(&spec.keys, &spec.aggregates, None, input)?;
+        let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), spec.keys.is_empty())?;
+        let mini_batch = context.settings.get(&settings::keys::MINI_BATCH_ENABLED).then(|| MiniBatch {
+            rows_max: context.settings.get(&settings::keys::MINI_BATCH_SIZE).clamp(1, u64::from(u32::MAX)) as usize,
+            rows: 0,
+            batches: Vec::new(),
+        });
+        Ok(Self {
+            table: accumulator::open(&layout, TABLE, context)?,
+            columns,
+            layout,
+            emit_update_before: spec.emit_update_before,
+            schema: node.schema.to_arrow(),
+            grouper: Grouper::default(),
+            pending: Pending::default(),
+            mini_batch,
+        })
+    }
+
+    fn fold(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let keys: Vec<ArrayRef> = self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
+        let encoded = row::encode(&keys, batch.rows())?;
+        let groups = self.grouper.group(&encoded);
+        let mut work = Work::default();
+        self.table.load(&self.layout, 0, &encoded, Some(&groups.first_rows), &mut work)?;
+        // Without retractions and with a result that always changes nobody needs to know what was before.
+        let needs_before = self.emit_update_before || !self.layout.always_changes();
+        let before = needs_before.then(|| self.layout.image(&work)).map(|image| self.layout.results(&image));
+        self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?;
+        let after = self.layout.results(&self.layout.image(&work))?;
+        self.table.store(&self.layout, &mut work)?;
+        let keys = take_all(&keys, &UInt32Array::from(groups.first_rows.clone()))?;
+        match before.transpose()? {
+            None => self.emit_results(keys, after, &work),
+            Some(before) => self.emit_changes(&keys, &before, &after, &work, &groups),
+        }
+    }
+
+    /// Every group has changed and only its new result is wanted.
+    fn emit_results(&mut self, keys: Vec<ArrayRef>, after: Vec<ArrayRef>, work: &Work) -> Result<(), Failure> {
+        let kind = |existed| if existed { RowKind::UpdateAfter } else { RowKind::Insert } as u8;
+        let kinds: ScalarBuffer<u8> = work.existed.iter().map(|&existed| kind(existed)).collect();
+        let columns = self.batch(keys.into_iter().chain(after).collect(), work.groups())?;
+        self.pending.push(columns, Some(kinds));
+        Ok(())
+    }
+
+    fn emit_changes(
+        &mut self,
+        keys: &[ArrayRef],
+        before: &[ArrayRef],
+        after: &[ArrayRef],
+        work: &Work,
+        groups: &Groups,
+    ) -> Result<(), Failure> {
+        let count = groups.first_rows.len();
+        let changed = changed(before, after, count)?;
+        // Positions in all results before, then all results after.
+        let mut positions: Vec<u32> = Vec::with_capacity(2 * count);
+        let mut kinds: Vec<u8> = Vec::with_capacity(2 * count);
+        let mut put = |position: usize, kind: RowKind| {
+            positions.push(position as u32);
+            kinds.push(kind as u8);
+        };
+        for group in 0..count {
+            match (work.existed[group], work.exists(&self.layout, group)) {
+                (false, true) => put(count + group, RowKind::Insert),
+                (true, false) => put(group, RowKind::Delete),
+                (true, true) if changed.value(group) => {
+                    if self.emit_update_before {
+                        put(group, RowKind::UpdateBefore);
+                    }
+                    put(count + group, RowKind::UpdateAfter);
+                }
+                (true, true) | (false, false) => {}
+            }
+        }
+        let of_group = positions.iter().map(|&position| position % count as u32);
+        let mut columns = take_all(keys, &of_group.collect())?;
+        let positions = UInt32Array::from(positions);
+        for (before, after) in before.iter().zip(after) {
+            let both = compute::concat(&[before, after])?;
+            columns.push(compute::take(&both, &positions, None)?);
+        }
+        let columns = self.batch(columns, positions.len())?;
+        self.pending.push(columns, Some(kinds.into()));
+        Ok(())
+    }
+
+    fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, Failure> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+
+    fn fold_held_back(&mut self) -> Result<(), Failure> {
+        let Some(held) = self.mini_batch.as_mut().filter(|held| held.rows > 0) else {
+            return Ok(());
+        };
+        held.rows = 0;
+        let batches = std::mem::take(&mut held.batches);
+        let batch = match <[Batch; 1]>::try_from(batches) {
+            Ok([only]) => only,
+            Err(batches) => Batch::concat(&batches[0].schema(), &batches)?,
+        };
+        self.fold(&batch)
+    }
+}
+
+impl Operator for GroupAggregate {
+    fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        if batch.is_empty() {
+            return Ok(Flow::Done);
+        }
+        let batch = self.columns.narrow(batch)?;
+        match &mut self.mini_batch {
+            None => self.fold(&batch)?,
+            Some(held) => {
+                held.rows += batch.rows();
+                held.batches.push(batch);
+                if held.rows >= held.rows_max {
+                    self.fold_held_back()?;
+                }
+            }
+        }
+        Ok(self.pending.emit(output))
+    }
+
+    fn resume(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        Ok(self.pending.emit(output))
+    }
+
+    fn watermark(&mut self, _watermark: Watermark, _output: &mut Output) -> Result<Flow, Failure> {
+        // The output has no time attribute, so rows that are held back cannot become late.
+        Ok(Flow::Done)
+    }
+
+    fn flush(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        self.fold_held_back()?;
+        Ok(self.pending.emit(output))
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        self.table.snapshot(snapshot)
+    }
+}
+
+/// The columns that an aggregation reads, and the specification in terms of only these.
+pub(crate) struct InputColumns {
+    read: Vec<usize>,
+    pub(crate) schema: Schema,
+    pub(crate) keys: Vec<usize>,
+    pub(crate) time: usize,
+    pub(crate) aggregates: Vec<AggregateCall>,
+}
+
+impl InputColumns {
+    pub(crate) fn new(
+        keys: &[usize],
+        aggregates: &[AggregateCall],
+        time: Option<usize>,
+        input: &Schema,
+    ) -> Result<Self, Failure> {
+        let of_calls = aggregates.iter().flat_map(|call| call.argument.into_iter().chain(call.filter));
+        let mut read: Vec<usize> = keys.iter().copied().chain(time).chain(of_calls).collect();
+        read.sort_unstable();
+        read.dedup();
+        if let Some(column) = read.iter().find(|&&column| column >= input.len()) {
+            return Err(Failure::internal(format!("column {column} of {} columns", input.len())));
+        }
+        let place = |column: usize| read.binary_search(&column).unwrap_or_default();
+        let aggregates = aggregates.iter().map(|call| AggregateCall {
+            argument: call.argument.map(place),
+            filter: call.filter.map(place),
+            ..call.clone()
+        });
+        Ok(Self {
+            schema: Schema::new(read.iter().map(|&column| input.fields[column].clone()).collect()),
+            keys: keys.iter().map(|&key| place(key)).collect(),
+            time: time.map(place).unwrap_or_default(),
+            aggregates: aggregates.collect(),
+            read,
+        })
+    }
+
+    /// A batch of only the columns that are read; nothing is copied.
+    pub(crate) fn narrow(&self, batch: Batch) -> Result<Batch, Failure> {
+        let (columns, kinds) = batch.into_parts();
+        Ok(Batch::new(columns.project(&self.read)?, kinds))
+    }
+}
+
+pub(crate) fn take_all(columns: &[ArrayRef], rows: &UInt32Array) -> Result<Vec<ArrayRef>, Failure> {
+    columns.iter().map(|column| compute::take(column, rows, None).map_err(Failure::from)).collect()
+}
+
+/// The groups whose results differ.
+fn changed(before: &[ArrayRef], after: &[ArrayRef], groups: usize) -> Result<BooleanArray, Failure> {
+    let mut any = BooleanArray::new(BooleanBuffer::new_unset(groups), None);
+    for (before, after) in before.iter().zip(after) {
+        any = compute::or(&any, &cmp::distinct(before, after)?)?;
+    }
+    Ok(any)
+}

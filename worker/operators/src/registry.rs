@@ -1,0 +1,36 @@
+//! From specification to running operator.
+
+use dataflow::{OpenContext, Operator};
+use graph::{Node, OperatorSpec};
+use model::{Failure, Schema};
+
+use crate::{
+    calc::Calc, group_aggregate::GroupAggregate, join::Join, window_aggregate::WindowAggregate,
+    window_assign::WindowAssign,
+};
+
+/// Builds the operator that `node` specifies. `inputs` are the schemas of its input ports.
+///
+/// # Errors
+/// Class `User` or `Internal` if the specification cannot be built; `Data` if restored state does not fit.
+pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Result<Box<dyn Operator>, Failure> {
+    let built: Result<Box<dyn Operator>, Failure> = match &node.operator {
+        OperatorSpec::Calc(spec) => Calc::new(spec, node, input(inputs, 0)?).map(boxed),
+        OperatorSpec::GroupAggregate(spec) => GroupAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        OperatorSpec::Join(spec) => Join::new(spec, node, context).map(boxed),
+        OperatorSpec::WindowAggregate(spec) => WindowAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        OperatorSpec::WindowAssign(spec) => WindowAssign::new(spec, node, input(inputs, 0)?).map(boxed),
+        OperatorSpec::Sink(_) | OperatorSpec::Source(_) => {
+            Err(Failure::internal("sources and sinks are not built as operators"))
+        }
+    };
+    built.map_err(|error| error.at(&node.name))
+}
+
+fn boxed<O: Operator + 'static>(operator: O) -> Box<dyn Operator> {
+    Box::new(operator)
+}
+
+fn input(inputs: &[Schema], port: usize) -> Result<&Schema, Failure> {
+    inputs.get(port).ok_or_else(|| Failure::internal(format!("input {port} is missing")))
+}

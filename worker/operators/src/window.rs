@@ -1,0 +1,107 @@
+//! Windows as arithmetic on event time: `[start, end)` aligned to the epoch plus an offset.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, AsArray, PrimitiveArray},
+    buffer::{NullBuffer, ScalarBuffer},
+    datatypes::{
+        DataType as Arrow, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+        TimestampSecondType,
+    },
+};
+use graph::operator::WindowKind;
+use model::{EventTime, Failure};
+
+use crate::accumulator::not_null;
+
+/// Windows of one length at regular distances. A slice is the time between two neighbouring starts: windows are made
+/// of whole slices, so what windows share is kept once for each slice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Windows {
+    pub(crate) size: i64,
+    pub(crate) slide: i64,
+    offset: i64,
+}
+
+impl Windows {
+    pub(crate) fn new(kind: WindowKind) -> Result<Self, Failure> {
+        let windows = match kind {
+            WindowKind::Tumble { size, offset } => Self { size, slide: size, offset },
+            WindowKind::Hop { size, slide, offset } => Self { size, slide, offset },
+        };
+        if windows.slide <= 0 || windows.size <= 0 || windows.size % windows.slide != 0 {
+            return Err(Failure::user(format!(
+                "a window's size ({} ms) must be a positive multiple of its slide ({} ms)",
+                windows.size, windows.slide
+            )));
+        }
+        Ok(windows)
+    }
+
+    /// Whether each row belongs to one window only.
+    pub(crate) fn is_tumbling(&self) -> bool {
+        self.size == self.slide
+    }
+
+    /// The end of the slice, and of the first window, that a time belongs to.
+    #[inline]
+    pub(crate) fn slice_end(&self, time: EventTime) -> EventTime {
+        let into = time.wrapping_sub(self.offset).rem_euclid(self.slide);
+        time.wrapping_sub(into).wrapping_add(self.slide)
+    }
+
+    /// The ends of the windows that a slice belongs to, ascending.
+    pub(crate) fn ends(&self, slice_end: EventTime) -> impl DoubleEndedIterator<Item = EventTime> + use<> {
+        let Self { size, slide, .. } = *self;
+        (0..size / slide).map(move |index| slice_end.wrapping_add(index * slide))
+    }
+
+    /// The end of the last window that a slice belongs to.
+    #[inline]
+    pub(crate) fn last_end(&self, slice_end: EventTime) -> EventTime {
+        slice_end.wrapping_add(self.size - self.slide)
+    }
+}
+
+/// A timestamp column in milliseconds, rounded down, and which values are not null.
+pub(crate) fn times(column: &ArrayRef) -> Result<(ScalarBuffer<i64>, Option<NullBuffer>), Failure> {
+    let scaled = |values: &[i64], units: i64| values.iter().map(|value| value.div_euclid(units)).collect();
+    let values = match column.data_type() {
+        Arrow::Timestamp(TimeUnit::Millisecond, _) => {
+            column.as_primitive::<TimestampMillisecondType>().values().clone()
+        }
+        Arrow::Timestamp(TimeUnit::Microsecond, _) => {
+            scaled(column.as_primitive::<TimestampMicrosecondType>().values(), 1000)
+        }
+        Arrow::Timestamp(TimeUnit::Nanosecond, _) => {
+            scaled(column.as_primitive::<TimestampNanosecondType>().values(), 1_000_000)
+        }
+        Arrow::Timestamp(TimeUnit::Second, _) => {
+            let values = column.as_primitive::<TimestampSecondType>().values();
+            values.iter().map(|value| value.wrapping_mul(1000)).collect()
+        }
+        other => return Err(Failure::internal(format!("a window's time column has type {other}"))),
+    };
+    Ok((values, not_null(column)))
+}
+
+/// A timestamp column from milliseconds.
+pub(crate) fn timestamps(milliseconds: Vec<EventTime>, arrow: &Arrow) -> Result<ArrayRef, Failure> {
+    let scaled = |units: i64| milliseconds.iter().map(|value| value.wrapping_mul(units)).collect::<ScalarBuffer<i64>>();
+    Ok(match arrow {
+        Arrow::Timestamp(TimeUnit::Millisecond, _) => {
+            let array = PrimitiveArray::<TimestampMillisecondType>::new(milliseconds.into(), None);
+            Arc::new(array.with_data_type(arrow.clone()))
+        }
+        Arrow::Timestamp(TimeUnit::Microsecond, _) => {
+            let array = PrimitiveArray::<TimestampMicrosecondType>::new(scaled(1000), None);
+            Arc::new(array.with_data_type(arrow.clone()))
+        }
+        Arrow::Timestamp(TimeUnit::Nanosecond, _) => {
+            let array = PrimitiveArray::<TimestampNanosecondType>::new(scaled(1_000_000), None);
+            Arc::new(array.with_data_type(arrow.clone()))
+        }
+        other => return Err(Failure::internal(format!("a window's bound has type {other}"))),
+    })
+}

@@ -1,0 +1,299 @@
+//! Aggregation in windows of event time: emits each window once, when the watermark passes its end.
+//!
+//! Rows are folded into slices. A tumbling window is one slice. A hopping window is several: when the watermark
+//! passes a slice's end, the slice is merged into all windows that it belongs to and that are still to fire, so a row
+//! is folded once and not once for each window.
+//!
+//! A row is late for a window when the watermark has reached the window's last millisecond. A row that is late for
+//! some of its windows is folded into the remaining ones directly.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use arrow::{
+    array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array},
+    compute,
+    datatypes::SchemaRef,
+};
+use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
+use graph::{Node, operator::WindowAggregateSpec};
+use model::{
+    Batch, EventTime, Failure, Schema, Watermark,
+    batch::ROWS_TARGET,
+    row::{self, Rows},
+};
+
+use crate::{
+    accumulator::{self, AccumulatorTable, Layout, Work},
+    group_aggregate::InputColumns,
+    grouping::Grouper,
+    window::{Windows, times, timestamps},
+};
+
+const SLICES: &str = "slices-v1";
+const WINDOWS: &str = "windows-v1";
+/// The operator state that holds the watermark of each subtask.
+const WATERMARK: &str = "watermark";
+
+pub(crate) struct WindowAggregate {
+    columns: InputColumns,
+    layout: Layout,
+    windows: Windows,
+    /// By end of slice.
+    slices: Box<dyn AccumulatorTable>,
+    /// By end of window: what hopping windows are known to hold beside the slices that are still open.
+    merged: Option<Box<dyn AccumulatorTable>>,
+    key_schema: SchemaRef,
+    schema: SchemaRef,
+    grouper: Grouper,
+    watermark: EventTime,
+    firing: Firing,
+}
+
+/// What is still to be done for the current watermark.
+#[derive(Default)]
+struct Firing {
+    /// Ends of windows, ascending.
+    due: BTreeSet<EventTime>,
+    /// Ends of slices that are to be merged into windows.
+    slices: BTreeSet<EventTime>,
+}
+
+impl WindowAggregate {
+    pub(crate) fn new(
+        spec: &WindowAggregateSpec,
+        node: &Node,
+        input: &Schema,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
+        let columns = InputColumns::new(&spec.keys, &spec.aggregates, Some(spec.time), input)?;
+        if node.schema.len() != spec.keys.len() + spec.aggregates.len() + 3 {
+            return Err(Failure::internal("the output columns are not keys, aggregates and window"));
+        }
+        let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false)?;
+        let windows = Windows::new(spec.window)?;
+        let keys = columns.keys.iter().map(|&key| columns.schema.fields[key].clone()).collect();
+        let slices = accumulator::open(&layout, SLICES, context)?;
+        let merged = if windows.is_tumbling() { None } else { Some(accumulator::open(&layout, WINDOWS, context)?) };
+        Ok(Self {
+            key_schema: Schema::new(keys).to_arrow(),
+            schema: node.schema.to_arrow(),
+            columns,
+            layout,
+            windows,
+            slices,
+            merged,
+            grouper: Grouper::default(),
+            watermark: restored_watermark(context)?,
+            firing: Firing::default(),
+        })
+    }
+
+    /// Folds rows into the entries of their namespaces: row `i` into `namespaces[parts[i]]`.
+    fn fold(
+        &mut self,
+        batch: &Batch,
+        parts: &[u32],
+        namespaces: &[EventTime],
+        into_windows: bool,
+    ) -> Result<(), Failure> {
+        let keys: Vec<ArrayRef> = self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
+        let encoded = row::encode(&keys, batch.rows())?;
+        let groups = self.grouper.group_parts(&encoded, parts, namespaces.len());
+        let table = match &mut self.merged {
+            Some(merged) if into_windows => merged,
+            _ => &mut self.slices,
+        };
+        let mut work = Work::default();
+        let mut start = 0;
+        for (&namespace, &size) in namespaces.iter().zip(&groups.part_sizes) {
+            let rows = &groups.first_rows[start..start + size];
+            table.load(&self.layout, namespace, &encoded, Some(rows), &mut work)?;
+            start += size;
+        }
+        self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?;
+        table.store(&self.layout, &mut work)
+    }
+
+    /// Folds rows that are late for some of their windows into the others.
+    fn fold_partly_late(&mut self, batch: &Batch, slice_ends: &[EventTime]) -> Result<(), Failure> {
+        let mut by_window: Vec<(EventTime, Vec<u32>)> = Vec::new();
+        for (row, &slice_end) in slice_ends.iter().enumerate() {
+            for end in self.windows.ends(slice_end).filter(|end| end - 1 > self.watermark) {
+                match by_window.iter_mut().find(|(known, _)| *known == end) {
+                    Some((_, rows)) => rows.push(row as u32),
+                    None => by_window.push((end, vec![row as u32])),
+                }
+            }
+        }
+        for (end, rows) in by_window {
+            let part = batch.take(&rows.into())?;
+            self.fold(&part, &vec![0; part.rows()], &[end], true)?;
+        }
+        Ok(())
+    }
+
+    /// Fires what is due until the output is full.
+    fn fire(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        while let Some(&end) = self.firing.due.first() {
+            if output.is_full() {
+                return Ok(Flow::More);
+            }
+            if self.firing.slices.contains(&end) {
+                if !self.merge_slice(end)? {
+                    self.firing.slices.remove(&end);
+                }
+                continue;
+            }
+            let mut keys = Rows::default();
+            let mut work = Work::default();
+            let table = self.merged.as_mut().unwrap_or(&mut self.slices);
+            let more = table.drain(&self.layout, end, ROWS_TARGET, &mut keys, &mut work)?;
+            self.emit(end, &keys, &work, output)?;
+            if !more {
+                self.firing.due.remove(&end);
+            }
+        }
+        Ok(Flow::Done)
+    }
+
+    /// Merges a part of a finished slice into the windows it belongs to. Whether there is more of it.
+    fn merge_slice(&mut self, slice_end: EventTime) -> Result<bool, Failure> {
+        let Some(merged) = &mut self.merged else { return Ok(false) };
+        let mut keys = Rows::default();
+        let mut slice = Work::default();
+        let more = self.slices.drain(&self.layout, slice_end, ROWS_TARGET, &mut keys, &mut slice)?;
+        if keys.is_empty() {
+            return Ok(more);
+        }
+        for end in self.windows.ends(slice_end) {
+            let mut window = Work::default();
+            merged.load(&self.layout, end, &keys, None, &mut window)?;
+            self.layout.merge(&slice, &mut window);
+            merged.store(&self.layout, &mut window)?;
+        }
+        Ok(more)
+    }
+
+    fn emit(&self, end: EventTime, keys: &Rows, work: &Work, output: &mut Output) -> Result<(), Failure> {
+        let groups = work.groups();
+        if groups == 0 {
+            return Ok(());
+        }
+        let mut columns = row::decode(&self.key_schema, keys.iter())?.columns().to_vec();
+        columns.extend(self.layout.results(&self.layout.image(work))?);
+        for bound in [end.wrapping_sub(self.windows.size), end, end.wrapping_sub(1)] {
+            columns.push(timestamps(vec![bound; groups], self.schema.field(columns.len()).data_type())?);
+        }
+        output.emit(Batch::append(RecordBatch::try_new(Arc::clone(&self.schema), columns)?));
+        Ok(())
+    }
+}
+
+/// The least watermark that a subtask of the snapshot had: rows are late only if they were late for every subtask.
+fn restored_watermark(context: &OpenContext) -> Result<EventTime, Failure> {
+    let mut least = None;
+    for item in context.restored(WATERMARK) {
+        let bytes = <[u8; 8]>::try_from(item.0.as_slice())
+            .map_err(|_| Failure::data("the stored watermark does not have 8 bytes"))?;
+        let watermark = EventTime::from_be_bytes(bytes);
+        least = Some(least.map_or(watermark, |least: EventTime| least.min(watermark)));
+    }
+    Ok(least.unwrap_or(Watermark::MIN.0))
+}
+
+/// The slices that rows belong to.
+struct Slices {
+    ends: Vec<EventTime>,
+    /// The position in `ends` for each row.
+    parts: Vec<u32>,
+}
+
+fn slices(times: &[EventTime], windows: &Windows) -> Slices {
+    let mut ends: Vec<EventTime> = Vec::new();
+    // The last slice again is by far the most frequent case.
+    let (mut start, mut end, mut part) = (i64::MAX, i64::MIN, 0u32);
+    let parts = times
+        .iter()
+        .map(|&time| {
+            if time < start || time >= end {
+                end = windows.slice_end(time);
+                start = end.wrapping_sub(windows.slide);
+                part = ends.iter().position(|&known| known == end).unwrap_or_else(|| {
+                    ends.push(end);
+                    ends.len() - 1
+                }) as u32;
+            }
+            part
+        })
+        .collect();
+    Slices { ends, parts }
+}
+
+impl Operator for WindowAggregate {
+    fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let mut batch = self.columns.narrow(batch)?;
+        let (_, nulls) = times(batch.column(self.columns.time))?;
+        if let Some(nulls) = nulls {
+            output.count_late(nulls.null_count() as u64);
+            batch = batch.filter(&nulls.into_inner().into())?;
+        }
+        let (times, _) = times(batch.column(self.columns.time))?;
+        let mut found = slices(&times, &self.windows);
+        let is_fired = |end: EventTime| end.wrapping_sub(1) <= self.watermark;
+        if found.ends.iter().any(|&end| is_fired(end)) {
+            let fired: Vec<bool> = found.parts.iter().map(|&part| is_fired(found.ends[part as usize])).collect();
+            let last_fired = |row: usize| is_fired(self.windows.last_end(found.ends[found.parts[row] as usize]));
+            let partly: Vec<u32> =
+                (0..batch.rows()).filter(|&row| fired[row] && !last_fired(row)).map(|row| row as u32).collect();
+            output.count_late((fired.iter().filter(|fired| **fired).count() - partly.len()) as u64);
+            if !partly.is_empty() {
+                let ends: Vec<EventTime> =
+                    partly.iter().map(|&row| found.ends[found.parts[row as usize] as usize]).collect();
+                self.fold_partly_late(&batch.take(&UInt32Array::from(partly))?, &ends)?;
+            }
+            let open: BooleanArray = compute::not(&BooleanArray::from(fired))?;
+            batch = batch.filter(&open)?;
+            let times = crate::window::times(batch.column(self.columns.time))?.0;
+            found = slices(&times, &self.windows);
+        }
+        if !batch.is_empty() {
+            self.fold(&batch, &found.parts, &found.ends, false)?;
+        }
+        Ok(Flow::Done)
+    }
+
+    fn resume(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        self.fire(output)
+    }
+
+    fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure> {
+        if watermark.0 <= self.watermark {
+            return Ok(Flow::Done);
+        }
+        self.watermark = watermark.0;
+        let is_due = |end: &EventTime| end.wrapping_sub(1) <= watermark.0;
+        let slices: BTreeSet<EventTime> = self.slices.namespaces().into_iter().filter(is_due).collect();
+        self.firing = match &self.merged {
+            None => Firing { due: slices, slices: BTreeSet::new() },
+            Some(merged) => {
+                let of_slices = slices.iter().flat_map(|&slice| self.windows.ends(slice));
+                let due = of_slices.chain(merged.namespaces()).filter(is_due).collect();
+                Firing { due, slices }
+            }
+        };
+        self.fire(output)
+    }
+
+    fn flush(&mut self, _output: &mut Output) -> Result<Flow, Failure> {
+        Ok(Flow::Done)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        snapshot.add(WATERMARK, self.watermark.to_be_bytes().to_vec());
+        self.slices.snapshot(snapshot)?;
+        match &mut self.merged {
+            Some(merged) => merged.snapshot(snapshot),
+            None => Ok(()),
+        }
+    }
+}

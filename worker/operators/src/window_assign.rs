@@ -1,0 +1,129 @@
+//! Window table functions: adds `window_start`, `window_end` and `window_time` to each row; HOP repeats the row for
+//! each of its windows, the latest first as in Flink.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{RecordBatch, UInt32Array},
+    datatypes::SchemaRef,
+};
+use dataflow::{Flow, Operator, Output, Snapshot};
+use graph::{Node, operator::WindowAssignSpec};
+use model::{Batch, EventTime, Failure, RowKind, Schema, Watermark, batch::ROWS_TARGET};
+
+use crate::window::{Windows, times, timestamps};
+
+pub(crate) struct WindowAssign {
+    time: usize,
+    windows: Windows,
+    schema: SchemaRef,
+    current: Option<Progress>,
+}
+
+/// A batch whose rows are being repeated.
+struct Progress {
+    batch: Batch,
+    slice_ends: Vec<EventTime>,
+    next_row: usize,
+}
+
+impl WindowAssign {
+    pub(crate) fn new(spec: &WindowAssignSpec, node: &Node, input: &Schema) -> Result<Self, Failure> {
+        if spec.time >= input.len() || node.schema.len() != input.len() + 3 {
+            return Err(Failure::internal("a window's columns do not fit its input"));
+        }
+        Ok(Self { time: spec.time, windows: Windows::new(spec.window)?, schema: node.schema.to_arrow(), current: None })
+    }
+
+    fn advance(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        while let Some(progress) = &mut self.current {
+            if output.is_full() {
+                return Ok(Flow::More);
+            }
+            let (rows, ends) = progress.next(&self.windows);
+            let finished = progress.next_row >= progress.batch.rows();
+            let batch = progress.batch.take(&rows)?;
+            output.emit(with_windows(batch, ends, &self.windows, &self.schema)?);
+            if finished {
+                self.current = None;
+            }
+        }
+        Ok(Flow::Done)
+    }
+}
+
+impl Progress {
+    /// The next repeated rows and the ends of their windows.
+    fn next(&mut self, windows: &Windows) -> (UInt32Array, Vec<EventTime>) {
+        let (mut rows, mut ends) = (Vec::new(), Vec::new());
+        while self.next_row < self.batch.rows() && rows.len() < ROWS_TARGET {
+            let row = self.next_row;
+            let end = self.slice_ends[row];
+            // The halves of a pair stay together in each window.
+            let is_pair = row + 1 < self.batch.rows()
+                && self.batch.kind(row) == RowKind::UpdateBefore
+                && self.batch.kind(row + 1) == RowKind::UpdateAfter
+                && self.slice_ends[row + 1] == end;
+            let repeated = if is_pair { 2 } else { 1 };
+            for window_end in windows.ends(end).rev() {
+                for row in row..row + repeated {
+                    rows.push(row as u32);
+                    ends.push(window_end);
+                }
+            }
+            self.next_row += repeated;
+        }
+        (rows.into(), ends)
+    }
+}
+
+fn with_windows(batch: Batch, ends: Vec<EventTime>, windows: &Windows, schema: &SchemaRef) -> Result<Batch, Failure> {
+    let (columns, kinds) = batch.into_parts();
+    let inputs = columns.num_columns();
+    let arrow = |index: usize| schema.field(inputs + index).data_type();
+    let mut all = columns.columns().to_vec();
+    all.push(timestamps(ends.iter().map(|end| end.wrapping_sub(windows.size)).collect(), arrow(0))?);
+    let last: Vec<EventTime> = ends.iter().map(|end| end.wrapping_sub(1)).collect();
+    all.push(timestamps(ends, arrow(1))?);
+    all.push(timestamps(last, arrow(2))?);
+    Ok(Batch::new(RecordBatch::try_new(Arc::clone(schema), all)?, kinds))
+}
+
+impl Operator for WindowAssign {
+    fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let (times, nulls) = times(batch.column(self.time))?;
+        let (batch, times) = match nulls {
+            None => (batch, times),
+            Some(nulls) => {
+                output.count_late(nulls.null_count() as u64);
+                let kept = nulls.into_inner().into();
+                let batch = batch.filter(&kept)?;
+                let times = crate::window::times(batch.column(self.time))?.0;
+                (batch, times)
+            }
+        };
+        let slice_ends: Vec<EventTime> = times.iter().map(|&time| self.windows.slice_end(time)).collect();
+        if self.windows.is_tumbling() {
+            output.emit(with_windows(batch, slice_ends, &self.windows, &self.schema)?);
+            return Ok(Flow::Done);
+        }
+        self.current = (!batch.is_empty()).then_some(Progress { batch, slice_ends, next_row: 0 });
+        self.advance(output)
+    }
+
+    fn resume(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        self.advance(output)
+    }
+
+    fn watermark(&mut self, _watermark: Watermark, _output: &mut Output) -> Result<Flow, Failure> {
+        Ok(Flow::Done)
+    }
+
+    fn flush(&mut self, _output: &mut Output) -> Result<Flow, Failure> {
+        Ok(Flow::Done)
+    }
+
+    fn snapshot(&mut self, _snapshot: &mut Snapshot) -> Result<(), Failure> {
+        Ok(())
+    }
+}
