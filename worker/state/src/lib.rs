@@ -4,7 +4,11 @@
 //! folds rows into them, [`Table::end_batch`] lets the backend write back and evict. It must not know operators, nor
 //! who triggers a snapshot.
 
+mod disk;
+mod files;
 mod pending;
+mod restore;
+mod snapshot;
 mod store;
 mod table;
 

@@ -1,25 +1,228 @@
 //! The asynchronous part of a snapshot.
 
-use checkpoint::KeyedState;
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use checkpoint::{KeyedState, StateFile, StateFormat};
+use futures::{StreamExt, TryStreamExt};
 use model::Failure;
 use storage::Storage;
+use tokio::sync::mpsc;
+
+use crate::{
+    disk::{self, Catalog, Disk},
+    files::{Folder, local, upload},
+    restore::FILES_IN_FLIGHT_MAX,
+    snapshot::{Blocks, Header},
+    table::PartEntries,
+};
+
+/// Pieces of a snapshot file between the thread that encodes and the upload.
+const PIECES_IN_FLIGHT_MAX: usize = 16;
+
+/// Hard links to the files of a database. Keeps the database's folder alive.
+pub(crate) struct Links {
+    pub(crate) folder: Folder,
+    pub(crate) _disk: Arc<Disk>,
+}
+
+/// What is to be written.
+pub(crate) enum Work {
+    /// There is no state.
+    Nothing,
+    /// Tables in memory, by name.
+    Memory(Vec<(Arc<str>, Box<dyn PartEntries>)>),
+    /// A database, in the backend-neutral form.
+    Savepoint(Links, Catalog),
+    /// The files of a database.
+    Checkpoint(Links, Arc<Mutex<Uploads>>),
+}
+
+/// Which files of the database are in object storage.
+///
+/// Only files of the last completed checkpoint are shared: files of one that may yet fail could be deleted.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    completed: HashMap<String, StateFile>,
+    pending: BTreeMap<u64, HashMap<String, StateFile>>,
+}
+
+impl Uploads {
+    pub(crate) fn restored(completed: HashMap<String, StateFile>) -> Self {
+        Self { completed, pending: BTreeMap::new() }
+    }
+
+    pub(crate) fn complete(&mut self, checkpoint_id: u64) {
+        if let Some(files) = self.pending.remove(&checkpoint_id) {
+            self.completed = files;
+        }
+        self.pending.retain(|&id, _| id > checkpoint_id);
+    }
+}
 
 /// A snapshot whose content is fixed, but not yet written.
-pub struct PendingSnapshot {}
+pub struct PendingSnapshot {
+    pub(crate) work: Work,
+    pub(crate) key_groups: RangeInclusive<u16>,
+    pub(crate) max_parallelism: u32,
+}
 
 impl PendingSnapshot {
     /// Writes the files of the snapshot below `directory`; files that later checkpoints may share go to
     /// `shared_directory`. `None` if there is no state.
     ///
     /// # Errors
-    /// If a file cannot be written.
+    /// If a file cannot be written. What was written by then is deleted as far as possible.
     pub async fn write(
         self,
-        _storage: &Storage,
-        _directory: &str,
-        _shared_directory: &str,
-        _checkpoint_id: u64,
+        storage: &Storage,
+        directory: &str,
+        shared_directory: &str,
+        checkpoint_id: u64,
     ) -> Result<Option<KeyedState>, Failure> {
-        Ok(None)
+        let (first_key_group, last_key_group) = (*self.key_groups.start(), *self.key_groups.end());
+        let header =
+            |tables| Header { key_groups: self.key_groups.clone(), max_parallelism: self.max_parallelism, tables };
+        let (format, files) = match self.work {
+            Work::Nothing => return Ok(None),
+            Work::Memory(tables) => {
+                let header = header(tables.iter().map(|(name, _)| name.to_string()).collect());
+                let write = move |blocks: &mut Blocks<'_>| {
+                    let mut tables = tables.into_iter().zip(0u16..);
+                    tables.try_for_each(|((_, entries), table)| entries.write(table, blocks))
+                };
+                (StateFormat::SnapshotV1, vec![write_snapshot(storage, directory, header, write).await?])
+            }
+            Work::Savepoint(links, catalog) => {
+                let tables: Vec<_> = catalog.tables.keys().cloned().collect();
+                let header = header(tables.clone());
+                let write = move |blocks: &mut Blocks<'_>| copy_database(&links, &tables, blocks);
+                (StateFormat::SnapshotV1, vec![write_snapshot(storage, directory, header, write).await?])
+            }
+            Work::Checkpoint(links, uploads) => {
+                let files =
+                    upload_database(storage, links.folder.path(), directory, shared_directory, &uploads).await?;
+                let shared = files.iter().filter(|file| is_shared(&file.name));
+                let shared = shared.map(|file| (file.name.clone(), file.clone())).collect();
+                uploads.lock().unwrap_or_else(PoisonError::into_inner).pending.insert(checkpoint_id, shared);
+                (StateFormat::RocksdbV1, files)
+            }
+        };
+        Ok(Some(KeyedState { first_key_group, last_key_group, format, files }))
     }
+}
+
+/// Table files never change; all others belong to one checkpoint.
+fn is_shared(name: &str) -> bool {
+    name.ends_with(".sst")
+}
+
+fn copy_database(links: &Links, tables: &[String], blocks: &mut Blocks<'_>) -> Result<(), Failure> {
+    let copied = disk::scan(links.folder.path(), 0..=u16::MAX - 1, &mut |table, namespace, key, value| {
+        let table = tables.iter().position(|name| name == table);
+        let table = table.ok_or_else(|| Failure::internal("the state database has an unknown table"))?;
+        let append = |out: &mut Vec<u8>| out.extend_from_slice(value);
+        blocks.add(table as u16, model::key::hash(key), namespace, key, append)
+    });
+    copied.map(drop)
+}
+
+/// Writes a snapshot file: encoded on a thread of its own, uploaded here.
+async fn write_snapshot(
+    storage: &Storage,
+    directory: &str,
+    header: Header,
+    write: impl FnOnce(&mut Blocks<'_>) -> Result<(), Failure> + Send + 'static,
+) -> Result<StateFile, Failure> {
+    let name = format!("state-{}-{}-{}", header.key_groups.start(), header.key_groups.end(), uuid::Uuid::new_v4());
+    let uri = storage::join(directory, &name);
+    let (sender, mut pieces) = mpsc::channel::<Bytes>(PIECES_IN_FLIGHT_MAX);
+    let encoding = tokio::task::spawn_blocking(move || {
+        let mut send = |piece: Bytes| {
+            // The receiver is only gone if the upload failed, which is then what is reported.
+            sender.blocking_send(piece).map_err(|_| Failure::external("the snapshot was given up"))
+        };
+        let mut blocks = Blocks::new(header, &mut send)?;
+        write(&mut blocks)?;
+        blocks.finish()
+    });
+    let mut writer = storage.writer(&uri).await?;
+    let mut crc = crc32fast::Hasher::new();
+    while let Some(piece) = pieces.recv().await {
+        crc.update(&piece);
+        if let Err(failure) = writer.write(piece).await {
+            let _ = writer.abort().await;
+            return Err(failure);
+        }
+    }
+    let encoded = encoding.await.map_err(|error| Failure::internal(format!("state thread: {error}")));
+    if let Err(failure) = encoded.and_then(|encoded| encoded) {
+        let _ = writer.abort().await;
+        return Err(failure.at(&uri));
+    }
+    let size = writer.finish().await?;
+    Ok(StateFile { name: "state".to_owned(), uri, size, crc32: crc.finalize() })
+}
+
+/// Uploads the files of a database, but those that a completed checkpoint has uploaded.
+async fn upload_database(
+    storage: &Storage,
+    folder: &Path,
+    directory: &str,
+    shared_directory: &str,
+    uploads: &Mutex<Uploads>,
+) -> Result<Vec<StateFile>, Failure> {
+    let (mut files, mut new) = (Vec::new(), Vec::new());
+    for name in file_names(folder)? {
+        let path = folder.join(&name);
+        let size = std::fs::metadata(&path).map_err(|error| local(&path, &error))?.len();
+        let known = uploads.lock().unwrap_or_else(PoisonError::into_inner).completed.get(&name).cloned();
+        // A file restored from elsewhere belongs to someone else, who may delete it.
+        let below = format!("{}/", shared_directory.trim_end_matches('/'));
+        match known.filter(|file| is_shared(&name) && file.size == size && file.uri.starts_with(&below)) {
+            Some(file) => files.push(file),
+            None => {
+                let directory = if is_shared(&name) { shared_directory } else { directory };
+                let uri = storage::join(directory, &format!("{}-{name}", uuid::Uuid::new_v4()));
+                new.push((path, name, uri));
+            }
+        }
+    }
+    let uploading = new.iter().map(|(path, name, uri)| upload(storage, path, name, uri.clone()));
+    let uploaded: Result<Vec<_>, _> =
+        futures::stream::iter(uploading).buffer_unordered(FILES_IN_FLIGHT_MAX).try_collect().await;
+    match uploaded {
+        Ok(uploaded) => {
+            files.extend(uploaded);
+            files.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(files)
+        }
+        Err(failure) => {
+            for (_, _, uri) in new {
+                if let Err(error) = storage.delete(&uri).await {
+                    tracing::warn!(uri, %error, "a file of a failed checkpoint stays behind");
+                }
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// The files of a database that make it up; logs are not among them.
+fn file_names(folder: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |error: std::io::Error| local(folder, &error);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        if !name.starts_with("LOG") && name != "LOCK" && name != "IDENTITY" {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }

@@ -1,12 +1,25 @@
 //! The keyed state of one operator subtask.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use checkpoint::KeyedState;
 use model::Failure;
 use storage::Storage;
 
-use crate::{PendingSnapshot, StateValue, Table, TablePart};
+use crate::{
+    PendingSnapshot, StateValue, Table, TablePart,
+    disk::{Catalog, Disk},
+    files::Folder,
+    pending::{Links, Uploads, Work},
+    restore::{self, Scope},
+    snapshot::Entries,
+    table::Content,
+};
 
 /// Where entries that are not being worked on are kept.
 #[derive(Clone, Debug)]
@@ -34,7 +47,26 @@ pub struct StoreOptions {
 }
 
 /// The keyed state of one operator subtask: the tables by name.
-pub struct KeyedStore {}
+pub struct KeyedStore {
+    key_groups: RangeInclusive<u16>,
+    max_parallelism: u32,
+    behind: Behind,
+    claimed: BTreeSet<String>,
+}
+
+/// What stands behind the tables.
+enum Behind {
+    Memory {
+        /// Restored tables that were not asked for yet.
+        restored: BTreeMap<String, Vec<Entries>>,
+    },
+    Disk {
+        disk: Arc<Disk>,
+        /// All tables of the database, with the number of keys as of the last snapshot.
+        catalog: Catalog,
+        uploads: Arc<Mutex<Uploads>>,
+    },
+}
 
 impl KeyedStore {
     /// Opens a store with what was restored: files of any number of older subtasks, of which only the own key groups
@@ -42,31 +74,126 @@ impl KeyedStore {
     ///
     /// # Errors
     /// If a file is missing or damaged (class `Data`, naming it), or a store cannot be reached.
-    pub async fn open(_options: StoreOptions, _restored: Vec<KeyedState>, _storage: Storage) -> Result<Self, Failure> {
-        Ok(Self {})
+    pub async fn open(options: StoreOptions, restored: Vec<KeyedState>, storage: Storage) -> Result<Self, Failure> {
+        let StoreOptions { backend, key_groups, max_parallelism } = options;
+        let scope = Scope { key_groups, max_parallelism, storage };
+        let behind = match backend {
+            Backend::HashMap => Behind::Memory { restored: restore::into_memory(&scope, restored).await? },
+            Backend::RocksDb { directory, cache_bytes } => {
+                let found = restore::into_disk(&scope, restored, &directory, cache_bytes).await?;
+                let uploads = Arc::new(Mutex::new(Uploads::restored(found.uploaded)));
+                Behind::Disk { disk: found.disk, catalog: found.catalog, uploads }
+            }
+        };
+        Ok(Self { key_groups: scope.key_groups, max_parallelism, behind, claimed: BTreeSet::new() })
     }
 
     /// A table with its restored content. Each name is asked for once.
     ///
     /// # Errors
     /// Class `Data` if the restored entries are not of type `V`.
-    pub fn table<V: StateValue>(&mut self, _name: &str) -> Result<Table<V>, Failure> {
-        Err(Failure::internal("not there yet"))
+    pub fn table<V: StateValue>(&mut self, name: &str) -> Result<Table<V>, Failure> {
+        if !self.claimed.insert(name.to_owned()) {
+            return Err(Failure::internal(format!("table {name} was asked for twice")));
+        }
+        match &mut self.behind {
+            Behind::Memory { restored } => Table::in_memory(name, restored.remove(name).unwrap_or_default()),
+            Behind::Disk { disk, catalog, .. } => {
+                let table = catalog.table(name)?;
+                Ok(Table::on_disk(name, Arc::clone(disk), table.id, &table.keys))
+            }
+        }
     }
 
-    /// Names of restored tables that nobody asked for.
+    /// Names of restored tables that nobody asked for. The next snapshot is without them.
     pub fn unclaimed(&self) -> Vec<String> {
-        Vec::new()
+        match &self.behind {
+            Behind::Memory { restored } => restored.keys().cloned().collect(),
+            Behind::Disk { catalog, .. } => {
+                let tables = catalog.tables.iter().filter(|(_, table)| !table.keys.is_empty());
+                tables.map(|(name, _)| name).filter(|name| !self.claimed.contains(*name)).cloned().collect()
+            }
+        }
     }
 
     /// The synchronous part of a snapshot, given the parts of all tables.
     ///
     /// # Errors
-    /// If the backend fails.
-    pub fn snapshot(&mut self, _parts: Vec<TablePart>, _savepoint: bool) -> Result<PendingSnapshot, Failure> {
-        Err(Failure::internal("not there yet"))
+    /// Class `Internal` if the part of a table is missing; otherwise if the backend fails.
+    pub fn snapshot(&mut self, parts: Vec<TablePart>, savepoint: bool) -> Result<PendingSnapshot, Failure> {
+        let named: BTreeSet<_> = parts.iter().map(|part| part.name.to_string()).collect();
+        if named != self.claimed || named.len() != parts.len() {
+            return Err(Failure::internal(format!(
+                "a snapshot has the tables {named:?}, the operator has {:?}",
+                self.claimed
+            )));
+        }
+        let unclaimed = self.unclaimed();
+        let work = match &mut self.behind {
+            Behind::Memory { restored } => {
+                restored.clear();
+                memory_work(parts)
+            }
+            Behind::Disk { disk, catalog, uploads } => {
+                for name in unclaimed {
+                    if let Some(table) = catalog.tables.remove(&name) {
+                        disk.delete_table(table.id)?;
+                    }
+                }
+                count_keys(catalog, parts, (&self.key_groups, self.max_parallelism))?;
+                disk_work(disk, catalog, uploads, savepoint)?
+            }
+        };
+        Ok(PendingSnapshot { work, key_groups: self.key_groups.clone(), max_parallelism: self.max_parallelism })
     }
 
     /// A checkpoint is complete: later ones may share the files it uploaded.
-    pub fn checkpoint_completed(&mut self, _checkpoint_id: u64) {}
+    pub fn checkpoint_completed(&mut self, checkpoint_id: u64) {
+        if let Behind::Disk { uploads, .. } = &self.behind {
+            uploads.lock().unwrap_or_else(PoisonError::into_inner).complete(checkpoint_id);
+        }
+    }
+}
+
+fn memory_work(parts: Vec<TablePart>) -> Work {
+    let mut tables = Vec::new();
+    for TablePart { name, content } in parts {
+        if let Content::Memory(entries) = content
+            && !entries.is_empty()
+        {
+            tables.push((name, entries));
+        }
+    }
+    if tables.is_empty() { Work::Nothing } else { Work::Memory(tables) }
+}
+
+fn count_keys(
+    catalog: &mut Catalog,
+    parts: Vec<TablePart>,
+    (key_groups, max_parallelism): (&RangeInclusive<u16>, u32),
+) -> Result<(), Failure> {
+    let tables = std::mem::take(&mut catalog.tables);
+    *catalog = Catalog { tables, ..Catalog::new(key_groups, max_parallelism) };
+    for TablePart { name, content } in parts {
+        if let Content::Disk(keys) = content {
+            catalog.table(&name)?.keys = keys;
+        }
+    }
+    Ok(())
+}
+
+fn disk_work(
+    disk: &Arc<Disk>,
+    catalog: &Catalog,
+    uploads: &Arc<Mutex<Uploads>>,
+    savepoint: bool,
+) -> Result<Work, Failure> {
+    if catalog.keys() == 0 {
+        return Ok(Work::Nothing);
+    }
+    disk.put_catalog(catalog)?;
+    let folder = Folder::reserve(disk.root(), "snapshot");
+    disk.link_to(folder.path())?;
+    let links = Links { folder, _disk: Arc::clone(disk) };
+    Ok(if savepoint { Work::Savepoint(links, catalog.clone()) } else { Work::Checkpoint(links, Arc::clone(uploads)) })
 }

@@ -1,6 +1,30 @@
 //! The keyed-state table that operators use.
+//!
+//! Entries live decoded in an arena; each namespace has an index into it. With the `hashmap` backend that is all.
+//! With `rocksdb` the arena is a write-back cache (`table/cached.rs`), and a namespace counts what the database has
+//! (`persisted`) and what of that is not in memory (`absent`): as long as nothing is absent the database is not read.
 
-use model::Failure;
+mod arena;
+mod cached;
+mod index;
+mod part;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use model::{Failure, key, row::Rows};
+
+pub use self::part::TablePart;
+pub(crate) use self::part::{Content, PartEntries};
+use self::{
+    arena::{Arena, Chunks, DIRTY, PERSISTED},
+    cached::Cache,
+    index::Index,
+    part::MemoryPart,
+};
+use crate::{disk::Disk, snapshot::Entries};
+
+/// Rows whose slots and entries are fetched from memory ahead of their use.
+const LOOKAHEAD_ROWS: usize = 256;
 
 /// A value kept for each key.
 pub trait StateValue: Clone + Send + Sync + 'static {
@@ -21,15 +45,83 @@ pub trait StateValue: Clone + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryId(pub u32);
 
-/// The synchronous part of a table's snapshot.
-pub struct TablePart {}
+/// What the table knows of one namespace.
+#[derive(Debug, Default)]
+struct Space {
+    index: Index,
+    chunks: Chunks,
+    /// Keys the database has.
+    persisted: u64,
+    /// Those of them that are not in memory.
+    absent: u64,
+    /// Entries were looked up since the last end of a batch.
+    unsettled: bool,
+    /// [`Table::drain`] has begun, and the index is gone.
+    draining: bool,
+    /// The key group at which draining from the database goes on.
+    drain_group: u16,
+}
 
-/// A keyed table, owned by the operator.
+impl Space {
+    fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.persisted == 0
+    }
+}
+
+/// A keyed table, owned by the operator. Keys are encoded rows, and their key group is the model's.
 pub struct Table<V> {
-    values: Vec<Option<V>>,
+    name: Arc<str>,
+    arena: Arena<V>,
+    spaces: BTreeMap<i64, Space>,
+    /// Entries looked up since the last end of a batch.
+    touched: Vec<EntryId>,
+    unsettled: Vec<i64>,
+    hashes: Vec<u64>,
+    /// Entries made by a lookup that the database may have.
+    missing: Vec<(u64, EntryId)>,
+    cache: Option<Cache>,
 }
 
 impl<V: StateValue> Table<V> {
+    fn new(name: &str, cache: Option<Cache>) -> Self {
+        Self {
+            name: name.into(),
+            arena: Arena::default(),
+            spaces: BTreeMap::new(),
+            touched: Vec::new(),
+            unsettled: Vec::new(),
+            hashes: Vec::new(),
+            missing: Vec::new(),
+            cache,
+        }
+    }
+
+    /// A table in memory with the restored entries.
+    pub(crate) fn in_memory(name: &str, restored: Vec<Entries>) -> Result<Self, Failure> {
+        let mut table = Self::new(name, None);
+        for entries in restored {
+            let at = |failure: Failure| failure.at(format_args!("table {name}"));
+            for stored in entries.iter() {
+                let stored = stored.map_err(at)?;
+                let value = V::decode(stored.value).map_err(at)?;
+                let space = table.spaces.entry(stored.namespace).or_default();
+                let id = table.arena.allocate(&mut space.chunks, stored.namespace, stored.key);
+                space.index.insert(stored.hash, id.0);
+                table.arena.get_mut(id).value = Some(value);
+            }
+        }
+        Ok(table)
+    }
+
+    /// A table in the database, which has so many keys in each namespace.
+    pub(crate) fn on_disk(name: &str, disk: Arc<Disk>, id: u16, persisted: &BTreeMap<i64, u64>) -> Self {
+        let mut table = Self::new(name, Some(Cache::new(disk, id)));
+        for (&namespace, &count) in persisted {
+            table.spaces.insert(namespace, Space { persisted: count, absent: count, ..Space::default() });
+        }
+        table
+    }
+
     /// Brings the entries of rows into memory, creating empty ones, and appends an id for each row to `entries`.
     ///
     /// Rows are keys; `selection` says which (`None`: all). A namespace separates, for example, windows.
@@ -38,27 +130,89 @@ impl<V: StateValue> Table<V> {
     /// If the backend fails.
     pub fn hydrate(
         &mut self,
-        _namespace: i64,
-        _keys: &model::row::Rows,
-        _selection: Option<&[u32]>,
-        _entries: &mut Vec<EntryId>,
+        namespace: i64,
+        keys: &Rows,
+        selection: Option<&[u32]>,
+        entries: &mut Vec<EntryId>,
     ) -> Result<(), Failure> {
-        Ok(())
+        let start = entries.len();
+        match selection {
+            None => self.look_up(namespace, keys, 0..keys.len(), entries),
+            Some(rows) => self.look_up(namespace, keys, rows.iter().map(|&row| row as usize), entries),
+        }
+        self.touched.extend_from_slice(&entries[start..]);
+        if self.missing.is_empty() { Ok(()) } else { self.fetch(namespace) }
+    }
+
+    fn look_up(
+        &mut self,
+        namespace: i64,
+        keys: &Rows,
+        rows: impl ExactSizeIterator<Item = usize> + Clone,
+        entries: &mut Vec<EntryId>,
+    ) {
+        if rows.len() == 0 {
+            return;
+        }
+        let space = self.spaces.entry(namespace).or_default();
+        if !space.unsettled {
+            space.unsettled = true;
+            self.unsettled.push(namespace);
+        }
+        if space.draining {
+            space.draining = false;
+            for (id, entry) in self.arena.entries(&space.chunks) {
+                space.index.insert(key::hash(entry.key.bytes()), id.0);
+            }
+        }
+        entries.reserve(rows.len());
+        let (mut ahead, mut rows) = (rows.clone(), rows);
+        while rows.len() > 0 {
+            // Independent reads first, so that the processor waits for many of them at once.
+            self.hashes.clear();
+            self.hashes.extend(ahead.by_ref().take(LOOKAHEAD_ROWS).map(|row| key::hash(keys.row(row))));
+            let mut warm = 0;
+            for &hash in &self.hashes {
+                if let Some(entry) = space.index.peek(hash).and_then(|entry| self.arena.find(EntryId(entry))) {
+                    warm ^= entry.flags;
+                }
+            }
+            std::hint::black_box(warm);
+            for (&hash, row) in self.hashes.iter().zip(rows.by_ref()) {
+                let key = keys.row(row);
+                let arena = &mut self.arena;
+                let found = space.index.find(hash, |entry| arena.get(EntryId(entry)).key.bytes() == key);
+                let id = found.map(EntryId).unwrap_or_else(|| {
+                    let id = arena.allocate(&mut space.chunks, namespace, key);
+                    space.index.insert(hash, id.0);
+                    if space.absent > 0 {
+                        self.missing.push((hash, id));
+                    }
+                    id
+                });
+                entries.push(id);
+            }
+        }
     }
 
     /// The value of an entry.
+    #[inline]
     pub fn get(&self, entry: EntryId) -> Option<&V> {
-        self.values[entry.0 as usize].as_ref()
+        self.arena.get(entry).value.as_ref()
     }
 
     /// The value of an entry, to be changed. `None` means there is none, or deletes it.
+    #[inline]
     pub fn get_mut(&mut self, entry: EntryId) -> &mut Option<V> {
-        &mut self.values[entry.0 as usize]
+        let entry = self.arena.get_mut(entry);
+        entry.flags |= DIRTY;
+        &mut entry.value
     }
 
     /// The key of an entry.
-    pub fn key(&self, _entry: EntryId) -> &[u8] {
-        &[]
+    #[inline]
+    pub fn key(&self, entry: EntryId) -> &[u8] {
+        self.arena.get(entry).key.bytes()
     }
 
     /// Ends the work on a batch: ids are no longer valid, and the backend may write back and evict.
@@ -66,27 +220,115 @@ impl<V: StateValue> Table<V> {
     /// # Errors
     /// If the backend fails.
     pub fn end_batch(&mut self) -> Result<(), Failure> {
-        Ok(())
+        self.settle();
+        self.evict()
+    }
+
+    /// Forgets entries without a value, and accounts for the changed ones.
+    fn settle(&mut self) {
+        let touched = std::mem::take(&mut self.touched);
+        for &id in &touched {
+            let Some(entry) = self.arena.find(id) else { continue };
+            if entry.value.is_none() && !entry.has(PERSISTED) {
+                self.remove(id);
+            } else if let Some(cache) = &mut self.cache {
+                cache.account(self.arena.get_mut(id));
+            }
+        }
+        self.touched = touched;
+        self.touched.clear();
+        for namespace in self.unsettled.drain(..) {
+            if let Some(space) = self.spaces.get_mut(&namespace) {
+                space.unsettled = false;
+                if space.is_empty() {
+                    self.spaces.remove(&namespace);
+                }
+            }
+        }
+    }
+
+    /// Takes an entry out of memory. The namespace stays, even if nothing is left of it.
+    fn remove(&mut self, id: EntryId) {
+        let entry = self.arena.get(id);
+        let (hash, bytes) = (key::hash(entry.key.bytes()), entry.bytes);
+        let space = self.arena.namespace(id).and_then(|namespace| self.spaces.get_mut(&namespace));
+        let space = space.expect("an entry in memory has a namespace");
+        space.index.remove(hash, id.0);
+        self.arena.vacate(&mut space.chunks, id);
+        if let Some(cache) = &mut self.cache {
+            cache.release(bytes);
+        }
     }
 
     /// The namespaces that have entries, ascending.
     pub fn namespaces(&self) -> Vec<i64> {
-        Vec::new()
+        let has_entries = |space: &Space| {
+            space.absent > 0 || self.arena.entries(&space.chunks).any(|(_, entry)| entry.value.is_some())
+        };
+        self.spaces.iter().filter(|(_, space)| has_entries(space)).map(|(&namespace, _)| namespace).collect()
     }
 
-    /// Removes a namespace and hands over its entries, at most `rows` in a call; true while there are more.
+    /// Removes a namespace and hands over its entries, at most `rows` in a call; true while there may be more.
+    ///
+    /// Ids of the namespace's entries are no longer valid.
     ///
     /// # Errors
     /// If the backend fails.
-    pub fn drain(&mut self, _namespace: i64, _rows: usize, _each: &mut dyn FnMut(&[u8], V)) -> Result<bool, Failure> {
-        Ok(false)
+    pub fn drain(&mut self, namespace: i64, rows: usize, each: &mut dyn FnMut(&[u8], V)) -> Result<bool, Failure> {
+        let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(false) };
+        if space.absent > 0 {
+            return self.drain_disk(namespace, rows, each);
+        }
+        if space.persisted > 0 {
+            self.delete_persisted(namespace)?;
+        }
+        Ok(self.drain_memory(namespace, rows, each))
     }
 
-    /// The synchronous part of a snapshot of this table.
+    fn drain_memory(&mut self, namespace: i64, rows: usize, each: &mut dyn FnMut(&[u8], V)) -> bool {
+        let Some(space) = self.spaces.get_mut(&namespace) else { return false };
+        if !space.draining {
+            space.draining = true;
+            space.index = Index::default();
+        }
+        let mut taken = 0;
+        while let Some(chunk) = self.arena.pop_chunk(&mut space.chunks) {
+            let mut entries = chunk.entries.into_iter().filter(|entry| !entry.is_vacant());
+            for entry in entries.by_ref() {
+                if let Some(cache) = &mut self.cache {
+                    cache.release(entry.bytes);
+                }
+                if let Some(value) = entry.value {
+                    each(entry.key.bytes(), value);
+                    taken += 1;
+                }
+                if taken >= rows {
+                    break;
+                }
+            }
+            let rest: Vec<_> = entries.collect();
+            if !rest.is_empty() {
+                self.arena.push_chunk(&mut space.chunks, namespace, rest);
+                return true;
+            }
+            if taken >= rows && !space.chunks.is_empty() {
+                return true;
+            }
+        }
+        self.spaces.remove(&namespace);
+        false
+    }
+
+    /// The synchronous part of a snapshot of this table. Ends the batch, like [`Self::end_batch`].
     ///
     /// # Errors
     /// If the backend fails.
     pub fn snapshot(&mut self) -> Result<TablePart, Failure> {
-        Ok(TablePart {})
+        self.settle();
+        if self.cache.is_some() {
+            return self.write_back_all();
+        }
+        let content = Content::Memory(Box::new(MemoryPart(self.arena.share())));
+        Ok(TablePart { name: Arc::clone(&self.name), content })
     }
 }

@@ -1,0 +1,355 @@
+//! The RocksDB database of one store.
+//!
+//! Key = key group u16, table u16, namespace i64 with the sign bit flipped (all big endian), key bytes; value = stored
+//! form. There is no write-ahead log: what is not in a checkpoint is recomputed. [`Catalog`] lies under a key of its
+//! own, behind all key groups.
+
+use std::{
+    collections::BTreeMap,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use model::{Failure, key};
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBPinnableSlice, DBRawIterator, LogLevel, Options, WriteBatch,
+    checkpoint::Checkpoint,
+};
+use serde::{Deserialize, Serialize};
+
+pub(crate) const KEY_PREFIX_BYTES: usize = 12;
+/// Behind every key group: there are at most 32768 of them.
+const CATALOG_KEY: &[u8] = b"\xff\xffcatalog";
+const CATALOG_VERSION: u32 = 1;
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+const BACKGROUND_JOBS: i32 = 2;
+const OPEN_FILES_MAX: i32 = 512;
+const LOG_BYTES_MAX: usize = 1 << 20;
+const WRITE_BUFFER_BYTES: RangeInclusive<usize> = 1 << 20..=64 << 20;
+
+pub(crate) fn failure(error: rocksdb::Error) -> Failure {
+    Failure::external(format!("rocksdb: {error}"))
+}
+
+/// The first bytes of all keys of a namespace in one key group.
+pub(crate) fn prefix(group: u16, table: u16, namespace: i64) -> [u8; KEY_PREFIX_BYTES] {
+    let mut prefix = [0; KEY_PREFIX_BYTES];
+    prefix[..2].copy_from_slice(&group.to_be_bytes());
+    prefix[2..4].copy_from_slice(&table.to_be_bytes());
+    prefix[4..].copy_from_slice(&(namespace ^ i64::MIN).to_be_bytes());
+    prefix
+}
+
+/// The first bytes behind all keys with [`prefix`].
+pub(crate) fn prefix_end(group: u16, table: u16, namespace: i64) -> [u8; KEY_PREFIX_BYTES] {
+    match namespace.checked_add(1) {
+        Some(next) => prefix(group, table, next),
+        None => prefix(group, table + 1, i64::MIN),
+    }
+}
+
+/// The parts of a key: key group, table, namespace, key bytes.
+fn split_key(key: &[u8]) -> Option<(u16, u16, i64, &[u8])> {
+    let (prefix, rest) = key.split_first_chunk::<KEY_PREFIX_BYTES>()?;
+    let [g0, g1, t0, t1, n @ ..] = *prefix;
+    Some((u16::from_be_bytes([g0, g1]), u16::from_be_bytes([t0, t1]), i64::from_be_bytes(n) ^ i64::MIN, rest))
+}
+
+/// What the database holds, stored in it at each checkpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Catalog {
+    version: u32,
+    /// `model::row::ENCODING_VERSION` of the keys.
+    row_encoding: u8,
+    pub(crate) max_parallelism: u32,
+    pub(crate) first_key_group: u16,
+    pub(crate) last_key_group: u16,
+    /// By name.
+    pub(crate) tables: BTreeMap<String, CatalogTable>,
+}
+
+/// A table in the database.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CatalogTable {
+    pub(crate) id: u16,
+    /// Number of keys by namespace.
+    pub(crate) keys: BTreeMap<i64, u64>,
+}
+
+impl Catalog {
+    pub(crate) fn new(key_groups: &RangeInclusive<u16>, max_parallelism: u32) -> Self {
+        Self {
+            version: CATALOG_VERSION,
+            row_encoding: model::row::ENCODING_VERSION,
+            max_parallelism,
+            first_key_group: *key_groups.start(),
+            last_key_group: *key_groups.end(),
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// The table with this name, new or not.
+    pub(crate) fn table(&mut self, name: &str) -> Result<&mut CatalogTable, Failure> {
+        if !self.tables.contains_key(name) {
+            let used = |id: &u16| self.tables.values().any(|table| table.id == *id);
+            let id = (0..u16::MAX - 1).find(|id| !used(id)).ok_or_else(|| Failure::internal("too many tables"))?;
+            self.tables.insert(name.to_owned(), CatalogTable { id, keys: BTreeMap::new() });
+        }
+        Ok(self.tables.get_mut(name).expect("it was just put there"))
+    }
+
+    /// Number of keys in all tables.
+    pub(crate) fn keys(&self) -> u64 {
+        self.tables.values().flat_map(|table| table.keys.values()).sum()
+    }
+}
+
+/// The open database, its folder, and the memory that the tables' caches use.
+pub(crate) struct Disk {
+    /// Closed before the folder is removed.
+    db: Option<DB>,
+    /// Everything of this store is below it.
+    root: PathBuf,
+    key_groups: RangeInclusive<u16>,
+    max_parallelism: u32,
+    used: AtomicUsize,
+    budget: usize,
+}
+
+/// The folder in `root` where the database is.
+pub(crate) fn database_folder(root: &Path) -> PathBuf {
+    root.join("db")
+}
+
+/// The options that only reading needs.
+fn read_options() -> Options {
+    let mut options = Options::default();
+    options.set_max_open_files(OPEN_FILES_MAX);
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(1);
+    options.set_max_log_file_size(LOG_BYTES_MAX);
+    options
+}
+
+fn options(cache_bytes: usize) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    blocks.set_block_cache(&Cache::new_lru_cache(cache_bytes / 4));
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut options = read_options();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&blocks);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_write_buffer_size((cache_bytes / 8).clamp(*WRITE_BUFFER_BYTES.start(), *WRITE_BUFFER_BYTES.end()));
+    options.set_max_write_buffer_number(2);
+    options.set_max_background_jobs(BACKGROUND_JOBS);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options
+}
+
+impl Disk {
+    /// Opens the database below `root`, new or brought there by a restore.
+    ///
+    /// Of `cache_bytes` half goes to the tables' caches, the rest to RocksDB's own buffers.
+    pub(crate) fn open(
+        root: &Path,
+        cache_bytes: usize,
+        key_groups: RangeInclusive<u16>,
+        max_parallelism: u32,
+    ) -> Result<Self, Failure> {
+        let folder = database_folder(root);
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::external(format!("{}: {error}", folder.display())))?;
+        let db = DB::open(&options(cache_bytes), &folder).map_err(failure)?;
+        let (used, budget) = (AtomicUsize::new(0), cache_bytes / 2);
+        Ok(Self { db: Some(db), root: root.to_owned(), key_groups, max_parallelism, used, budget })
+    }
+
+    fn db(&self) -> &DB {
+        self.db.as_ref().expect("the database is open until the drop")
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn key_groups(&self) -> RangeInclusive<u16> {
+        self.key_groups.clone()
+    }
+
+    /// Counts memory in or out; returns how much should be freed to be well below the budget, 0 if it is kept.
+    pub(crate) fn adjust_used(&self, delta: isize) -> usize {
+        let used = self.used.fetch_add(delta as usize, Ordering::Relaxed).wrapping_add(delta as usize);
+        if used > self.budget { used - self.budget / 8 * 7 } else { 0 }
+    }
+
+    /// Appends the database key of a key with this hash.
+    #[inline]
+    pub(crate) fn key_into(&self, out: &mut Vec<u8>, hash: u64, table: u16, namespace: i64, key: &[u8]) {
+        out.extend_from_slice(&prefix(key::key_group(hash, self.max_parallelism), table, namespace));
+        out.extend_from_slice(key);
+    }
+
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), Failure> {
+        if batch.is_empty() { Ok(()) } else { self.db().write_without_wal(batch).map_err(failure) }
+    }
+
+    /// The values of keys, which are in order.
+    pub(crate) fn multi_get<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Vec<Result<Option<DBPinnableSlice<'_>>, rocksdb::Error>>, Failure> {
+        let family = self.db().cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME);
+        let family = family.ok_or_else(|| Failure::internal("a database has its default column family"))?;
+        Ok(self.db().batched_multi_get_cf(family, keys, true))
+    }
+
+    pub(crate) fn cursor(&self) -> Cursor<'_> {
+        Cursor(self.db().raw_iterator())
+    }
+
+    /// What the database holds, if it says so.
+    pub(crate) fn catalog(&self) -> Result<Option<Catalog>, Failure> {
+        read_catalog(self.db())
+    }
+
+    pub(crate) fn put_catalog(&self, catalog: &Catalog) -> Result<(), Failure> {
+        let mut batch = WriteBatch::default();
+        batch.put(CATALOG_KEY, serde_json::to_vec(catalog).map_err(|error| Failure::internal(error.to_string()))?);
+        self.write(batch)
+    }
+
+    /// Deletes a table.
+    pub(crate) fn delete_table(&self, table: u16) -> Result<(), Failure> {
+        let mut batch = WriteBatch::default();
+        for group in self.key_groups() {
+            batch.delete_range(prefix(group, table, i64::MIN), prefix(group, table + 1, i64::MIN));
+        }
+        self.write(batch)
+    }
+
+    /// Deletes all key groups but the own ones.
+    pub(crate) fn delete_foreign_groups(&self) -> Result<(), Failure> {
+        let mut batch = WriteBatch::default();
+        batch.delete_range(prefix(0, 0, i64::MIN), prefix(*self.key_groups.start(), 0, i64::MIN));
+        batch.delete_range(&prefix(self.key_groups.end() + 1, 0, i64::MIN)[..], CATALOG_KEY);
+        self.write(batch)
+    }
+
+    /// The catalog with the keys of the own key groups counted anew.
+    pub(crate) fn count_keys(&self, mut catalog: Catalog) -> Result<Catalog, Failure> {
+        let mut counts: BTreeMap<(u16, i64), u64> = BTreeMap::new();
+        let mut cursor = self.cursor();
+        cursor.seek(prefix(*self.key_groups.start(), 0, i64::MIN));
+        while let Some((group, table, namespace, _)) = cursor.key().and_then(split_key) {
+            if group > *self.key_groups.end() {
+                break;
+            }
+            *counts.entry((table, namespace)).or_default() += 1;
+            cursor.next();
+        }
+        cursor.status().map_err(failure)?;
+        for table in catalog.tables.values_mut() {
+            let own = counts.range((table.id, i64::MIN)..=(table.id, i64::MAX));
+            table.keys = own.map(|(&(_, namespace), &count)| (namespace, count)).collect();
+        }
+        Ok(catalog)
+    }
+
+    /// Hard links to the files of the database as it is now, in a new folder.
+    pub(crate) fn link_to(&self, folder: &Path) -> Result<(), Failure> {
+        Checkpoint::new(self.db()).and_then(|checkpoint| checkpoint.create_checkpoint(folder)).map_err(failure)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Some(db) = self.db.take() {
+            db.cancel_all_background_work(true);
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.root) {
+            tracing::warn!(folder = %self.root.display(), %error, "state folder could not be removed");
+        }
+    }
+}
+
+fn read_catalog(db: &DB) -> Result<Option<Catalog>, Failure> {
+    let Some(bytes) = db.get_pinned(CATALOG_KEY).map_err(failure)? else { return Ok(None) };
+    let catalog: Catalog = serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::data(format!("the catalog of the state database is damaged: {error}")))?;
+    if (catalog.version, catalog.row_encoding) != (CATALOG_VERSION, model::row::ENCODING_VERSION) {
+        return Err(Failure::data(format!("version {} of the state database is not known", catalog.version)));
+    }
+    Ok(Some(catalog))
+}
+
+/// A place among the keys.
+pub(crate) struct Cursor<'a>(DBRawIterator<'a>);
+
+impl Cursor<'_> {
+    pub(crate) fn seek(&mut self, key: impl AsRef<[u8]>) {
+        self.0.seek(key);
+    }
+
+    pub(crate) fn next(&mut self) {
+        self.0.next();
+    }
+
+    pub(crate) fn item(&self) -> Option<(&[u8], &[u8])> {
+        self.0.item()
+    }
+
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.0.key()
+    }
+
+    pub(crate) fn status(&self) -> Result<(), rocksdb::Error> {
+        self.0.status()
+    }
+}
+
+/// Reads all entries of some key groups from the files of a database, in order of key group and table.
+///
+/// `each` is called with the table's name, namespace, key and value.
+pub(crate) fn scan(
+    folder: &Path,
+    key_groups: RangeInclusive<u16>,
+    each: &mut dyn FnMut(&str, i64, &[u8], &[u8]) -> Result<(), Failure>,
+) -> Result<Catalog, Failure> {
+    let db = DB::open_for_read_only(&read_options(), folder, false).map_err(failure)?;
+    let catalog = read_catalog(&db)?.ok_or_else(|| Failure::data("the state database has no catalog"))?;
+    let names: BTreeMap<_, _> = catalog.tables.iter().map(|(name, table)| (table.id, name.as_str())).collect();
+    let mut cursor = Cursor(db.raw_iterator());
+    cursor.seek(prefix(*key_groups.start(), 0, i64::MIN));
+    while let Some((key, value)) = cursor.item() {
+        let (group, table, namespace, key) =
+            split_key(key).ok_or_else(|| Failure::data("the state database has a key of no table"))?;
+        if group > *key_groups.end() {
+            break;
+        }
+        let name = names.get(&table).ok_or_else(|| Failure::data("the state database has a table without name"))?;
+        each(name, namespace, key, value)?;
+        cursor.next();
+    }
+    cursor.status().map_err(failure)?;
+    Ok(catalog)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_by_group_table_and_namespace() {
+        let ordered = [(0, 0, i64::MIN), (0, 0, -1), (0, 0, 0), (0, 0, i64::MAX), (0, 1, -5), (1, 0, -7)];
+        for pair in ordered.windows(2) {
+            let (a, b) = (pair[0], pair[1]);
+            assert!(prefix_end(a.0, a.1, a.2) <= prefix(b.0, b.1, b.2), "{a:?} {b:?}");
+            assert_eq!(split_key(&prefix(a.0, a.1, a.2)), Some((a.0, a.1, a.2, &[][..])));
+        }
+        assert!(prefix(u16::MAX / 2, u16::MAX, i64::MAX)[..] < *CATALOG_KEY);
+    }
+}

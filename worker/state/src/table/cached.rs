@@ -1,0 +1,311 @@
+//! The table as a write-back cache in front of the database.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use model::{Failure, key};
+use rocksdb::WriteBatch;
+
+use super::{
+    Content, EntryId, StateValue, Table, TablePart,
+    arena::{DIRTY, Entry, PERSISTED, REFERENCED},
+};
+use crate::disk::{self, Disk, KEY_PREFIX_BYTES};
+
+/// Keys of one `multi_get`.
+const FETCH_KEYS_MAX: usize = 1024;
+/// Length of one write batch.
+const WRITE_BYTES_MAX: usize = 4 << 20;
+/// What the index takes for an entry, beside the entry itself.
+const INDEX_BYTES: usize = 16;
+/// Up to so many keys are deleted one by one rather than by a range, which is dearer to read over later.
+const POINT_DELETES_MAX: usize = 8;
+
+/// A table's place in the database, and its share of the budget.
+pub(super) struct Cache {
+    disk: Arc<Disk>,
+    table: u16,
+    /// Bytes of entries not yet added to (or taken from) the store's common count.
+    delta: isize,
+    /// The cell at which the next eviction begins.
+    hand: usize,
+    encoded: Vec<u8>,
+}
+
+impl Cache {
+    pub(super) fn new(disk: Arc<Disk>, table: u16) -> Self {
+        Self { disk, table, delta: 0, hand: 0, encoded: Vec::new() }
+    }
+
+    #[inline]
+    pub(super) fn account<V: StateValue>(&mut self, entry: &mut Entry<V>) {
+        if entry.has(DIRTY) || entry.bytes == 0 {
+            let key = entry.key.heap_bytes();
+            let value = entry.value.as_ref().map_or(0, |value| value.size_bytes().saturating_sub(size_of::<V>()));
+            let bytes = (size_of::<Entry<V>>() + INDEX_BYTES + key + value).min(u32::MAX as usize) as u32;
+            self.delta += bytes as isize - entry.bytes as isize;
+            entry.bytes = bytes;
+        }
+        entry.flags |= REFERENCED;
+    }
+
+    #[inline]
+    pub(super) fn release(&mut self, bytes: u32) {
+        self.delta -= bytes as isize;
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.disk.adjust_used(std::mem::take(&mut self.delta));
+    }
+}
+
+impl<V: StateValue> Table<V> {
+    fn cache(&mut self) -> &mut Cache {
+        self.cache.as_mut().expect("only tables with a database come here")
+    }
+
+    /// Reads the missing entries of a namespace from the database.
+    pub(super) fn fetch(&mut self, namespace: i64) -> Result<(), Failure> {
+        let mut missing = std::mem::take(&mut self.missing);
+        let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
+        let mut keys = Vec::new();
+        let mut wanted: Vec<_> = missing
+            .drain(..)
+            .map(|(hash, id)| {
+                let start = keys.len();
+                disk.key_into(&mut keys, hash, table, namespace, self.arena.get(id).key.bytes());
+                (start..keys.len(), id)
+            })
+            .collect();
+        self.missing = missing;
+        wanted.sort_unstable_by(|(a, _), (b, _)| keys[a.clone()].cmp(&keys[b.clone()]));
+        let mut found = 0;
+        for wanted in wanted.chunks(FETCH_KEYS_MAX) {
+            let values = disk.multi_get(wanted.iter().map(|(range, _)| &keys[range.clone()]))?;
+            for ((_, id), value) in wanted.iter().zip(values) {
+                if let Some(value) = value.map_err(disk::failure)? {
+                    let value = V::decode(&value).map_err(|error| error.at(format_args!("table {}", self.name)))?;
+                    let entry = self.arena.get_mut(*id);
+                    entry.value = Some(value);
+                    entry.flags |= PERSISTED;
+                    found += 1;
+                }
+            }
+        }
+        let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(()) };
+        match space.absent.checked_sub(found) {
+            Some(absent) => space.absent = absent,
+            None => return Err(self.miscounted(namespace)),
+        }
+        Ok(())
+    }
+
+    fn miscounted(&self, namespace: i64) -> Failure {
+        Failure::internal(format!("table {}: the keys of namespace {namespace} were miscounted", self.name))
+    }
+
+    /// Writes the dirty ones among these entries to the database. Deleted ones leave memory.
+    fn write_back(&mut self, ids: &[EntryId]) -> Result<(), Failure> {
+        let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
+        let mut key = Vec::new();
+        let mut encoded = std::mem::take(&mut self.cache().encoded);
+        let mut ids = ids.iter().copied();
+        loop {
+            let mut batch = WriteBatch::default();
+            let mut written = Vec::new();
+            for id in ids.by_ref() {
+                let entry = self.arena.get(id);
+                if !entry.has(DIRTY) {
+                    continue;
+                }
+                let namespace = self.arena.namespace(id).expect("an entry in memory has a namespace");
+                key.clear();
+                disk.key_into(&mut key, key::hash(entry.key.bytes()), table, namespace, entry.key.bytes());
+                match &entry.value {
+                    Some(value) => {
+                        encoded.clear();
+                        value.encode(&mut encoded);
+                        batch.put(&key, &encoded);
+                    }
+                    None => batch.delete(&key),
+                }
+                written.push((namespace, id));
+                if batch.size_in_bytes() >= WRITE_BYTES_MAX {
+                    break;
+                }
+            }
+            if written.is_empty() {
+                break;
+            }
+            disk.write(batch)?;
+            written.into_iter().for_each(|(namespace, id)| self.mark_written(namespace, id));
+        }
+        self.cache().encoded = encoded;
+        Ok(())
+    }
+
+    fn mark_written(&mut self, namespace: i64, id: EntryId) {
+        let entry = self.arena.get_mut(id);
+        let (is, was) = (entry.value.is_some(), entry.has(PERSISTED));
+        entry.flags &= !(DIRTY | PERSISTED);
+        entry.flags |= if is { PERSISTED } else { 0 };
+        if let Some(space) = self.spaces.get_mut(&namespace) {
+            space.persisted = space.persisted + u64::from(is) - u64::from(was);
+        }
+        if !is {
+            self.remove(id);
+        }
+    }
+
+    /// Takes clean entries out of memory, leaving them to the database.
+    fn leave_to_disk(&mut self, ids: &[EntryId]) {
+        for &id in ids {
+            let persisted = self.arena.find(id).map(|entry| entry.has(PERSISTED));
+            let namespace = self.arena.namespace(id);
+            if let (Some(persisted), Some(namespace)) = (persisted, namespace) {
+                self.remove(id);
+                if let Some(space) = self.spaces.get_mut(&namespace) {
+                    space.absent += u64::from(persisted);
+                }
+            }
+        }
+    }
+
+    /// Brings the store's memory below its budget, by a clock over this table's entries.
+    pub(super) fn evict(&mut self) -> Result<(), Failure> {
+        let Some(cache) = &mut self.cache else { return Ok(()) };
+        let excess = cache.disk.adjust_used(std::mem::take(&mut cache.delta));
+        if excess == 0 {
+            return Ok(());
+        }
+        let (mut freed, mut victims) = (0, Vec::new());
+        let cells = self.arena.cells();
+        // Twice around at most: the first time may only find entries in use, and marks them.
+        for _ in 0..2 * cells {
+            if freed >= excess {
+                break;
+            }
+            cache.hand = if cache.hand + 1 < cells { cache.hand + 1 } else { 0 };
+            self.arena.for_cell(cache.hand, |id, entry| {
+                if entry.has(REFERENCED) {
+                    entry.flags &= !REFERENCED;
+                } else if freed < excess {
+                    // The mark keeps the second round from counting it again.
+                    entry.flags |= REFERENCED;
+                    freed += entry.bytes as usize;
+                    victims.push(id);
+                }
+            });
+        }
+        victims.sort_unstable_by_key(|id| id.0);
+        victims.dedup();
+        self.write_back(&victims)?;
+        self.leave_to_disk(&victims);
+        self.drop_empty_spaces();
+        let cache = self.cache();
+        cache.disk.adjust_used(std::mem::take(&mut cache.delta));
+        Ok(())
+    }
+
+    fn drop_empty_spaces(&mut self) {
+        self.spaces.retain(|_, space| !space.is_empty());
+    }
+
+    /// Brings the database up to date, for a snapshot.
+    pub(super) fn write_back_all(&mut self) -> Result<TablePart, Failure> {
+        for cell in 0..self.arena.cells() {
+            let dirty: Vec<_> =
+                self.arena.cell_entries(cell).filter(|(_, entry)| entry.has(DIRTY)).map(|(id, _)| id).collect();
+            self.write_back(&dirty)?;
+        }
+        self.drop_empty_spaces();
+        let persisted: BTreeMap<_, _> =
+            self.spaces.iter().map(|(&namespace, space)| (namespace, space.persisted)).collect();
+        Ok(TablePart { name: Arc::clone(&self.name), content: Content::Disk(persisted) })
+    }
+
+    /// Deletes what the database has of a namespace whose entries are all in memory.
+    pub(super) fn delete_persisted(&mut self, namespace: i64) -> Result<(), Failure> {
+        let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
+        let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(()) };
+        let by_key = space.persisted <= (disk.key_groups().len() * POINT_DELETES_MAX / 2) as u64;
+        let mut batch = WriteBatch::default();
+        let mut key = Vec::new();
+        for id in self.arena.ids(&space.chunks) {
+            let entry = self.arena.get_mut(id);
+            if entry.has(PERSISTED) {
+                entry.flags = entry.flags & !PERSISTED | DIRTY;
+                if by_key {
+                    key.clear();
+                    disk.key_into(&mut key, key::hash(entry.key.bytes()), table, namespace, entry.key.bytes());
+                    batch.delete(&key);
+                }
+            }
+        }
+        if !by_key {
+            for group in disk.key_groups() {
+                batch.delete_range(disk::prefix(group, table, namespace), disk::prefix_end(group, table, namespace));
+            }
+        }
+        space.persisted = 0;
+        disk.write(batch)
+    }
+
+    /// Drains a namespace that is at least partly only in the database.
+    pub(super) fn drain_disk(
+        &mut self,
+        namespace: i64,
+        rows: usize,
+        each: &mut dyn FnMut(&[u8], V),
+    ) -> Result<bool, Failure> {
+        let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
+        let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(false) };
+        let cached = self.arena.ids(&space.chunks);
+        if !cached.is_empty() {
+            space.drain_group = 0;
+            self.write_back(&cached)?;
+            self.leave_to_disk(&cached);
+        }
+        let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(false) };
+        let mut batch = WriteBatch::default();
+        let mut cursor = disk.cursor();
+        let (mut taken, mut more) = (0usize, false);
+        for group in disk.key_groups().filter(|&group| group >= space.drain_group) {
+            let prefix = disk::prefix(group, table, namespace);
+            let mut keys = Vec::new();
+            let before = taken;
+            cursor.seek(prefix);
+            while let Some((key, value)) = cursor.item().filter(|(key, _)| key.starts_with(&prefix)) {
+                more = taken >= rows;
+                if more {
+                    break;
+                }
+                each(&key[KEY_PREFIX_BYTES..], V::decode(value)?);
+                taken += 1;
+                if taken - before <= POINT_DELETES_MAX {
+                    keys.push(key.to_vec());
+                }
+                cursor.next();
+            }
+            cursor.status().map_err(disk::failure)?;
+            match (keys.len() < taken - before, cursor.key().filter(|_| more)) {
+                (false, _) => keys.iter().for_each(|key| batch.delete(key)),
+                (true, None) => batch.delete_range(&prefix[..], &disk::prefix_end(group, table, namespace)[..]),
+                (true, Some(next)) => batch.delete_range(&prefix[..], next),
+            }
+            if more {
+                space.drain_group = group;
+                break;
+            }
+        }
+        disk.write(batch)?;
+        let left = space.persisted.checked_sub(taken as u64).filter(|left| more || *left == 0);
+        let Some(left) = left else { return Err(self.miscounted(namespace)) };
+        (space.persisted, space.absent) = (left, left);
+        if !more {
+            self.spaces.remove(&namespace);
+        }
+        Ok(more)
+    }
+}
