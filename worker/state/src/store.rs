@@ -173,7 +173,8 @@ fn count_keys(
     (key_groups, max_parallelism): (&RangeInclusive<u16>, u32),
 ) -> Result<(), Failure> {
     let tables = std::mem::take(&mut catalog.tables);
-    *catalog = Catalog { tables, ..Catalog::new(key_groups, max_parallelism) };
+    *catalog = Catalog::new(key_groups, max_parallelism);
+    catalog.tables = tables;
     for TablePart { name, content } in parts {
         if let Content::Disk(keys) = content {
             catalog.table(&name)?.keys = keys;

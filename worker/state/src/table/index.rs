@@ -30,7 +30,8 @@ fn hash_of(slot: u64) -> u64 {
 }
 
 impl Index {
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.len
     }
 
