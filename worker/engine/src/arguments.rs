@@ -187,6 +187,12 @@ pub(crate) struct BenchOptions {
     /// State backend: hashmap or rocksdb
     #[arg(long, default_value = "rocksdb")]
     pub(crate) backend: String,
+    /// Time between checkpoints
+    #[arg(long, default_value = "1 s")]
+    pub(crate) checkpoint_interval: String,
+    /// Measure one query in this process and print the figures as JSON
+    #[arg(long, hide = true)]
+    pub(crate) child: bool,
     #[command(flatten)]
     pub(crate) process: ProcessOptions,
 }

@@ -29,6 +29,13 @@ pub(crate) fn status(text: &str) {
     let _ = write!(err, "\r\x1b[2K{text}").and_then(|()| err.flush());
 }
 
+/// Removes the status line, so that other output can follow.
+pub(crate) fn clear_status() {
+    if is_terminal() {
+        status("");
+    }
+}
+
 /// The failure that ends the program.
 pub(crate) fn error(failure: &Failure) {
     note(&format!("error: {failure}"));

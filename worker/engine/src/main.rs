@@ -9,6 +9,7 @@ mod jobmanager_process;
 mod logging;
 mod progress;
 mod registry;
+mod rows;
 mod run;
 mod script;
 mod taskmanager_process;

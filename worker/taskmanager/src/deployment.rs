@@ -193,7 +193,10 @@ impl<'a> Plan<'a> {
         let mut plan = Self { manager, job, deploy, wirings: HashMap::new(), outgoing: HashMap::new() };
         let mut slots = HashMap::new();
         for (vertex, at) in job.physical.vertices.iter().enumerate() {
-            for subtask in (0..at.parallelism).filter(|&subtask| plan.is_local(subtask)) {
+            for subtask in 0..at.parallelism {
+                if !plan.is_local(subtask) {
+                    continue;
+                }
                 // The n-th slot of the job on this TaskManager is its n-th slot.
                 let next = slots.len();
                 let slot = *slots.entry(subtask).or_insert(next);

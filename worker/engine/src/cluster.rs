@@ -1,0 +1,90 @@
+//! A whole cluster in this process: a JobManager and one TaskManager, joined by queues instead of a network.
+
+use std::{path::PathBuf, sync::Arc};
+
+use connectors::Environment;
+use dataflow::SystemClock;
+use jobmanager::{Handle, JobManager};
+use model::Failure;
+use settings::{Settings, keys};
+use storage::{Storage, StorageOptions};
+use taskmanager::{ExchangeServer, TaskManager};
+use tokio::sync::mpsc;
+
+use crate::registry::EngineRegistry;
+
+/// Messages that may wait between JobManager and TaskManager.
+pub(crate) const MESSAGES_MAX: usize = 1024;
+
+/// The build's version: processes of one cluster must agree.
+pub(crate) const BUILD: &str = env!("CARGO_PKG_VERSION");
+
+/// Object storage with the settings' S3 options.
+pub(crate) fn storage(settings: &Settings) -> Storage {
+    Storage::new(StorageOptions {
+        s3_endpoint: settings.get(&keys::S3_ENDPOINT),
+        s3_region: settings.get(&keys::S3_REGION),
+        s3_access_key: settings.get(&keys::S3_ACCESS_KEY).or_else(|| variable("AWS_ACCESS_KEY_ID")),
+        s3_secret_key: settings.get(&keys::S3_SECRET_KEY).or_else(|| variable("AWS_SECRET_ACCESS_KEY")),
+        s3_path_style: settings.get(&keys::S3_PATH_STYLE),
+    })
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The folder for working state of this process.
+pub(crate) fn local_directory(settings: &Settings) -> PathBuf {
+    let base = settings.get(&keys::STATE_DIRECTORY).map_or_else(std::env::temp_dir, PathBuf::from);
+    base.join(format!("sluice-{}", std::process::id()))
+}
+
+/// What a TaskManager of this build is made of.
+pub(crate) fn taskmanager_options(
+    settings: &Settings,
+    id: String,
+    slots: u32,
+    data_address: String,
+    environment: Environment,
+) -> taskmanager::Options {
+    taskmanager::Options {
+        id,
+        slots,
+        data_address,
+        storage: environment.storage.clone(),
+        registry: Arc::new(EngineRegistry { environment }),
+        runtime: tokio::runtime::Handle::current(),
+        clock: Arc::new(SystemClock),
+        directory: local_directory(settings),
+        managed_memory_bytes: settings.get(&keys::MANAGED_MEMORY).0 as usize,
+        channel_bytes: settings.get(&keys::NETWORK_BUFFER).0 as usize,
+        build: BUILD.to_owned(),
+    }
+}
+
+/// Starts a cluster with so many slots in this process.
+pub(crate) fn start(settings: &Settings, slots: u32, environment: Environment) -> Result<Handle, Failure> {
+    let options = jobmanager::Options {
+        settings: settings.clone(),
+        storage: environment.storage.clone(),
+        build: BUILD.to_owned(),
+    };
+    let (handle, service) = JobManager::new(options);
+    tokio::spawn(async move {
+        if let Err(failure) = service.run().await {
+            tracing::error!("JobManager: {failure}");
+        }
+    });
+    let options = taskmanager_options(settings, "local".to_owned(), slots, String::new(), environment);
+    let mut taskmanager = TaskManager::new(options, ExchangeServer::default())?;
+    let (to_jobmanager, from_taskmanager) = mpsc::channel(MESSAGES_MAX);
+    let (to_taskmanager, from_jobmanager) = mpsc::channel(MESSAGES_MAX);
+    handle.attach(from_taskmanager, to_taskmanager);
+    tokio::spawn(async move {
+        if let Err(failure) = taskmanager.run(from_jobmanager, to_jobmanager).await {
+            tracing::error!("TaskManager: {failure}");
+        }
+    });
+    Ok(handle)
+}

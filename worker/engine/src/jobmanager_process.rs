@@ -1,0 +1,135 @@
+//! `sluice jobmanager`: a JobManager process, alone (session mode) or with its one job (application mode).
+
+use std::net::SocketAddr;
+
+use jobmanager::{Handle, JobManager, JobSubmission};
+use model::{ErrorClass, Failure};
+use settings::{Settings, keys};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+
+use crate::{
+    arguments::JobmanagerOptions,
+    cluster, display,
+    script::{self, Step},
+};
+
+/// Runs the process.
+pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
+    let (file, given) = (options.process.settings()?, options.process.given()?);
+    let (handle, service) = JobManager::new(jobmanager::Options {
+        settings: file.clone(),
+        storage: cluster::storage(&file),
+        build: cluster::BUILD.to_owned(),
+    });
+    serve_rest(&handle, &file).await?;
+    let rpc = serve_rpc(&handle, &file).await?;
+    if let Some(path) = &options.job {
+        let submission = application(path, &options, &file, &given);
+        match submission {
+            Ok(submission) => start(&handle, submission).await?,
+            // The user sees it where the job would be; a restart of the process would change nothing.
+            Err(failure) if failure.class == ErrorClass::User => {
+                tracing::error!("the job cannot be planned: {failure}");
+                handle.reject(options.job_id.clone(), failure).await?;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    tokio::select! {
+        result = service.run() => result,
+        result = rpc => result.map_err(|error| Failure::internal(format!("RPC server: {error}")))?,
+        () = terminated() => Ok(()),
+    }
+}
+
+async fn start(handle: &Handle, submission: JobSubmission) -> Result<(), Failure> {
+    let handle = handle.clone();
+    // The service answers once it runs.
+    tokio::spawn(async move {
+        match handle.submit(submission).await {
+            Ok(id) => tracing::info!(job = %id, "submitted"),
+            Err(failure) => tracing::error!("the job cannot be started: {failure}"),
+        }
+    });
+    Ok(())
+}
+
+fn application(
+    path: &std::path::Path,
+    options: &JobmanagerOptions,
+    file: &Settings,
+    given: &Settings,
+) -> Result<JobSubmission, Failure> {
+    let text = script::read(path)?;
+    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let mut jobs = script::plan(&text, &name, file, given)?.into_iter().filter_map(|step| match step {
+        Step::Job(job) => Some(*job),
+        Step::Text(_) => None,
+    });
+    let job = jobs.next().ok_or_else(|| Failure::user("the script has no INSERT INTO: there is nothing to run"))?;
+    if jobs.next().is_some() {
+        return Err(Failure::user(
+            "the script has several jobs: put its INSERTs between EXECUTE STATEMENT SET BEGIN and END",
+        ));
+    }
+    if job.select.is_some() {
+        return Err(Failure::user("a top-level SELECT has nowhere to go on a cluster: use INSERT INTO"));
+    }
+    Ok(JobSubmission {
+        job_id: options.job_id.clone(),
+        name: Some(job.name),
+        restore_from: job.settings.get(&keys::SAVEPOINT_PATH),
+        graph: job.graph,
+        settings: job.settings,
+    })
+}
+
+/// Listens for REST calls and serves them in the background.
+pub(crate) async fn serve_rest(handle: &Handle, settings: &Settings) -> Result<SocketAddr, Failure> {
+    let listener = listen(&settings.get(&keys::REST_BIND_ADDRESS), settings.get(&keys::REST_PORT)).await?;
+    let address = listener.local_addr().map_err(|error| Failure::external(format!("REST: {error}")))?;
+    display::note(&format!("REST: http://{address}"));
+    let handle = handle.clone();
+    tokio::spawn(async move {
+        if let Err(failure) = jobmanager::serve_rest(handle, listener).await {
+            tracing::error!("REST: {failure}");
+        }
+    });
+    Ok(address)
+}
+
+type Served = tokio::task::JoinHandle<Result<(), Failure>>;
+
+async fn serve_rpc(handle: &Handle, settings: &Settings) -> Result<Served, Failure> {
+    let listener = listen(&settings.get(&keys::BIND_HOST), settings.get(&keys::JOBMANAGER_PORT)).await?;
+    let service = jobmanager::grpc_service(handle.clone());
+    Ok(tokio::spawn(async move {
+        tonic::transport::Server::builder()
+            .add_service(service)
+            .serve_with_incoming(TcpListenerStream::new(listener))
+            .await
+            .map_err(|error| Failure::external(format!("RPC server: {error}")))
+    }))
+}
+
+/// Listens on a port.
+pub(crate) async fn listen(host: &str, port: u32) -> Result<TcpListener, Failure> {
+    let address = format!("{host}:{port}");
+    TcpListener::bind(&address).await.map_err(|error| Failure::external(format!("cannot listen on {address}: {error}")))
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+pub(crate) async fn terminated() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::warn!("SIGTERM cannot be caught: {error}");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,104 @@
+//! Follows a job until it ends: a status line on a terminal, a clean stop on Ctrl-C.
+
+use std::time::{Duration, Instant};
+
+use jobmanager::{Handle, JobDetail, JobResult};
+use model::Failure;
+
+use crate::display;
+
+/// How often the status line is written.
+const STATUS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Waits for the job's end.
+pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failure> {
+    let ended = handle.await_termination(id);
+    tokio::pin!(ended);
+    let mut line = StatusLine::new();
+    let mut tick = tokio::time::interval(STATUS_INTERVAL);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            result = &mut ended => {
+                line.end(handle, id).await;
+                return result;
+            }
+            _ = tick.tick() => line.show(handle, id).await,
+            _ = tokio::signal::ctrl_c(), if !stopping => {
+                stopping = true;
+                let (handle, id) = (handle.clone(), id.to_owned());
+                tokio::spawn(async move { stop(&handle, &id).await });
+            }
+        }
+    }
+}
+
+/// Stops with a savepoint if there is somewhere for it to go, else cancels.
+async fn stop(handle: &Handle, id: &str) {
+    match handle.stop(id, false, None).await {
+        Ok(savepoint) => display::note(&format!("\nstopped with savepoint {savepoint}")),
+        Err(_) => {
+            if let Err(failure) = handle.cancel(id).await {
+                display::note(&format!("\ncannot cancel: {failure}"));
+            }
+        }
+    }
+}
+
+struct StatusLine {
+    enabled: bool,
+    started: Instant,
+    last: Option<(Instant, u64)>,
+}
+
+impl StatusLine {
+    fn new() -> Self {
+        Self { enabled: display::is_terminal(), started: Instant::now(), last: None }
+    }
+
+    async fn show(&mut self, handle: &Handle, id: &str) {
+        if !self.enabled {
+            return;
+        }
+        let Ok(job) = handle.job(id).await else { return };
+        let records_in = rows_in(&job);
+        let rate = self.last.map_or(0.0, |(since, before)| {
+            records_in.saturating_sub(before) as f64 / since.elapsed().as_secs_f64().max(1e-3)
+        });
+        self.last = Some((Instant::now(), records_in));
+        display::status(&format!("{}  {:.0} rows/s", summary(&job), rate));
+    }
+
+    async fn end(&self, handle: &Handle, id: &str) {
+        if !self.enabled {
+            return;
+        }
+        if let Ok(job) = handle.job(id).await {
+            let seconds = self.started.elapsed().as_secs_f64();
+            display::clear_status();
+            display::note(&format!("{}  {seconds:.1} s", summary(&job)));
+        }
+    }
+}
+
+fn rows_in(job: &JobDetail) -> u64 {
+    let sources = job.vertices.iter().filter(|vertex| vertex.is_source);
+    sources.flat_map(|vertex| &vertex.subtasks).map(|subtask| subtask.metrics.records_in).sum()
+}
+
+fn rows_out(job: &JobDetail) -> u64 {
+    let sinks = job.vertices.iter().filter(|vertex| vertex.is_sink);
+    sinks.flat_map(|vertex| &vertex.subtasks).map(|subtask| subtask.metrics.records_out).sum()
+}
+
+fn summary(job: &JobDetail) -> String {
+    let subtasks = job.vertices.iter().flat_map(|vertex| &vertex.subtasks);
+    let watermark = subtasks.filter_map(|subtask| subtask.metrics.watermark_ms).min();
+    let watermark = match watermark {
+        None | Some(i64::MAX) => String::new(),
+        Some(millis) => format!("  watermark {millis} ms"),
+    };
+    let checkpoint = job.checkpoints.latest_completed.as_ref();
+    let checkpoint = checkpoint.map_or(String::new(), |checkpoint| format!("  checkpoint {}", checkpoint.id));
+    format!("{}  in {}  out {}{watermark}{checkpoint}", job.status.name(), rows_in(job), rows_out(job))
+}

@@ -1,0 +1,97 @@
+//! `sluice taskmanager`: a TaskManager process. It looks for its JobManager for as long as it lives.
+
+use std::time::Duration;
+
+use connectors::Environment;
+use model::Failure;
+use settings::{Settings, keys};
+use taskmanager::{ExchangeServer, TaskManager};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use wire::v1::{ToJobManager, ToTaskManager, job_manager_client::JobManagerClient};
+
+use crate::{
+    arguments::ProcessOptions,
+    cluster::{self, MESSAGES_MAX},
+    jobmanager_process::{listen, terminated},
+};
+
+/// The wait before the first and before later attempts to reach the JobManager.
+const RECONNECT_MIN: Duration = Duration::from_millis(100);
+const RECONNECT_MAX: Duration = Duration::from_secs(2);
+/// The largest message: a job graph with its state handles.
+const MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// Runs the process.
+pub(crate) async fn run(options: ProcessOptions) -> Result<(), Failure> {
+    let settings = options.settings()?;
+    let listener =
+        listen(&settings.get(&keys::TASKMANAGER_BIND_HOST), settings.get(&keys::TASKMANAGER_DATA_PORT)).await?;
+    let port = listener.local_addr().map_err(|error| Failure::external(format!("exchange: {error}")))?.port();
+    let data_address = format!("{}:{port}", settings.get(&keys::TASKMANAGER_HOST));
+    let exchange = ExchangeServer::default();
+    let server = tonic::transport::Server::builder()
+        .initial_stream_window_size(64 << 20)
+        .initial_connection_window_size(64 << 20)
+        .tcp_nodelay(true)
+        .add_service(exchange.service())
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    let environment = Environment::new(cluster::storage(&settings), tokio::runtime::Handle::current());
+    let slots = settings.get(&keys::TASKMANAGER_SLOTS);
+    let id = format!("{data_address}-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
+    tracing::info!(id, slots, "TaskManager");
+    let options = cluster::taskmanager_options(&settings, id, slots, data_address, environment);
+    let taskmanager = TaskManager::new(options, exchange)?;
+    let result = tokio::select! {
+        result = serve(taskmanager, &settings) => result,
+        result = server => result.map_err(|error| Failure::external(format!("exchange server: {error}"))),
+        () = terminated() => Ok(()),
+    };
+    let _ = std::fs::remove_dir_all(cluster::local_directory(&settings));
+    result
+}
+
+async fn serve(mut taskmanager: TaskManager, settings: &Settings) -> Result<(), Failure> {
+    let url = format!("http://{}:{}", settings.get(&keys::JOBMANAGER_ADDRESS), settings.get(&keys::JOBMANAGER_PORT));
+    let mut wait = RECONNECT_MIN;
+    loop {
+        match connect(&url).await {
+            Ok((inbound, outbound)) => {
+                tracing::info!(url, "connected to the JobManager");
+                wait = RECONNECT_MIN;
+                taskmanager.run(inbound, outbound).await?;
+                tracing::warn!(url, "connection to the JobManager is lost");
+            }
+            Err(error) => tracing::info!(url, "no JobManager yet: {error}"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RECONNECT_MAX);
+    }
+}
+
+type Link = (mpsc::Receiver<ToTaskManager>, mpsc::Sender<ToJobManager>);
+
+async fn connect(url: &str) -> Result<Link, Box<dyn std::error::Error>> {
+    let transport = tonic::transport::Endpoint::from_shared(url.to_owned())?
+        .connect_timeout(Duration::from_secs(2))
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .connect()
+        .await?;
+    let mut client = JobManagerClient::new(transport)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let (outbound, outgoing) = mpsc::channel(MESSAGES_MAX);
+    let (incoming, inbound) = mpsc::channel(MESSAGES_MAX);
+    let response = client.attach(ReceiverStream::new(outgoing)).await?;
+    let mut stream = response.into_inner();
+    tokio::spawn(async move {
+        while let Ok(Some(message)) = stream.message().await {
+            if incoming.send(message).await.is_err() {
+                break;
+            }
+        }
+    });
+    Ok((inbound, outbound))
+}
