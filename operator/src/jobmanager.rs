@@ -1,0 +1,341 @@
+//! A job's JobManager as the operator sees it: Flink's REST paths.
+//!
+//! Ids of savepoints and stops are chosen by us and sent along, so that a request may be repeated.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest message that goes into a status or an event.
+const MESSAGE_CHARS_MAX: usize = 900;
+
+/// What went wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No answer.
+    #[error("the jobmanager does not answer: {0}")]
+    Unreachable(#[source] reqwest::Error),
+    /// An answer other than what was asked for.
+    #[error("the jobmanager answers {status}: {message}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+}
+
+/// A client for the JobManagers of all jobs.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    template: String,
+}
+
+/// What is known of a job.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Job {
+    /// Flink's word: CREATED, RUNNING, RESTARTING, FAILING, FAILED, CANCELED, FINISHED…
+    pub state: String,
+    /// Milliseconds since 1970.
+    pub start_time: i64,
+    /// Restarts after failures.
+    pub restarts: Option<i64>,
+    /// The highest parallelism of a vertex.
+    pub parallelism: Option<i32>,
+    /// Upper bounds of the parallelism by vertex, as declared last.
+    pub requirements: BTreeMap<String, i32>,
+    /// The last completed checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+    /// The last completed savepoint's path.
+    pub savepoint: Option<String>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+}
+
+/// A completed checkpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checkpoint {
+    /// Its number.
+    pub id: i64,
+    /// Where it is.
+    pub path: Option<String>,
+    /// Milliseconds since 1970.
+    pub completed: i64,
+    /// Its size.
+    pub size: i64,
+    /// How long it took, in milliseconds.
+    pub duration: i64,
+}
+
+/// Why a job failed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Failure {
+    /// The engine's class: User, External, Data, Fenced, Internal.
+    pub class: String,
+    /// The message.
+    pub message: String,
+}
+
+/// How a savepoint or a stop goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// The JobManager does not know it.
+    Unknown,
+    /// Under way.
+    InProgress,
+    /// Done, here it is.
+    Completed(String),
+    /// It failed.
+    Failed(String),
+}
+
+#[derive(Deserialize)]
+struct Overview {
+    #[serde(default)]
+    jobs: Vec<OverviewJob>,
+}
+
+#[derive(Deserialize)]
+struct OverviewJob {
+    jid: String,
+    state: String,
+    #[serde(rename = "start-time", default)]
+    start_time: i64,
+}
+
+impl Client {
+    /// `template` is the URL with `{namespace}` and `{name}` to be filled in.
+    ///
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub fn new(template: &str) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        Ok(Self { http, template: template.trim_end_matches('/').to_owned() })
+    }
+
+    /// The JobManager of one FlinkJob.
+    pub fn of(&self, namespace: &str, name: &str) -> Endpoint {
+        let base = self.template.replace("{namespace}", namespace).replace("{name}", name);
+        Endpoint { http: self.http.clone(), base }
+    }
+}
+
+/// One job's JobManager.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Endpoint {
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Error> {
+        let answer = request.send().await.map_err(Error::Unreachable)?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(Error::Unreachable)?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(body);
+        }
+        let message = body["errors"][0].as_str().unwrap_or(&text);
+        Err(Error::Refused { status: status.as_u16(), message: shorten(message) })
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, Error> {
+        self.send(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// Parts that an answer may lack are left out; the JobManager gone is an error.
+    async fn optional(&self, path: &str) -> Result<Value, Error> {
+        match self.get(path).await {
+            Err(Error::Refused { .. }) => Ok(Value::Null),
+            other => other,
+        }
+    }
+
+    /// What is known of a job; `None` if the JobManager does not know it.
+    ///
+    /// # Errors
+    /// If the JobManager does not answer.
+    pub async fn job(&self, id: &str) -> Result<Option<Job>, Error> {
+        let overview = self.get("/jobs/overview").await?;
+        let jobs = serde_json::from_value::<Overview>(overview).map_or_else(|_| Vec::new(), |overview| overview.jobs);
+        let Some(found) = jobs.into_iter().find(|job| job.jid == id) else { return Ok(None) };
+        let mut job = Job { state: found.state, start_time: found.start_time, ..Job::default() };
+        job.read_checkpoints(&self.optional(&format!("/jobs/{id}/checkpoints")).await?);
+        if job.state == "FAILED" {
+            job.failure = Some(Failure::read(&self.optional(&format!("/jobs/{id}/exceptions")).await?));
+        } else {
+            job.read_detail(&self.optional(&format!("/jobs/{id}")).await?);
+            job.read_requirements(&self.optional(&format!("/jobs/{id}/resource-requirements")).await?);
+            job.read_metrics(&self.optional(&format!("/jobs/{id}/metrics?get=numRestarts")).await?);
+        }
+        Ok(Some(job))
+    }
+
+    /// Slots of the TaskManagers that have registered.
+    ///
+    /// # Errors
+    /// If the JobManager does not answer.
+    pub async fn slots(&self) -> Result<i32, Error> {
+        Ok(self.get("/overview").await?["slots-total"].as_i64().map_or(0, saturate))
+    }
+
+    /// How a savepoint or stop goes.
+    ///
+    /// # Errors
+    /// If the JobManager does not answer.
+    pub async fn operation(&self, job: &str, request: &str) -> Result<Operation, Error> {
+        Ok(match self.get(&format!("/jobs/{job}/savepoints/{request}")).await {
+            Err(Error::Refused { status: 404, .. }) => Operation::Unknown,
+            Err(Error::Refused { message, .. }) => Operation::Failed(message),
+            Err(unreachable) => return Err(unreachable),
+            Ok(body) => Operation::read(&body),
+        })
+    }
+
+    /// Takes a savepoint; with `stop` the job stops with it. Returns the id under which to ask for it.
+    ///
+    /// # Errors
+    /// If the JobManager does not answer or refuses.
+    pub async fn savepoint(&self, job: &str, directory: &str, request: &str, stop: bool) -> Result<String, Error> {
+        let (path, body) = if stop {
+            ("stop", json!({"targetDirectory": directory, "drain": false, "triggerId": request}))
+        } else {
+            ("savepoints", json!({"target-directory": directory, "cancel-job": false, "triggerId": request}))
+        };
+        let url = format!("{}/jobs/{job}/{path}", self.base);
+        let answer = self.send(self.http.post(url).json(&body)).await?;
+        Ok(answer["request-id"].as_str().unwrap_or(request).to_owned())
+    }
+
+    /// Declares the parallelism of every vertex.
+    ///
+    /// # Errors
+    /// If the JobManager does not answer or refuses.
+    pub async fn require(&self, job: &str, vertices: &[String], parallelism: i32) -> Result<(), Error> {
+        let bounds = json!({"parallelism": {"lowerBound": 1, "upperBound": parallelism}});
+        let body: BTreeMap<&String, &Value> = vertices.iter().map(|vertex| (vertex, &bounds)).collect();
+        let url = format!("{}/jobs/{job}/resource-requirements", self.base);
+        self.send(self.http.put(url).json(&body)).await.map(drop)
+    }
+}
+
+impl Job {
+    /// Whether it will never run again by itself.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.state.as_str(), "FAILED" | "FINISHED" | "CANCELED")
+    }
+
+    /// Whether data flows.
+    pub fn is_running(&self) -> bool {
+        self.state == "RUNNING"
+    }
+
+    fn read_checkpoints(&mut self, body: &Value) {
+        let latest = &body["latest"];
+        if let Some(id) = latest["completed"]["id"].as_i64() {
+            let completed = &latest["completed"];
+            let number = |name: &str| completed[name].as_i64().unwrap_or(0);
+            self.checkpoint = Some(Checkpoint {
+                id,
+                path: completed["external_path"].as_str().map(str::to_owned),
+                completed: number("latest_ack_timestamp"),
+                size: number("state_size"),
+                duration: number("end_to_end_duration"),
+            });
+        }
+        self.savepoint = latest["savepoint"]["external_path"].as_str().map(str::to_owned);
+    }
+
+    fn read_detail(&mut self, body: &Value) {
+        let vertices = body["vertices"].as_array().into_iter().flatten();
+        self.parallelism = vertices.filter_map(|vertex| vertex["parallelism"].as_i64()).max().map(saturate);
+    }
+
+    fn read_requirements(&mut self, body: &Value) {
+        let upper = |(vertex, bounds): (&String, &Value)| {
+            bounds["parallelism"]["upperBound"].as_i64().map(|upper| (vertex.clone(), saturate(upper)))
+        };
+        self.requirements = body.as_object().into_iter().flatten().filter_map(upper).collect();
+    }
+
+    fn read_metrics(&mut self, body: &Value) {
+        self.restarts = body.as_array().and_then(|metrics| {
+            let found = metrics.iter().find(|metric| metric["id"] == "numRestarts")?;
+            found["value"].as_str().map_or_else(|| found["value"].as_i64(), |text| text.parse().ok())
+        });
+    }
+}
+
+impl Failure {
+    fn read(body: &Value) -> Self {
+        let entry = &body["exceptionHistory"]["entries"][0];
+        let labels = &entry["failureLabels"];
+        let class = [&labels["class"], &body["class"], &entry["exceptionName"]].into_iter().find_map(Value::as_str);
+        let message = [&body["root-exception"], &entry["stacktrace"]].into_iter().find_map(Value::as_str);
+        Self { class: class.unwrap_or("").to_owned(), message: shorten(message.unwrap_or("the job failed")) }
+    }
+
+    /// Whether the mistake is in the spec, so that only a new one helps.
+    pub fn is_user(&self) -> bool {
+        self.class.eq_ignore_ascii_case("user")
+    }
+}
+
+impl Operation {
+    fn read(body: &Value) -> Self {
+        let operation = &body["operation"];
+        if body["status"]["id"] != "COMPLETED" {
+            return Self::InProgress;
+        }
+        if let Some(location) = operation["location"].as_str() {
+            return Self::Completed(location.to_owned());
+        }
+        let cause = &operation["failure-cause"];
+        let message =
+            [&cause["message"], &cause["stack-trace"], &cause["class"], cause].into_iter().find_map(Value::as_str);
+        Self::Failed(shorten(message.unwrap_or("the savepoint failed")))
+    }
+}
+
+fn saturate(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn shorten(text: &str) -> String {
+    text.trim().chars().take(MESSAGE_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_as_flink_gives_them() {
+        let done = json!({"status": {"id": "COMPLETED"}, "operation": {"location": "s3://b/sp-1"}});
+        assert_eq!(Operation::read(&done), Operation::Completed("s3://b/sp-1".into()));
+        let failed = json!({"status": {"id": "COMPLETED"},
+            "operation": {"failure-cause": {"class": "java.lang.X", "stack-trace": "no bucket b"}}});
+        assert_eq!(Operation::read(&failed), Operation::Failed("no bucket b".into()));
+        assert_eq!(Operation::read(&json!({"status": {"id": "IN_PROGRESS"}})), Operation::InProgress);
+
+        let mut job = Job::default();
+        job.read_checkpoints(&json!({"latest": {
+            "completed": {"id": 7, "external_path": "s3://b/chk-7", "latest_ack_timestamp": 5, "state_size": 9},
+            "savepoint": null}}));
+        assert_eq!(job.checkpoint.map(|checkpoint| (checkpoint.id, checkpoint.size)), Some((7, 9)));
+        assert_eq!(job.savepoint, None);
+    }
+
+    #[test]
+    fn the_users_mistake_is_told_from_others() {
+        let failure = Failure::read(&json!({"root-exception": "line 1, column 8: no column x",
+            "exceptionHistory": {"entries": [{"exceptionName": "Failure", "failureLabels": {"class": "User"}}]}}));
+        assert!(failure.is_user());
+        assert_eq!(failure.message, "line 1, column 8: no column x");
+        assert!(!Failure::read(&Value::Null).is_user());
+    }
+}
