@@ -22,6 +22,6 @@ for part in "${parts[@]}"; do
     [[ -d $DIR/$part ]] || { [[ $part == node ]] && owns_node; } || continue
     enter_part "$part"
     "down_$part"
-    find "$PART" -mindepth 1 -maxdepth 1 ! -name log -exec rm -rf --one-file-system {} +
+    clear_part
     write_common_env
 done

@@ -55,6 +55,9 @@ enter_part() {
     mkdir -p "$PART/pid" "$PART/log"
 }
 
+# Leaves the logs. Never crosses into what is still mounted.
+clear_part() { find "$PART" -mindepth 1 -maxdepth 1 ! -name log -exec rm -rf --one-file-system {} +; }
+
 # The file to source: what each part says, the part entered last at the end, so that it has the last word.
 write_common_env() {
     local file
@@ -142,6 +145,7 @@ cni_folder() {
     return 1
 }
 
-# Images are built in a store of their own: nothing is seen of, nor added to, what the user builds.
-export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
-builder() { buildah --root "$CACHE/buildah" --runroot "$CACHE/buildah-run" "$@"; }
+# Images are built in a store of their own: nothing is seen of, nor added to, what the user builds. Plain folders (vfs)
+# and chroot work inside a container too.
+export BUILDAH_ISOLATION=chroot
+builder() { buildah --storage-driver vfs --root "$CACHE/buildah" --runroot "$CACHE/buildah-run" "$@"; }

@@ -7,11 +7,13 @@ NAMESPACE=sluice-testbed
 NODE=$NET.0.2
 IN_NAMESPACE=(nsenter "--net=/run/netns/$NAMESPACE" --)
 
-# kubelet sets these for the whole machine; they are put back when the node goes.
-SYSCTLS=(vm.overcommit_memory kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys kernel.keys.root_maxbytes)
+# containerd, its plugins and kubelet use these folders and set these values of the whole machine, whatever they are
+# told. They see folders and files of ours in their place.
+FIXED_FOLDERS=(/run/containerd /var/lib/cni /var/lib/kubelet /var/log/containers)
+FIXED_FILES=(/proc/sys/vm/overcommit_memory /proc/sys/kernel/panic{,_on_oops} /proc/sys/kernel/keys/root_max{keys,bytes})
 
 ctr() { command ctr --address "$PART/containerd.sock" --namespace k8s.io "$@"; }
-kubectl() { "$KUBERNETES_BIN/kubectl" --kubeconfig "$PART/pki/admin.kubeconfig" "$@"; }
+kubectl() { KUBECACHEDIR=$PART/kube-cache "$KUBERNETES_BIN/kubectl" --kubeconfig "$PART/pki/admin.kubeconfig" "$@"; }
 
 # One folder with cgroup v2, one for each controller with v1.
 cgroups() {
@@ -50,7 +52,19 @@ containerd_up() {
     mkdir -p "$PART/cni"
     render "$TESTBED/node/containerd.toml" >"$PART/containerd.toml"
     render "$TESTBED/node/cni.conflist" >"$PART/cni/sluice-testbed.conflist"
-    start containerd "${IN_NAMESPACE[@]}" containerd --config "$PART/containerd.toml"
+    # The mounts of both programs are in a mount namespace that ends with its last process, so none is left to undo.
+    # shellcheck disable=SC2016 # the inner shell expands it
+    start containerd "${IN_NAMESPACE[@]}" unshare --mount --propagation private -- bash -ec '
+        for path in "${@:2}"; do
+            if [[ -f $path ]]; then
+                mkdir -p "$1/fixed${path%/*}"
+                cat "$path" >"$1/fixed$path"
+            else
+                mkdir -p "$path" "$1/fixed$path"
+            fi
+            mount --bind "$1/fixed$path" "$path"
+        done
+        exec containerd --config "$1/containerd.toml"' containerd "$PART" "${FIXED_FOLDERS[@]}" "${FIXED_FILES[@]}"
     started containerd 20 ctr version
     local folder
     for folder in "$PAUSE_BIN" "$COREDNS_BIN" "$VERSITYGW_BIN"; do
@@ -68,8 +82,7 @@ client() {
 }
 
 kubelet_up() {
-    local folder
-    sysctl "${SYSCTLS[@]}" 2>/dev/null | tr -d ' ' >"$PART/sysctls"
+    local folder containerd
     cgroups | while read -r folder; do mkdir -p "$folder"; done
     if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
         # With v2 a group only has the controllers that those above it hand on.
@@ -79,7 +92,8 @@ kubelet_up() {
     mkdir -p "$PART/kubelet"
     : >"$PART/resolv.conf"
     render "$TESTBED/node/kubelet.yaml" >"$PART/kubelet.yaml"
-    start kubelet "${IN_NAMESPACE[@]}" "$KUBERNETES_BIN/kubernetes" kubelet --config "$PART/kubelet.yaml" \
+    read -r containerd _ <"$PART/pid/containerd"
+    start kubelet nsenter "--mount=/proc/$containerd/ns/mnt" "--net=/run/netns/$NAMESPACE" -- "$KUBERNETES_BIN/kubernetes" kubelet --config "$PART/kubelet.yaml" \
         --kubeconfig "$PKI/kubelet.kubeconfig" --root-dir "$PART/kubelet" \
         --hostname-override sluice-testbed --node-ip "$NODE"
 }
@@ -92,6 +106,7 @@ up_node() {
     fi
     # What is half there is not mended: a node is seconds away.
     down_node
+    clear_part
     enter_part node
     if ip netns list | grep -qw "$NAMESPACE"; then
         log "network namespace $NAMESPACE is in use: a node of another SLUICE_TESTBED_DIR is up"
@@ -130,12 +145,6 @@ up_node() {
     }
 }
 
-unmount_below() {
-    local target
-    awk -v below="$1/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
-        while read -r target; do umount -l "$target"; done
-}
-
 # Every process of the node is in its namespace or, as a container, in its cgroup: no recorded pid could be as sure.
 node_processes() {
     ip netns pids "$NAMESPACE" 2>/dev/null
@@ -160,18 +169,14 @@ remove_cgroups() {
     done
 }
 
-# In the part entered last; leaves the logs. Works alike on a healthy node and on what a crash left: it asks nothing of
+# In the part entered last. Works alike on a healthy node and on what a crash left: it asks nothing of
 # containerd, and nothing in the node has data worth an orderly end.
 down_node() {
     owns_node || return 0
     wait_for 20 "end of the node's processes" killed
-    unmount_below "$PART"
     wait_for 10 "end of the node's cgroups" remove_cgroups
     ip link delete sluice0
     ip netns delete "$NAMESPACE"
-    [[ ! -s $PART/sysctls ]] || xargs sysctl -qw <"$PART/sysctls"
-    # What cannot be put below our own folder.
-    sed -s 's#^unix://##' "$PART"/containerd/state/io.containerd.runtime.v2.task/k8s.io/*/address 2>/dev/null | xargs -r rm -f
-    rm -f /var/lib/cni/*/sluice-testbed-*
-    [[ ! -d /var/log/containers ]] || find /var/log/containers -lname "$PART/*" -delete
+    # Only the empty ones, which no other runtime of this machine uses.
+    rmdir "${FIXED_FOLDERS[@]}" 2>/dev/null || true
 }

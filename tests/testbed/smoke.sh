@@ -5,6 +5,7 @@ set -uo pipefail
 . "$TESTBED/s3.sh"
 . "$TESTBED/node.sh"
 
+[[ $EUID == 0 ]] || skip "a node needs root"
 unset KUBECONFIG S3_ENDPOINT
 passed=0 failed=0 work=$(mktemp -d)
 trap '"$TESTBED/down.sh" node; rm -rf "$work"' EXIT
@@ -109,17 +110,28 @@ s3_in_cluster() {
     [[ $(s3_request -X PUT "$S3_ENDPOINT/bucket") == 200 ]]
 }
 
+# What the node could have changed about the machine.
+machine() {
+    find "${FIXED_FOLDERS[@]}" 2>/dev/null
+    cat "${FIXED_FILES[@]}"
+    nft list ruleset
+    ip route
+}
+
 nothing_left() {
     local file folder
     ! grep -F "$DIR/node/" /proc/self/mountinfo || return 1
     ! ip netns list | grep -w "$NAMESPACE" || return 1
     ! ip link show sluice0 2>/dev/null || return 1
     for folder in $(cgroups); do [[ ! -d $folder ]] || return 1; done
+    [[ $(machine) == "$machine_before" ]] || { machine && return 1; }
     for file in /proc/[0-9]*/cmdline; do
         [[ $(tr '\0' ' ' <"$file") != *"$DIR/node/"* ]] || { tr '\0' ' ' <"$file" && return 1; }
     done 2>/dev/null
 }
 
+"$TESTBED/down.sh" node
+machine_before=$(machine)
 up
 check "node is ready" node_ready
 check "a pod runs, without any privilege" deployed pause "$PAUSE_IMAGE"

@@ -17,6 +17,8 @@ write_env() {
 cluster_env() {
     own "$PART/pki/admin.kubeconfig"
     echo "export KUBECONFIG=$PART/pki/admin.kubeconfig"
+    # Another cluster was at this address before, and another will be.
+    echo "export KUBECACHEDIR=$PART/kube-cache"
     echo "export PATH=\"$1:\$PATH\""
     # Programs that go by a proxy must not do so for what is on this machine.
     echo "export NO_PROXY=\"127.0.0.1,$NET.0.0/16\${NO_PROXY:+,\$NO_PROXY}\""
