@@ -1,6 +1,9 @@
 //! Which files may be deleted. The pointer is always advanced first; what it no longer refers to is deleted after.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{Manifest, SnapshotKind, SnapshotRef, layout};
 
@@ -30,9 +33,10 @@ pub fn deletable(
     job_root: &str,
     dropped: &[SnapshotRef],
     kept: &[SnapshotRef],
-    manifests: &BTreeMap<String, Manifest>,
+    manifests: &BTreeMap<String, Arc<Manifest>>,
 ) -> Vec<String> {
-    let Some(kept_manifests) = kept.iter().map(|snapshot| manifests.get(&snapshot.uri)).collect::<Option<Vec<_>>>()
+    let Some(kept_manifests) =
+        kept.iter().map(|snapshot| manifests.get(&snapshot.uri).map(Arc::as_ref)).collect::<Option<Vec<_>>>()
     else {
         return Vec::new();
     };
@@ -47,7 +51,7 @@ pub fn deletable(
     let mut files = BTreeSet::new();
     for snapshot in gone {
         metadata.push(layout::metadata_file(&snapshot.uri));
-        files.extend(manifests.get(&snapshot.uri).into_iter().flat_map(|manifest| referenced([manifest])));
+        files.extend(manifests.get(&snapshot.uri).into_iter().flat_map(|manifest| referenced([manifest.as_ref()])));
     }
     let files = files.into_iter().filter(|uri| uri.starts_with(&inside) && !keep.contains(uri)).map(str::to_owned);
     metadata.into_iter().chain(files).collect()
@@ -60,10 +64,11 @@ pub fn sweepable(
     job_root: &str,
     objects: &[Object],
     kept: &[SnapshotRef],
-    manifests: &BTreeMap<String, Manifest>,
+    manifests: &BTreeMap<String, Arc<Manifest>>,
     before_ms: i64,
 ) -> Vec<String> {
-    let Some(kept_manifests) = kept.iter().map(|snapshot| manifests.get(&snapshot.uri)).collect::<Option<Vec<_>>>()
+    let Some(kept_manifests) =
+        kept.iter().map(|snapshot| manifests.get(&snapshot.uri).map(Arc::as_ref)).collect::<Option<Vec<_>>>()
     else {
         return Vec::new();
     };
@@ -87,7 +92,7 @@ mod tests {
 
     const ROOT: &str = "memory://b/job";
 
-    fn manifest(id: u64, kind: SnapshotKind, files: &[String]) -> Manifest {
+    fn manifest(id: u64, kind: SnapshotKind, files: &[String]) -> Arc<Manifest> {
         let file = |uri: &String| StateFile { name: "f".to_owned(), uri: uri.clone(), size: 1, crc32: 0 };
         let keyed = KeyedState {
             first_key_group: 0,
@@ -96,7 +101,7 @@ mod tests {
             files: files.iter().map(file).collect(),
         };
         let state = SubtaskState { subtask: 0, keyed: Some(keyed), lists: BTreeMap::new() };
-        Manifest {
+        Arc::new(Manifest {
             version: 1,
             job_id: "job".to_owned(),
             job_name: "job".to_owned(),
@@ -107,7 +112,7 @@ mod tests {
             max_parallelism: 128,
             parallelism: 1,
             operators: [("agg".to_owned(), vec![state])].into(),
-        }
+        })
     }
 
     fn snapshot(id: u64, kind: SnapshotKind) -> SnapshotRef {
@@ -173,7 +178,7 @@ mod tests {
             let deleted: BTreeSet<String> = deletable(ROOT, dropped, kept, &manifests).into_iter().collect();
             for snapshot in kept {
                 prop_assert!(!deleted.contains(&layout::metadata_file(&snapshot.uri)));
-                for file in referenced([&manifests[&snapshot.uri]]) {
+                for file in referenced([manifests[&snapshot.uri].as_ref()]) {
                     prop_assert!(!deleted.contains(file), "{file} is in use");
                 }
             }

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The JobManager: jobs and their states, TaskManagers and their slots, the checkpoint coordinator, recovery, REST.
+//!
+//! Its core ([`cluster`]) is a synchronous state machine, events in, actions out; [`service`] feeds it and performs
+//! what it decides. It must not know operators, state backends, connectors, SQL or Kubernetes.
+
+pub mod api;
+pub mod cluster;
+mod coordinator;
+pub mod event;
+mod grpc;
+mod handle;
+mod job;
+mod ledger;
+mod restart;
+mod service;
+mod workers;
+
+pub use api::{JobDetail, JobId, JobResult, JobStatus, JobSubmission, Progress};
+pub use grpc::{AttachService, grpc_service};
+pub use handle::Handle;
+pub use service::{JobManager, Options, Service};

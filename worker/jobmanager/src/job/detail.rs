@@ -1,0 +1,112 @@
+//! What a job shows of itself.
+
+use graph::{OperatorSpec, Partitioning};
+
+use super::{Job, Phase};
+use crate::api::{JobDetail, Progress, SubtaskDetail, SubtaskFigures, VertexDetail};
+
+impl Job {
+    pub(crate) fn detail(&self, now_ms: i64, taskmanager: impl Fn(u64) -> String) -> JobDetail {
+        let mut status_ms = self.status_ms.clone();
+        if !self.status.is_terminal() {
+            let since = self.status_since.get(&self.status).copied().unwrap_or(now_ms);
+            *status_ms.entry(self.status).or_insert(0) += now_ms.saturating_sub(since).unsigned_abs();
+        }
+        JobDetail {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            status: self.status,
+            epoch: self.epoch,
+            start_ms: self.start_ms,
+            end_ms: self.end_ms,
+            restarts: self.restart_count,
+            rescales: self.rescale_count,
+            parallelism: self.parallelism,
+            desired_parallelism: self.desired_parallelism,
+            max_parallelism: self.max_parallelism,
+            missing_slots: self.missing_slots,
+            last_downtime_ms: self.last_downtime_ms,
+            down_since_ms: self.down_since_ms,
+            failure: self.failures.front().cloned(),
+            failures: self.failures.iter().cloned().collect(),
+            savepoint: self.savepoint(),
+            vertices: self.vertices(taskmanager),
+            checkpoints: self.coordinator.stats(now_ms),
+            status_ms: status_ms.into_iter().map(|(status, ms)| (status.name(), ms)).collect(),
+            status_since_ms: self.status_since.iter().map(|(status, &ms)| (status.name(), ms)).collect(),
+        }
+    }
+
+    fn savepoint(&self) -> Option<String> {
+        match &self.phase {
+            Phase::Done(result) => result.savepoint.clone().or_else(|| self.last_savepoint.clone()),
+            _ => self.last_savepoint.clone(),
+        }
+    }
+
+    fn vertices(&self, taskmanager: impl Fn(u64) -> String) -> Vec<VertexDetail> {
+        let subtask = |vertex: usize, subtask: u32| {
+            let task = self.attempt().and_then(|attempt| attempt.tasks.get(&(vertex as u32, subtask)));
+            match task {
+                Some(task) => SubtaskDetail {
+                    status: task.state.name(),
+                    taskmanager: taskmanager(task.link),
+                    metrics: task.figures,
+                },
+                None => SubtaskDetail {
+                    status: if self.is_done() { self.status.name() } else { "SCHEDULED" },
+                    taskmanager: String::new(),
+                    metrics: SubtaskFigures::default(),
+                },
+            }
+        };
+        let vertices = self.physical.vertices.iter().enumerate();
+        let detail = |(at, vertex): (usize, &graph::Vertex)| {
+            let uid = self.graph.nodes[vertex.nodes[0]].uid.as_bytes();
+            let seeded = [b"vertex:".as_slice(), uid].concat();
+            let is_sink = |&node: &usize| matches!(self.graph.nodes[node].operator, OperatorSpec::Sink(_));
+            let input = |&edge: &usize| {
+                let edge = &self.graph.edges[edge];
+                (self.physical.vertex_of[edge.from], ship(&edge.partitioning))
+            };
+            VertexDetail {
+                id: format!("{:016x}{:016x}", model::key::hash(uid), model::key::hash(&seeded)),
+                name: vertex.name(&self.graph),
+                parallelism: vertex.parallelism,
+                subtasks: (0..vertex.parallelism).map(|number| subtask(at, number)).collect(),
+                inputs: vertex.inputs.iter().map(input).collect(),
+                is_source: vertex.is_source(&self.graph),
+                is_sink: vertex.nodes.iter().any(is_sink),
+            }
+        };
+        vertices.map(detail).collect()
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let tasks = || self.attempt().into_iter().flat_map(|attempt| &attempt.tasks);
+        let is = |vertex: u32, source: bool| {
+            let vertex = &self.physical.vertices[vertex as usize];
+            if source { vertex.inputs.is_empty() } else { vertex.outputs.is_empty() }
+        };
+        let figures = |source: bool| {
+            SubtaskFigures::sum(tasks().filter(|((vertex, _), _)| is(*vertex, source)).map(|(_, task)| task.figures))
+        };
+        Progress {
+            status: self.status,
+            records_in: figures(true).records_in,
+            records_out: figures(false).records_out,
+            watermark_ms: SubtaskFigures::sum(tasks().map(|(_, task)| task.figures)).watermark_ms,
+            last_checkpoint: self.coordinator.stats.latest_completed.as_ref().map(|checkpoint| checkpoint.id),
+        }
+    }
+}
+
+fn ship(partitioning: &Partitioning) -> &'static str {
+    match partitioning {
+        Partitioning::Forward => "FORWARD",
+        Partitioning::Hash(_) => "HASH",
+        Partitioning::Rebalance => "REBALANCE",
+        Partitioning::Broadcast => "BROADCAST",
+        Partitioning::Global => "GLOBAL",
+    }
+}

@@ -1,0 +1,349 @@
+//! The ledger of one job: performs the checkpoint protocol (see [`checkpoint::pointer`]) on object storage.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use checkpoint::{
+    Intent, JobState, Manifest, Record, Resolution, SnapshotKind, SnapshotRef, Start, layout, metadata, pointer,
+    retention,
+};
+use futures::StreamExt;
+use model::{ErrorClass, Failure};
+use storage::Storage;
+
+use crate::event::{LedgerSpec, Recovery};
+
+/// How often a create is tried whose outcome is unknown, and a claim that others win.
+const ATTEMPTS_MAX: u32 = 8;
+const BACKOFF: Duration = Duration::from_millis(200);
+/// Deletions at a time.
+const DELETIONS: usize = 8;
+
+/// What this process knows of a job's pointer.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    storage: Storage,
+    job_id: String,
+    owner: String,
+    spec: LedgerSpec,
+    root: Option<String>,
+    mine: Option<Record>,
+    /// The record that the last start went on from.
+    started_at: u64,
+    /// Manifests by snapshot folder: of all that the pointer refers to.
+    manifests: BTreeMap<String, Arc<Manifest>>,
+}
+
+/// Files that nothing refers to any more.
+#[derive(Debug, Default)]
+pub(crate) struct Garbage {
+    files: Vec<String>,
+}
+
+impl Ledger {
+    pub(crate) fn new(storage: Storage, job_id: String, owner: String, spec: LedgerSpec) -> Self {
+        let root = spec.checkpoint_dir.as_deref().map(|dir| layout::job_root(dir, &job_id));
+        Self { storage, job_id, owner, spec, root, mine: None, started_at: 0, manifests: BTreeMap::new() }
+    }
+
+    /// Claims the pointer, or sees that it is still ours, and reads what to go on from.
+    pub(crate) async fn recover(&mut self) -> Result<Recovery, Failure> {
+        if self.root.is_none() {
+            let snapshot = match self.spec.restore_from.clone() {
+                Some(path) => Some(self.snapshot(&path).await?),
+                None => None,
+            };
+            let last_checkpoint_id = snapshot.as_ref().map_or(0, |(reference, _)| reference.id);
+            return Ok(Recovery { snapshot, last_checkpoint_id, ..Recovery::default() });
+        }
+        let record = if self.mine.is_some() { self.refresh().await? } else { self.claim().await? };
+        let mut recovery = Recovery { epoch: record.epoch, ..Recovery::default() };
+        let known = record.retained.iter().chain(&record.checkpoint);
+        recovery.last_checkpoint_id = known.map(|snapshot| snapshot.id).max().unwrap_or(0);
+        self.started_at = record.number;
+        if record.state != JobState::Running {
+            recovery.ended = Some(record.state);
+            return Ok(recovery);
+        }
+        if let Some(reference) = record.checkpoint {
+            let manifest = self.manifest(&reference.uri).await?;
+            recovery.snapshot = Some((reference, manifest));
+        }
+        for reference in record.retained {
+            // Only needed to know what must not be deleted: without it, nothing is.
+            if let Err(failure) = self.manifest(&reference.uri).await {
+                tracing::warn!(job = %self.job_id, "a retained checkpoint cannot be read: {failure}");
+            }
+        }
+        Ok(recovery)
+    }
+
+    async fn claim(&mut self) -> Result<Record, Failure> {
+        let mut latest = self.latest().await?;
+        for _ in 0..ATTEMPTS_MAX {
+            let restore = self.wanted_restore(latest.as_ref()).await?;
+            let max_parallelism = match &restore {
+                Some((_, manifest)) => manifest.max_parallelism,
+                None => self.spec.max_parallelism,
+            };
+            let restore = restore.map(|(reference, _)| reference);
+            let intent =
+                Intent { job_id: &self.job_id, owner: &self.owner, restore: restore.as_ref(), max_parallelism };
+            let record = match pointer::claim(latest.as_ref(), &intent) {
+                Start::Stay(record) => return Ok(record),
+                Start::Run(record) => record,
+            };
+            match self.create(&record).await? {
+                Resolution::Ours => {
+                    tracing::info!(job = %self.job_id, epoch = record.epoch, number = record.number, "pointer claimed");
+                    self.mine = Some(record.clone());
+                    return Ok(record);
+                }
+                Resolution::Earlier(record) | Resolution::Fenced(record) => latest = Some(record),
+                Resolution::Absent => latest = self.latest().await?,
+            }
+        }
+        Err(Failure::external(format!("{}: other JobManagers claim the job all the time", self.pointer_place())))
+    }
+
+    /// The snapshot that the user named, if no start has used it yet.
+    async fn wanted_restore(&self, latest: Option<&Record>) -> Result<Option<(SnapshotRef, Arc<Manifest>)>, Failure> {
+        match &self.spec.restore_from {
+            Some(path) if latest.is_none_or(|latest| !latest.restored_from.contains(path)) => {
+                Ok(Some(self.snapshot(path).await?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn refresh(&mut self) -> Result<Record, Failure> {
+        match self.latest().await? {
+            Some(latest) if latest.owner == self.owner => {
+                self.mine = Some(latest.clone());
+                Ok(latest)
+            }
+            Some(latest) => Err(self.fenced(&latest)),
+            None => Err(Failure::data(format!("{}: its records are gone", self.pointer_place()))),
+        }
+    }
+
+    /// Writes the metadata of a complete snapshot, then, if `advance`, the pointer.
+    pub(crate) async fn commit(
+        &mut self,
+        manifest: Manifest,
+        directory: &str,
+        advance: bool,
+    ) -> Result<Garbage, Failure> {
+        let uri = layout::metadata_file(directory);
+        let content = Bytes::from(metadata::encode(&manifest)?);
+        if !self.storage.put_if_absent(&uri, content).await? {
+            return Err(Failure::external(format!("{uri}: is there already")));
+        }
+        if !advance {
+            return Ok(Garbage::default());
+        }
+        let reference = SnapshotRef { id: manifest.checkpoint_id, uri: directory.to_owned(), kind: manifest.kind };
+        let max_parallelism = manifest.max_parallelism;
+        self.manifests.insert(directory.to_owned(), Arc::new(manifest));
+        let keep = self.spec.keep;
+        let mut all_dropped = Vec::new();
+        self.advance(|mine| {
+            let (next, dropped) = pointer::commit(mine, reference.clone(), max_parallelism, keep);
+            all_dropped.extend(dropped);
+            next
+        })
+        .await?;
+        Ok(self.garbage(&all_dropped))
+    }
+
+    /// Writes the job's end into the pointer.
+    pub(crate) async fn end(&mut self, state: &JobState) -> Result<(), Failure> {
+        if self.root.is_none() {
+            return Ok(());
+        }
+        self.advance(|mine| pointer::end(mine, state.clone())).await
+    }
+
+    async fn advance(&mut self, mut next: impl FnMut(&Record) -> Record) -> Result<(), Failure> {
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(mine) = &self.mine else {
+                return Err(Failure::internal(format!("{}: was not claimed", self.pointer_place())));
+            };
+            let record = next(mine);
+            match self.create(&record).await? {
+                Resolution::Ours => {
+                    self.mine = Some(record);
+                    return Ok(());
+                }
+                Resolution::Earlier(record) => self.mine = Some(record),
+                Resolution::Fenced(record) => return Err(self.fenced(&record)),
+                Resolution::Absent => {}
+            }
+        }
+        Err(Failure::external(format!("{}: could not be advanced", self.pointer_place())))
+    }
+
+    fn fenced(&self, record: &Record) -> Failure {
+        Failure::fenced(format!(
+            "job {}: JobManager {} owns it since epoch {}, this one ({}) stops",
+            self.job_id, record.owner, record.epoch, self.owner
+        ))
+    }
+
+    fn pointer_place(&self) -> String {
+        layout::pointer_directory(self.root.as_deref().unwrap_or_default())
+    }
+
+    /// Creates a record and reads what came of it, until that is known.
+    async fn create(&self, record: &Record) -> Result<Resolution, Failure> {
+        let root = self.root.as_deref().unwrap_or_default();
+        let uri = layout::pointer_record(root, record.number);
+        let content = serde_json::to_vec_pretty(record)
+            .map(Bytes::from)
+            .map_err(|error| Failure::internal(format!("{uri}: {error}")))?;
+        let mut last = None;
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(BACKOFF * attempt).await;
+            }
+            let put = self.storage.put_if_absent(&uri, content.clone()).await;
+            match self.latest().await {
+                Ok(latest) => match pointer::resolve(record, latest.as_ref()) {
+                    Resolution::Absent => last = put.err(),
+                    known => return Ok(known),
+                },
+                Err(failure) => last = Some(failure),
+            }
+            if let Some(failure) = last.take_if(|failure| failure.class != ErrorClass::External) {
+                return Err(failure);
+            }
+        }
+        let cause = last.map_or_else(|| "the store does not show it".to_owned(), |failure| failure.message);
+        Err(Failure::external(format!("{uri}: unknown whether it was written: {cause}")))
+    }
+
+    async fn records(&self) -> Result<Vec<u64>, Failure> {
+        let objects = self.storage.list(&self.pointer_place()).await?;
+        Ok(objects.iter().filter_map(|object| layout::record_number(&object.uri)).collect())
+    }
+
+    async fn latest(&self) -> Result<Option<Record>, Failure> {
+        let root = self.root.as_deref().unwrap_or_default();
+        // A record may be collected between the list and the read, but then there are higher ones.
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(number) = self.records().await?.into_iter().max() else { return Ok(None) };
+            let uri = layout::pointer_record(root, number);
+            if let Some(content) = self.storage.get_optional(&uri).await? {
+                return read_record(&uri, &content).map(Some);
+            }
+        }
+        Err(Failure::external(format!("{}: changes faster than it can be read", self.pointer_place())))
+    }
+
+    async fn snapshot(&self, path: &str) -> Result<(SnapshotRef, Arc<Manifest>), Failure> {
+        let uri = layout::metadata_file(path);
+        let content = self.storage.get_optional(&uri).await?;
+        let content = content.ok_or_else(|| Failure::user(format!("{path}: is no savepoint or checkpoint")))?;
+        let manifest = metadata::decode(&uri, &content)?;
+        // What another job or the user owns must never be deleted by this one.
+        let inside = self.root.as_ref().is_some_and(|root| path.starts_with(&format!("{root}/")));
+        let kind = if inside { manifest.kind } else { SnapshotKind::Savepoint };
+        let reference = SnapshotRef { id: manifest.checkpoint_id, uri: path.to_owned(), kind };
+        Ok((reference, Arc::new(manifest)))
+    }
+
+    async fn manifest(&mut self, directory: &str) -> Result<Arc<Manifest>, Failure> {
+        if let Some(manifest) = self.manifests.get(directory) {
+            return Ok(Arc::clone(manifest));
+        }
+        let uri = layout::metadata_file(directory);
+        let manifest = Arc::new(metadata::decode(&uri, &self.storage.get(&uri).await?)?);
+        self.manifests.insert(directory.to_owned(), Arc::clone(&manifest));
+        Ok(manifest)
+    }
+
+    fn kept(&self) -> Vec<SnapshotRef> {
+        self.mine.iter().flat_map(|mine| mine.retained.iter().chain(&mine.checkpoint)).cloned().collect()
+    }
+
+    fn garbage(&mut self, dropped: &[SnapshotRef]) -> Garbage {
+        let Some(root) = &self.root else { return Garbage::default() };
+        let kept = self.kept();
+        let files = retention::deletable(root, dropped, &kept, &self.manifests);
+        self.manifests.retain(|uri, _| kept.iter().any(|snapshot| snapshot.uri == *uri));
+        Garbage { files }
+    }
+
+    /// Old records of the pointer.
+    pub(crate) async fn obsolete_records(&self) -> Garbage {
+        let Some(root) = &self.root else { return Garbage::default() };
+        match self.records().await {
+            Ok(numbers) => {
+                let files = pointer::obsolete(numbers).into_iter().map(|number| layout::pointer_record(root, number));
+                Garbage { files: files.collect() }
+            }
+            Err(failure) => {
+                tracing::warn!(job = %self.job_id, "old pointer records stay: {failure}");
+                Garbage::default()
+            }
+        }
+    }
+
+    /// What earlier owners left behind without reference.
+    pub(crate) async fn leftovers(&self) -> Result<Garbage, Failure> {
+        let Some(root) = &self.root else { return Ok(Garbage::default()) };
+        let Some(claimed) = self.storage.head(&layout::pointer_record(root, self.started_at)).await? else {
+            return Ok(Garbage::default());
+        };
+        let objects = self.storage.list(root).await?;
+        let objects: Vec<_> = objects
+            .into_iter()
+            .map(|object| retention::Object { uri: object.uri, modified_ms: object.modified_ms })
+            .collect();
+        let files = retention::sweepable(root, &objects, &self.kept(), &self.manifests, claimed.modified_ms);
+        Ok(Garbage { files })
+    }
+
+    /// The files of a checkpoint that was never committed.
+    pub(crate) async fn of_checkpoint(&self, directory: &str) -> Result<Garbage, Failure> {
+        if self.kept().iter().any(|snapshot| snapshot.uri == directory) {
+            return Ok(Garbage::default());
+        }
+        let objects = self.storage.list(directory).await?;
+        Ok(Garbage { files: objects.into_iter().map(|object| object.uri).collect() })
+    }
+}
+
+impl Garbage {
+    /// Deletes: metadata first, so that nothing half-deleted looks like a snapshot. What cannot be deleted is left to a
+    /// later sweep.
+    pub(crate) async fn delete(self, storage: &Storage) {
+        let (metadata, others): (Vec<_>, Vec<_>) =
+            self.files.into_iter().partition(|uri| uri.ends_with(layout::METADATA));
+        for files in [metadata, others] {
+            let deletions = files.into_iter().map(|uri| {
+                let storage = storage.clone();
+                async move { storage.delete(&uri).await }
+            });
+            let results = futures::stream::iter(deletions).buffer_unordered(DELETIONS);
+            let failures: Vec<Failure> = results.filter_map(|result| async { result.err() }).collect().await;
+            if let Some(failure) = failures.first() {
+                tracing::warn!(left = failures.len(), "files could not be deleted: {failure}");
+                return;
+            }
+        }
+    }
+}
+
+fn read_record(uri: &str, content: &[u8]) -> Result<Record, Failure> {
+    let record: Record =
+        serde_json::from_slice(content).map_err(|error| Failure::data(format!("{uri}: pointer record: {error}")))?;
+    if record.version > pointer::VERSION {
+        return Err(Failure::data(format!(
+            "{uri}: version {} is newer than this build's {}",
+            record.version,
+            pointer::VERSION
+        )));
+    }
+    Ok(record)
+}
