@@ -29,6 +29,8 @@ cgroups() {
 owns_node() { [[ $(cat /sys/class/net/sluice0/ifalias 2>/dev/null) == "$DIR" ]]; }
 
 network_up() {
+    # One without a card is what an interrupted start left.
+    ip netns delete "$NAMESPACE" 2>/dev/null || true
     ip netns add "$NAMESPACE"
     ip link add sluice0 type veth peer name eth0 netns "$NAMESPACE"
     ip link set sluice0 alias "$DIR"
@@ -93,9 +95,9 @@ kubelet_up() {
     : >"$PART/resolv.conf"
     render "$TESTBED/node/kubelet.yaml" >"$PART/kubelet.yaml"
     read -r containerd _ <"$PART/pid/containerd"
-    start kubelet nsenter "--mount=/proc/$containerd/ns/mnt" "--net=/run/netns/$NAMESPACE" -- "$KUBERNETES_BIN/kubernetes" kubelet --config "$PART/kubelet.yaml" \
-        --kubeconfig "$PKI/kubelet.kubeconfig" --root-dir "$PART/kubelet" \
-        --hostname-override sluice-testbed --node-ip "$NODE"
+    start kubelet nsenter "--mount=/proc/$containerd/ns/mnt" "--net=/run/netns/$NAMESPACE" -- \
+        "$KUBERNETES_BIN/kubernetes" kubelet --config "$PART/kubelet.yaml" --kubeconfig "$PKI/kubelet.kubeconfig" \
+        --root-dir "$PART/kubelet" --hostname-override sluice-testbed --node-ip "$NODE"
 }
 
 # In the part entered last.
@@ -108,8 +110,8 @@ up_node() {
     down_node
     clear_part
     enter_part node
-    if ip netns list | grep -qw "$NAMESPACE"; then
-        log "network namespace $NAMESPACE is in use: a node of another SLUICE_TESTBED_DIR is up"
+    if [[ -e /sys/class/net/sluice0 ]]; then
+        log "a node is up already, with SLUICE_TESTBED_DIR=$(cat /sys/class/net/sluice0/ifalias)"
         return 1
     fi
     network_up
@@ -119,7 +121,7 @@ up_node() {
     wait "$containerd"
     (
         umask 077
-        # Of all rights, where a real cluster has a service account for each controller: making thirty takes seconds.
+        # With all rights, where a real cluster has a service account for each controller: making thirty takes seconds.
         client controllers /O=system:masters/CN=system:kube-controller-manager
         client scheduler /CN=system:kube-scheduler
         client proxy /CN=system:kube-proxy

@@ -37,6 +37,6 @@ up_s3() {
 s3_env() {
     local name
     for name in S3_ENDPOINT S3_REGION S3_BUCKET S3_ACCESS_KEY S3_SECRET_KEY; do
-        echo "export $name=${!name}"
+        printf 'export %s=%q\n' "$name" "${!name}"
     done
 }

@@ -106,7 +106,8 @@ one_of_16_wins() {
 
 s3_in_cluster() {
     kubectl apply -f "$TESTBED/s3.yaml" && rolled_out s3 || return
-    local S3_ENDPOINT=http://$(kubectl get service s3 -o 'jsonpath={.spec.clusterIP}'):7070
+    local S3_ENDPOINT
+    S3_ENDPOINT=http://$(kubectl get service s3 -o 'jsonpath={.spec.clusterIP}'):7070
     [[ $(s3_request -X PUT "$S3_ENDPOINT/bucket") == 200 ]]
 }
 

@@ -28,7 +28,7 @@ use_given_cluster() {
     command -v kubectl >/dev/null || skip "KUBECONFIG is set, but there is no kubectl"
     command kubectl --request-timeout 10s get --raw /readyz >/dev/null || { log "the cluster of KUBECONFIG does not answer" && return 1; }
     log "using the cluster of KUBECONFIG"
-    write_env "export KUBECONFIG=$KUBECONFIG"
+    write_env "export KUBECONFIG=${KUBECONFIG@Q}"
 }
 
 s3() {
