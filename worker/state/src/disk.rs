@@ -8,7 +8,10 @@ use std::{
     collections::BTreeMap,
     ops::RangeInclusive,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use model::{Failure, key};
@@ -18,6 +21,8 @@ use rocksdb::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Length of one write batch.
+pub(crate) const WRITE_BYTES_MAX: usize = 4 << 20;
 pub(crate) const KEY_PREFIX_BYTES: usize = 12;
 /// Behind every key group: there are at most 32768 of them.
 const CATALOG_KEY: &[u8] = b"\xff\xffcatalog";
@@ -115,6 +120,17 @@ pub(crate) struct Disk {
     max_parallelism: u32,
     used: AtomicUsize,
     budget: usize,
+    gate: Mutex<Gate>,
+    opened: Condvar,
+}
+
+/// Keeps the tables off the database while a snapshot brings it to the state that it had when it was taken.
+#[derive(Default)]
+struct Gate {
+    /// Frozen parts that are not yet in the database.
+    frozen: usize,
+    /// One of them could not be written, and is lost.
+    failure: Option<Failure>,
 }
 
 /// The folder in `root` where the database is.
@@ -165,7 +181,16 @@ impl Disk {
             .map_err(|error| Failure::external(format!("{}: {error}", folder.display())))?;
         let db = DB::open(&options(cache_bytes), &folder).map_err(failure)?;
         let (used, budget) = (AtomicUsize::new(0), cache_bytes / 2);
-        Ok(Self { db: Some(db), root: root.to_owned(), key_groups, max_parallelism, used, budget })
+        Ok(Self {
+            db: Some(db),
+            root: root.to_owned(),
+            key_groups,
+            max_parallelism,
+            used,
+            budget,
+            gate: Mutex::default(),
+            opened: Condvar::new(),
+        })
     }
 
     fn db(&self) -> &DB {
@@ -193,7 +218,38 @@ impl Disk {
         out.extend_from_slice(key);
     }
 
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A part was frozen.
+    pub(crate) fn close_gate(&self) {
+        self.gate().frozen += 1;
+    }
+
+    /// A frozen part is no longer needed.
+    pub(crate) fn open_gate(&self) {
+        self.gate().frozen -= 1;
+        self.opened.notify_all();
+    }
+
+    /// A frozen part is lost: the database must not be used any more.
+    pub(crate) fn fail(&self, failure: Failure) {
+        self.gate().failure.get_or_insert(failure);
+    }
+
+    fn wait(&self) -> Result<(), Failure> {
+        let gate = self.opened.wait_while(self.gate(), |gate| gate.frozen > 0).unwrap_or_else(PoisonError::into_inner);
+        gate.failure.clone().map_or(Ok(()), Err)
+    }
+
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), Failure> {
+        self.wait()?;
+        self.write_frozen(batch)
+    }
+
+    /// Writes what belongs to a snapshot that is being made.
+    pub(crate) fn write_frozen(&self, batch: WriteBatch) -> Result<(), Failure> {
         if batch.is_empty() { Ok(()) } else { self.db().write_without_wal(batch).map_err(failure) }
     }
 
@@ -202,13 +258,15 @@ impl Disk {
         &self,
         keys: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Vec<Result<Option<DBPinnableSlice<'_>>, rocksdb::Error>>, Failure> {
+        self.wait()?;
         let family = self.db().cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME);
         let family = family.ok_or_else(|| Failure::internal("a database has its default column family"))?;
         Ok(self.db().batched_multi_get_cf(family, keys, true))
     }
 
-    pub(crate) fn cursor(&self) -> Cursor<'_> {
-        Cursor(self.db().raw_iterator())
+    pub(crate) fn cursor(&self) -> Result<Cursor<'_>, Failure> {
+        self.wait()?;
+        Ok(Cursor(self.db().raw_iterator()))
     }
 
     /// What the database holds, if it says so.
@@ -219,7 +277,7 @@ impl Disk {
     pub(crate) fn put_catalog(&self, catalog: &Catalog) -> Result<(), Failure> {
         let mut batch = WriteBatch::default();
         batch.put(CATALOG_KEY, serde_json::to_vec(catalog).map_err(|error| Failure::internal(error.to_string()))?);
-        self.write(batch)
+        self.write_frozen(batch)
     }
 
     /// Deletes a table.
@@ -228,7 +286,7 @@ impl Disk {
         for group in self.key_groups() {
             batch.delete_range(prefix(group, table, i64::MIN), prefix(group, table + 1, i64::MIN));
         }
-        self.write(batch)
+        self.write_frozen(batch)
     }
 
     /// Deletes all key groups but the own ones.
@@ -242,7 +300,7 @@ impl Disk {
     /// The catalog with the keys of the own key groups counted anew.
     pub(crate) fn count_keys(&self, mut catalog: Catalog) -> Result<Catalog, Failure> {
         let mut counts: BTreeMap<(u16, i64), u64> = BTreeMap::new();
-        let mut cursor = self.cursor();
+        let mut cursor = self.cursor()?;
         cursor.seek(prefix(*self.key_groups.start(), 0, i64::MIN));
         while let Some((group, table, namespace, _)) = cursor.key().and_then(split_key) {
             if group > *self.key_groups.end() {

@@ -5,6 +5,7 @@ use std::{
     ops::RangeInclusive,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
 };
 
 use bytes::Bytes;
@@ -12,14 +13,14 @@ use checkpoint::{KeyedState, StateFile, StateFormat};
 use futures::{StreamExt, TryStreamExt};
 use model::Failure;
 use storage::Storage;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     disk::{self, Catalog, Disk},
     files::{Folder, local, upload},
     restore::FILES_IN_FLIGHT_MAX,
     snapshot::{Blocks, Header},
-    table::PartEntries,
+    table::{FrozenEntries, PartEntries},
 };
 
 /// Pieces of a snapshot file between the thread that encodes and the upload.
@@ -27,8 +28,56 @@ const PIECES_IN_FLIGHT_MAX: usize = 16;
 
 /// Hard links to the files of a database. Keeps the database's folder alive.
 pub(crate) struct Links {
-    pub(crate) folder: Folder,
-    pub(crate) _disk: Arc<Disk>,
+    folder: Folder,
+    _disk: Arc<Disk>,
+}
+
+/// The links, once the database has all that belongs to the snapshot; `None` if there is no state.
+pub(crate) type PendingLinks = oneshot::Receiver<Result<Option<Links>, Failure>>;
+
+/// Brings a database up to date for a snapshot and links to its files, on a thread of its own.
+///
+/// The thread starts at once, and not when the snapshot is written: until it is done the tables may have to wait for it.
+pub(crate) struct Linking {
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) catalog: Catalog,
+    /// Tables that are no longer there.
+    pub(crate) dropped: Vec<u16>,
+    pub(crate) frozen: Vec<Box<dyn FrozenEntries>>,
+    /// The thread of the snapshot before, which has to be done first.
+    pub(crate) earlier: Option<JoinHandle<()>>,
+}
+
+impl Linking {
+    pub(crate) fn start(self) -> Result<(JoinHandle<()>, PendingLinks), Failure> {
+        let (sender, links) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("state-snapshot".to_owned());
+        let thread = thread.spawn(move || {
+            // Nobody waits for the links of a snapshot that was given up.
+            let _ = sender.send(self.run());
+        });
+        let thread = thread.map_err(|error| Failure::external(format!("no thread for a snapshot: {error}")))?;
+        Ok((thread, links))
+    }
+
+    fn run(self) -> Result<Option<Links>, Failure> {
+        let Self { disk, catalog, dropped, mut frozen, earlier } = self;
+        if let Some(earlier) = earlier
+            && earlier.join().is_err()
+        {
+            disk.fail(Failure::internal("the thread of a snapshot panicked"));
+        }
+        frozen.iter_mut().try_for_each(|part| part.write())?;
+        dropped.into_iter().try_for_each(|table| disk.delete_table(table))?;
+        if catalog.keys() == 0 {
+            return Ok(None);
+        }
+        disk.put_catalog(&catalog)?;
+        let folder = Folder::reserve(disk.root(), "snapshot");
+        disk.link_to(folder.path())?;
+        // The frozen parts are dropped here, and the tables may go on.
+        Ok(Some(Links { folder, _disk: disk }))
+    }
 }
 
 /// What is to be written.
@@ -38,9 +87,9 @@ pub(crate) enum Work {
     /// Tables in memory, by name.
     Memory(Vec<(Arc<str>, Box<dyn PartEntries>)>),
     /// A database, in the backend-neutral form.
-    Savepoint(Links, Catalog),
+    Savepoint(PendingLinks, Catalog),
     /// The files of a database.
-    Checkpoint(Links, Arc<Mutex<Uploads>>),
+    Checkpoint(PendingLinks, Arc<Mutex<Uploads>>),
 }
 
 /// Which files of the database are in object storage.
@@ -99,12 +148,14 @@ impl PendingSnapshot {
                 (StateFormat::SnapshotV1, vec![write_snapshot(storage, directory, header, write).await?])
             }
             Work::Savepoint(links, catalog) => {
+                let Some(links) = linked(links).await? else { return Ok(None) };
                 let tables: Vec<_> = catalog.tables.keys().cloned().collect();
                 let header = header(tables.clone());
                 let write = move |blocks: &mut Blocks<'_>| copy_database(&links, &tables, blocks);
                 (StateFormat::SnapshotV1, vec![write_snapshot(storage, directory, header, write).await?])
             }
             Work::Checkpoint(links, uploads) => {
+                let Some(links) = linked(links).await? else { return Ok(None) };
                 let files =
                     upload_database(storage, links.folder.path(), directory, shared_directory, &uploads).await?;
                 let shared = files.iter().filter(|file| is_shared(&file.name));
@@ -115,6 +166,10 @@ impl PendingSnapshot {
         };
         Ok(Some(KeyedState { first_key_group, last_key_group, format, files }))
     }
+}
+
+async fn linked(links: PendingLinks) -> Result<Option<Links>, Failure> {
+    links.await.map_err(|_| Failure::internal("the thread of a snapshot panicked"))?
 }
 
 /// Table files never change; all others belong to one checkpoint.

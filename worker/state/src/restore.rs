@@ -15,7 +15,7 @@ use rocksdb::WriteBatch;
 use storage::Storage;
 
 use crate::{
-    disk::{self, Catalog, Disk, database_folder},
+    disk::{self, Catalog, Disk, WRITE_BYTES_MAX, database_folder},
     files::{Folder, check_size, download},
     snapshot::{self, BlockInfo, Entries, EntriesBuilder, Header, TRAILER_BYTES},
 };
@@ -26,7 +26,6 @@ const READ_BYTES: u64 = 8 << 20;
 const GAP_BYTES_MAX: u64 = 64 << 10;
 /// Files downloaded at the same time.
 pub(crate) const FILES_IN_FLIGHT_MAX: usize = 4;
-const WRITE_BYTES_MAX: usize = 4 << 20;
 
 /// What is to be read.
 #[derive(Clone)]

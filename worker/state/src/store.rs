@@ -5,6 +5,7 @@ use std::{
     ops::RangeInclusive,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
 };
 
 use checkpoint::KeyedState;
@@ -14,8 +15,7 @@ use storage::Storage;
 use crate::{
     PendingSnapshot, StateValue, Table, TablePart,
     disk::{Catalog, Disk},
-    files::Folder,
-    pending::{Links, Uploads, Work},
+    pending::{Linking, Uploads, Work},
     restore::{self, Scope},
     snapshot::Entries,
     table::Content,
@@ -65,6 +65,8 @@ enum Behind {
         /// All tables of the database, with the number of keys as of the last snapshot.
         catalog: Catalog,
         uploads: Arc<Mutex<Uploads>>,
+        /// The thread that prepares the newest snapshot.
+        linking: Option<JoinHandle<()>>,
     },
 }
 
@@ -82,7 +84,7 @@ impl KeyedStore {
             Backend::RocksDb { directory, cache_bytes } => {
                 let found = restore::into_disk(&scope, restored, &directory, cache_bytes).await?;
                 let uploads = Arc::new(Mutex::new(Uploads::restored(found.uploaded)));
-                Behind::Disk { disk: found.disk, catalog: found.catalog, uploads }
+                Behind::Disk { disk: found.disk, catalog: found.catalog, uploads, linking: None }
             }
         };
         Ok(Self { key_groups: scope.key_groups, max_parallelism, behind, claimed: BTreeSet::new() })
@@ -134,14 +136,24 @@ impl KeyedStore {
                 restored.clear();
                 memory_work(parts)
             }
-            Behind::Disk { disk, catalog, uploads } => {
-                for name in unclaimed {
-                    if let Some(table) = catalog.tables.remove(&name) {
-                        disk.delete_table(table.id)?;
+            Behind::Disk { disk, catalog, uploads, linking } => {
+                let dropped = unclaimed.iter().filter_map(|name| catalog.tables.remove(name)).map(|table| table.id);
+                let dropped = dropped.collect();
+                let tables = std::mem::take(&mut catalog.tables);
+                *catalog = Catalog::new(&self.key_groups, self.max_parallelism);
+                catalog.tables = tables;
+                let mut frozen = Vec::new();
+                for TablePart { name, content } in parts {
+                    if let Content::Disk { persisted, frozen: part } = content {
+                        catalog.table(&name)?.keys = persisted;
+                        frozen.push(part);
                     }
                 }
-                count_keys(catalog, parts, (&self.key_groups, self.max_parallelism))?;
-                disk_work(disk, catalog, uploads, savepoint)?
+                let (disk, catalog) = (Arc::clone(disk), catalog.clone());
+                let links = Linking { disk, catalog: catalog.clone(), dropped, frozen, earlier: linking.take() };
+                let (thread, links) = links.start()?;
+                *linking = Some(thread);
+                if savepoint { Work::Savepoint(links, catalog) } else { Work::Checkpoint(links, Arc::clone(uploads)) }
             }
         };
         Ok(PendingSnapshot { work, key_groups: self.key_groups.clone(), max_parallelism: self.max_parallelism })
@@ -165,36 +177,4 @@ fn memory_work(parts: Vec<TablePart>) -> Work {
         }
     }
     if tables.is_empty() { Work::Nothing } else { Work::Memory(tables) }
-}
-
-fn count_keys(
-    catalog: &mut Catalog,
-    parts: Vec<TablePart>,
-    (key_groups, max_parallelism): (&RangeInclusive<u16>, u32),
-) -> Result<(), Failure> {
-    let tables = std::mem::take(&mut catalog.tables);
-    *catalog = Catalog::new(key_groups, max_parallelism);
-    catalog.tables = tables;
-    for TablePart { name, content } in parts {
-        if let Content::Disk(keys) = content {
-            catalog.table(&name)?.keys = keys;
-        }
-    }
-    Ok(())
-}
-
-fn disk_work(
-    disk: &Arc<Disk>,
-    catalog: &Catalog,
-    uploads: &Arc<Mutex<Uploads>>,
-    savepoint: bool,
-) -> Result<Work, Failure> {
-    if catalog.keys() == 0 {
-        return Ok(Work::Nothing);
-    }
-    disk.put_catalog(catalog)?;
-    let folder = Folder::reserve(disk.root(), "snapshot");
-    disk.link_to(folder.path())?;
-    let links = Links { folder, _disk: Arc::clone(disk) };
-    Ok(if savepoint { Work::Savepoint(links, catalog.clone()) } else { Work::Checkpoint(links, Arc::clone(uploads)) })
 }

@@ -14,9 +14,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use model::{Failure, key, row::Rows};
 
 pub use self::part::TablePart;
-pub(crate) use self::part::{Content, PartEntries};
+pub(crate) use self::part::{Content, FrozenEntries, PartEntries};
 use self::{
-    arena::{Arena, Chunks, DIRTY, PERSISTED},
+    arena::{Arena, Chunk, Chunks, DIRTY, PERSISTED, REFERENCED},
     cached::Cache,
     index::Index,
     part::MemoryPart,
@@ -107,7 +107,7 @@ impl<V: StateValue> Table<V> {
                 let space = table.spaces.entry(stored.namespace).or_default();
                 let id = table.arena.allocate(&mut space.chunks, stored.namespace, stored.key);
                 space.index.insert(stored.hash, id.0);
-                table.arena.get_mut(id).value = Some(value);
+                table.arena.get_mut(id).0.value = Some(value);
             }
         }
         Ok(table)
@@ -173,8 +173,8 @@ impl<V: StateValue> Table<V> {
             self.hashes.extend(ahead.by_ref().take(LOOKAHEAD_ROWS).map(|row| key::hash(keys.row(row))));
             let mut warm = 0;
             for &hash in &self.hashes {
-                if let Some(entry) = space.index.peek(hash).and_then(|entry| self.arena.find(EntryId(entry))) {
-                    warm ^= entry.flags;
+                if let Some(entry) = space.index.peek(hash) {
+                    warm ^= self.arena.get(EntryId(entry)).key.bytes().len();
                 }
             }
             std::hint::black_box(warm);
@@ -204,8 +204,8 @@ impl<V: StateValue> Table<V> {
     /// The value of an entry, to be changed. `None` means there is none, or deletes it.
     #[inline]
     pub fn get_mut(&mut self, entry: EntryId) -> &mut Option<V> {
-        let entry = self.arena.get_mut(entry);
-        entry.flags |= DIRTY;
+        let (entry, flags) = self.arena.get_mut(entry);
+        *flags |= DIRTY;
         &mut entry.value
     }
 
@@ -228,11 +228,15 @@ impl<V: StateValue> Table<V> {
     fn settle(&mut self) {
         let touched = std::mem::take(&mut self.touched);
         for &id in &touched {
-            let Some(entry) = self.arena.find(id) else { continue };
-            if entry.value.is_none() && !entry.has(PERSISTED) {
+            let Some(flags) = self.arena.flags(id) else { continue };
+            let entry = self.arena.get(id);
+            if entry.value.is_none() && flags & PERSISTED == 0 {
                 self.remove(id);
             } else if let Some(cache) = &mut self.cache {
-                cache.account(self.arena.get_mut(id));
+                if flags & DIRTY != 0 || entry.bytes == 0 {
+                    cache.account(self.arena.get_mut(id).0);
+                }
+                *self.arena.flags_mut(id) |= REFERENCED;
             }
         }
         self.touched = touched;
@@ -293,7 +297,7 @@ impl<V: StateValue> Table<V> {
         }
         let mut taken = 0;
         while let Some(chunk) = self.arena.pop_chunk(&mut space.chunks) {
-            let mut entries = chunk.entries.into_iter().filter(|entry| !entry.is_vacant());
+            let mut entries = chunk.entries.into_iter();
             for entry in entries.by_ref() {
                 if let Some(cache) = &mut self.cache {
                     cache.release(entry.bytes);
@@ -306,9 +310,9 @@ impl<V: StateValue> Table<V> {
                     break;
                 }
             }
-            let rest: Vec<_> = entries.collect();
+            let rest: Vec<_> = entries.filter(|entry| entry.value.is_some()).collect();
             if !rest.is_empty() {
-                self.arena.push_chunk(&mut space.chunks, namespace, rest);
+                self.arena.push_chunk(&mut space.chunks, Chunk { namespace, entries: rest });
                 return true;
             }
             if taken >= rows && !space.chunks.is_empty() {
@@ -325,10 +329,10 @@ impl<V: StateValue> Table<V> {
     /// If the backend fails.
     pub fn snapshot(&mut self) -> Result<TablePart, Failure> {
         self.settle();
-        if self.cache.is_some() {
-            return self.write_back_all();
-        }
-        let content = Content::Memory(Box::new(MemoryPart(self.arena.share())));
+        let content = match self.cache {
+            None => Content::Memory(Box::new(MemoryPart(self.arena.share()))),
+            Some(_) => self.freeze(),
+        };
         Ok(TablePart { name: Arc::clone(&self.name), content })
     }
 }

@@ -59,46 +59,85 @@ pub(crate) struct Entry<V> {
     pub(crate) value: Option<V>,
     /// What the entry counts for in the cache's budget.
     pub(crate) bytes: u32,
-    pub(crate) flags: u8,
 }
 
 impl<V> Entry<V> {
-    fn vacant() -> Self {
-        Self { key: Key::new(&[]), value: None, bytes: 0, flags: VACANT }
-    }
-
-    pub(crate) fn is_vacant(&self) -> bool {
-        self.flags & VACANT != 0
-    }
-
-    pub(crate) fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
+    fn new(key: &[u8]) -> Self {
+        Self { key: Key::new(key), value: None, bytes: 0 }
     }
 }
 
-/// Some entries of one namespace.
+/// Some entries of one namespace. Free slots have no value.
 #[derive(Clone)]
 pub(crate) struct Chunk<V> {
     pub(crate) namespace: i64,
     pub(crate) entries: Vec<Entry<V>>,
-    vacant: Vec<u8>,
 }
 
-impl<V> Chunk<V> {
-    fn has_room(&self) -> bool {
-        self.entries.len() < CHUNK_ENTRIES || !self.vacant.is_empty()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.entries.len() == self.vacant.len()
-    }
-}
-
-enum Cell<V> {
+enum Body<V> {
     Free,
     Owned(Chunk<V>),
     /// A snapshot may be reading it.
     Shared(Arc<Chunk<V>>),
+}
+
+/// A chunk and what only the table needs of it.
+struct Cell<V> {
+    body: Body<V>,
+    /// For each entry. Kept apart, so that marking entries does not copy a shared chunk.
+    flags: Vec<u8>,
+    vacant: Vec<u8>,
+}
+
+impl<V> Cell<V> {
+    fn new(body: Body<V>, flags: Vec<u8>) -> Self {
+        Self { body, flags, vacant: Vec::new() }
+    }
+
+    #[inline]
+    fn chunk(&self) -> Option<&Chunk<V>> {
+        match &self.body {
+            Body::Free => None,
+            Body::Owned(chunk) => Some(chunk),
+            Body::Shared(chunk) => Some(chunk),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.flags.len() < CHUNK_ENTRIES || !self.vacant.is_empty()
+    }
+}
+
+impl<V: Clone> Cell<V> {
+    #[inline]
+    fn chunk_mut(&mut self) -> &mut Chunk<V> {
+        if matches!(self.body, Body::Shared(_)) {
+            self.own();
+        }
+        match &mut self.body {
+            Body::Owned(chunk) => chunk,
+            Body::Free | Body::Shared(_) => unreachable!("an entry's chunk lives until the end of the batch"),
+        }
+    }
+
+    #[cold]
+    fn own(&mut self) {
+        if let Body::Shared(chunk) = mem::replace(&mut self.body, Body::Free) {
+            self.body = Body::Owned(Arc::unwrap_or_clone(chunk));
+        }
+    }
+
+    /// The chunk, to be read by others from here on.
+    fn share(&mut self) -> Option<Arc<Chunk<V>>> {
+        self.body = match mem::replace(&mut self.body, Body::Free) {
+            Body::Owned(chunk) => Body::Shared(Arc::new(chunk)),
+            other => other,
+        };
+        match &self.body {
+            Body::Shared(chunk) => Some(Arc::clone(chunk)),
+            _ => None,
+        }
+    }
 }
 
 /// The chunks that belong to one namespace.
@@ -128,157 +167,149 @@ impl<V> Default for Arena<V> {
 }
 
 #[inline]
-fn split(entry: u32) -> (usize, usize) {
-    ((entry >> CHUNK_BITS) as usize, entry as usize & (CHUNK_ENTRIES - 1))
+fn split(entry: EntryId) -> (usize, usize) {
+    ((entry.0 >> CHUNK_BITS) as usize, entry.0 as usize & (CHUNK_ENTRIES - 1))
 }
 
 #[inline]
-fn entry_id(cell: usize, slot: usize) -> u32 {
-    ((cell as u32) << CHUNK_BITS) | slot as u32
-}
-
-impl<V> Cell<V> {
-    #[inline]
-    fn chunk(&self) -> Option<&Chunk<V>> {
-        match self {
-            Self::Free => None,
-            Self::Owned(chunk) => Some(chunk),
-            Self::Shared(chunk) => Some(chunk),
-        }
-    }
-}
-
-impl<V: Clone> Cell<V> {
-    #[inline]
-    fn chunk_mut(&mut self) -> Option<&mut Chunk<V>> {
-        if matches!(self, Self::Shared(_)) {
-            self.own();
-        }
-        match self {
-            Self::Owned(chunk) => Some(chunk),
-            _ => None,
-        }
-    }
-
-    #[cold]
-    fn own(&mut self) {
-        if let Self::Shared(chunk) = mem::replace(self, Self::Free) {
-            *self = Self::Owned(Arc::unwrap_or_clone(chunk));
-        }
-    }
+fn entry_id(cell: usize, slot: usize) -> EntryId {
+    EntryId(((cell as u32) << CHUNK_BITS) | slot as u32)
 }
 
 impl<V: Clone> Arena<V> {
-    /// The entry, unless its chunk is gone.
-    #[inline]
-    pub(crate) fn find(&self, entry: EntryId) -> Option<&Entry<V>> {
-        let (cell, slot) = split(entry.0);
-        self.cells.get(cell)?.chunk()?.entries.get(slot).filter(|entry| !entry.is_vacant())
-    }
-
+    /// The entry, which must exist.
     #[inline]
     pub(crate) fn get(&self, entry: EntryId) -> &Entry<V> {
-        let (cell, slot) = split(entry.0);
+        let (cell, slot) = split(entry);
         &self.cells[cell].chunk().expect("an entry's chunk lives until the end of the batch").entries[slot]
     }
 
+    /// The entry and its flags, to be changed.
     #[inline]
-    pub(crate) fn get_mut(&mut self, entry: EntryId) -> &mut Entry<V> {
-        let (cell, slot) = split(entry.0);
-        let chunk = self.cells[cell].chunk_mut().expect("an entry's chunk lives until the end of the batch");
-        &mut chunk.entries[slot]
+    pub(crate) fn get_mut(&mut self, entry: EntryId) -> (&mut Entry<V>, &mut u8) {
+        let (cell, slot) = split(entry);
+        let cell = &mut self.cells[cell];
+        if matches!(cell.body, Body::Shared(_)) {
+            cell.own();
+        }
+        match &mut cell.body {
+            Body::Owned(chunk) => (&mut chunk.entries[slot], &mut cell.flags[slot]),
+            Body::Free | Body::Shared(_) => unreachable!("an entry's chunk lives until the end of the batch"),
+        }
+    }
+
+    /// The flags of an entry; `None` if it no longer exists.
+    #[inline]
+    pub(crate) fn flags(&self, entry: EntryId) -> Option<u8> {
+        let (cell, slot) = split(entry);
+        self.cells.get(cell)?.flags.get(slot).copied().filter(|flags| flags & VACANT == 0)
+    }
+
+    /// The flags of an entry that exists, to be changed.
+    #[inline]
+    pub(crate) fn flags_mut(&mut self, entry: EntryId) -> &mut u8 {
+        let (cell, slot) = split(entry);
+        &mut self.cells[cell].flags[slot]
     }
 
     /// The namespace of an entry that exists.
     pub(crate) fn namespace(&self, entry: EntryId) -> Option<i64> {
-        self.cells.get(split(entry.0).0)?.chunk().map(|chunk| chunk.namespace)
+        self.cells.get(split(entry).0)?.chunk().map(|chunk| chunk.namespace)
     }
 
     /// Makes an entry without a value.
     pub(crate) fn allocate(&mut self, chunks: &mut Chunks, namespace: i64, key: &[u8]) -> EntryId {
-        let cell = self.cell_with_room(chunks, namespace);
-        let chunk = self.cells[cell].chunk_mut().expect("a cell with room has a chunk");
-        let entry = Entry { key: Key::new(key), value: None, bytes: 0, flags: 0 };
-        let slot = match chunk.vacant.pop() {
+        let at = self.cell_with_room(chunks, namespace);
+        let cell = &mut self.cells[at];
+        let entry = Entry::new(key);
+        let slot = match cell.vacant.pop() {
             Some(slot) => {
-                chunk.entries[usize::from(slot)] = entry;
-                usize::from(slot)
+                let slot = usize::from(slot);
+                cell.chunk_mut().entries[slot] = entry;
+                cell.flags[slot] = 0;
+                slot
             }
             None => {
-                chunk.entries.push(entry);
-                chunk.entries.len() - 1
+                cell.chunk_mut().entries.push(entry);
+                cell.flags.push(0);
+                cell.flags.len() - 1
             }
         };
-        EntryId(entry_id(cell, slot))
+        entry_id(at, slot)
     }
 
     fn cell_with_room(&mut self, chunks: &mut Chunks, namespace: i64) -> usize {
-        while let Some(&cell) = chunks.open.last() {
-            let chunk = self.cells.get(cell as usize).and_then(Cell::chunk);
-            if chunk.is_some_and(|chunk| chunk.namespace == namespace && chunk.has_room()) {
-                return cell as usize;
+        while let Some(&at) = chunks.open.last() {
+            let cell = self.cells.get(at as usize).filter(|cell| cell.has_room());
+            if cell.and_then(Cell::chunk).is_some_and(|chunk| chunk.namespace == namespace) {
+                return at as usize;
             }
             chunks.open.pop();
         }
-        let chunk = Cell::Owned(Chunk { namespace, entries: Vec::new(), vacant: Vec::new() });
-        let cell = match self.free.pop() {
-            Some(cell) => {
-                self.cells[cell as usize] = chunk;
-                cell as usize
+        self.add(chunks, Cell::new(Body::Owned(Chunk { namespace, entries: Vec::new() }), Vec::new())) as usize
+    }
+
+    fn add(&mut self, chunks: &mut Chunks, cell: Cell<V>) -> u32 {
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.cells[at as usize] = cell;
+                at
             }
             None => {
-                self.cells.push(chunk);
-                self.cells.len() - 1
+                self.cells.push(cell);
+                (self.cells.len() - 1) as u32
             }
         };
-        chunks.all.push(cell as u32);
-        chunks.open.push(cell as u32);
-        cell
+        chunks.all.push(at);
+        chunks.open.push(at);
+        at
     }
 
     /// Frees an entry.
     pub(crate) fn vacate(&mut self, chunks: &mut Chunks, entry: EntryId) {
-        let (cell, slot) = split(entry.0);
-        let chunk = self.cells[cell].chunk_mut().expect("a vacated entry has a chunk");
-        if !chunk.has_room() {
-            chunks.open.push(cell as u32);
+        let (at, slot) = split(entry);
+        let cell = &mut self.cells[at];
+        if !cell.has_room() {
+            chunks.open.push(at as u32);
         }
-        chunk.entries[slot] = Entry::vacant();
-        chunk.vacant.push(slot as u8);
-        if chunk.is_empty() {
-            self.cells[cell] = Cell::Free;
-            self.free.push(cell as u32);
-            chunks.all.retain(|&other| other as usize != cell);
+        cell.flags[slot] = VACANT;
+        cell.vacant.push(slot as u8);
+        if cell.vacant.len() == cell.flags.len() {
+            *cell = Cell::new(Body::Free, Vec::new());
+            self.free.push(at as u32);
+            chunks.all.retain(|&other| other as usize != at);
+        } else {
+            cell.chunk_mut().entries[slot] = Entry::new(&[]);
         }
     }
 
     /// Takes the last chunk of a namespace out of the arena, copying it if a snapshot still reads it.
     pub(crate) fn pop_chunk(&mut self, chunks: &mut Chunks) -> Option<Chunk<V>> {
-        let cell = chunks.all.pop()?;
+        let at = chunks.all.pop()?;
         chunks.open.clear();
-        self.free.push(cell);
-        match mem::replace(&mut self.cells[cell as usize], Cell::Free) {
-            Cell::Free => None,
-            Cell::Owned(chunk) => Some(chunk),
-            Cell::Shared(chunk) => Some(Arc::unwrap_or_clone(chunk)),
+        self.free.push(at);
+        match mem::replace(&mut self.cells[at as usize], Cell::new(Body::Free, Vec::new())).body {
+            Body::Free => None,
+            Body::Owned(chunk) => Some(chunk),
+            Body::Shared(chunk) => Some(Arc::unwrap_or_clone(chunk)),
         }
     }
 
-    /// Puts the rest of a chunk back that [`Self::pop_chunk`] took, with no slot free.
-    pub(crate) fn push_chunk(&mut self, chunks: &mut Chunks, namespace: i64, entries: Vec<Entry<V>>) {
-        let chunk = Cell::Owned(Chunk { namespace, entries, vacant: Vec::new() });
-        let cell = self.free.pop().unwrap_or_else(|| {
-            self.cells.push(Cell::Free);
-            (self.cells.len() - 1) as u32
-        });
-        self.cells[cell as usize] = chunk;
-        chunks.all.push(cell);
-        chunks.open.push(cell);
+    /// Puts the rest of a chunk back that [`Self::pop_chunk`] took. All slots are in use.
+    pub(crate) fn push_chunk(&mut self, chunks: &mut Chunks, chunk: Chunk<V>) {
+        let flags = vec![DIRTY; chunk.entries.len()];
+        self.add(chunks, Cell::new(Body::Owned(chunk), flags));
     }
 
     /// The entries of a namespace.
     pub(crate) fn entries<'a>(&'a self, chunks: &'a Chunks) -> impl Iterator<Item = (EntryId, &'a Entry<V>)> {
-        chunks.all.iter().flat_map(|&cell| self.cell_entries(cell as usize))
+        chunks.all.iter().flat_map(|&at| {
+            let cell = &self.cells[at as usize];
+            let entries = cell.chunk().map_or(&[][..], |chunk| &chunk.entries).iter().zip(&cell.flags).enumerate();
+            entries
+                .filter(|(_, (_, flags))| **flags & VACANT == 0)
+                .map(move |(slot, (entry, _))| (entry_id(at as usize, slot), entry))
+        })
     }
 
     /// The ids of a namespace's entries.
@@ -286,41 +317,26 @@ impl<V: Clone> Arena<V> {
         self.entries(chunks).map(|(id, _)| id).collect()
     }
 
-    /// Number of cells, for [`Self::cell_entries`].
+    /// Number of cells.
     pub(crate) fn cells(&self) -> usize {
         self.cells.len()
     }
 
-    /// The entries of one cell.
-    pub(crate) fn cell_entries(&self, cell: usize) -> impl Iterator<Item = (EntryId, &Entry<V>)> {
-        let entries = self.cells[cell].chunk().map_or(&[][..], |chunk| &chunk.entries);
-        let used = entries.iter().enumerate().filter(|(_, entry)| !entry.is_vacant());
-        used.map(move |(slot, entry)| (EntryId(entry_id(cell, slot)), entry))
+    /// The ids of the entries of one cell and their flags, to be changed.
+    pub(crate) fn cell_flags(&mut self, at: usize) -> impl Iterator<Item = (EntryId, &mut u8)> {
+        let flags = self.cells[at].flags.iter_mut().enumerate().filter(|(_, flags)| **flags & VACANT == 0);
+        flags.map(move |(slot, flags)| (entry_id(at, slot), flags))
     }
 
-    /// Calls `each` with the entries of one cell, to be changed.
-    pub(crate) fn for_cell(&mut self, cell: usize, mut each: impl FnMut(EntryId, &mut Entry<V>)) {
-        let Some(chunk) = self.cells[cell].chunk_mut() else { return };
-        for (slot, entry) in chunk.entries.iter_mut().enumerate() {
-            if !entry.is_vacant() {
-                each(EntryId(entry_id(cell, slot)), entry);
-            }
-        }
+    /// The chunk of one cell as it is now, shared from here on.
+    pub(crate) fn share_cell(&mut self, at: usize) -> Option<Arc<Chunk<V>>> {
+        self.cells[at].share()
     }
 
     /// All chunks as they are now. They are shared from here on, and copied when written to.
     pub(crate) fn share(&mut self) -> Vec<Arc<Chunk<V>>> {
         let mut shared = Vec::with_capacity(self.cells.len() - self.free.len());
-        for cell in &mut self.cells {
-            *cell = match mem::replace(cell, Cell::Free) {
-                Cell::Free => continue,
-                Cell::Owned(chunk) => Cell::Shared(Arc::new(chunk)),
-                Cell::Shared(chunk) => Cell::Shared(chunk),
-            };
-            if let Cell::Shared(chunk) = cell {
-                shared.push(Arc::clone(chunk));
-            }
-        }
+        shared.extend(self.cells.iter_mut().filter_map(Cell::share));
         shared
     }
 }

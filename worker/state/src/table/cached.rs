@@ -1,20 +1,23 @@
 //! The table as a write-back cache in front of the database.
+//!
+//! A snapshot does not wait for the database: dirty entries are frozen, count as written, and a thread brings them there
+//! (`table/part.rs`). Until it is done every other use of the database waits; a table whose working set fits the
+//! cache does not use it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use model::{Failure, key};
 use rocksdb::WriteBatch;
 
 use super::{
-    Content, EntryId, StateValue, Table, TablePart,
+    Content, EntryId, StateValue, Table,
     arena::{DIRTY, Entry, PERSISTED, REFERENCED},
+    part::Frozen,
 };
-use crate::disk::{self, Disk, KEY_PREFIX_BYTES};
+use crate::disk::{self, Disk, KEY_PREFIX_BYTES, WRITE_BYTES_MAX};
 
 /// Keys of one `multi_get`.
 const FETCH_KEYS_MAX: usize = 1024;
-/// Length of one write batch.
-const WRITE_BYTES_MAX: usize = 4 << 20;
 /// What the index takes for an entry, beside the entry itself.
 const INDEX_BYTES: usize = 16;
 /// Up to so many keys are deleted one by one rather than by a range, which is dearer to read over later.
@@ -38,14 +41,11 @@ impl Cache {
 
     #[inline]
     pub(super) fn account<V: StateValue>(&mut self, entry: &mut Entry<V>) {
-        if entry.has(DIRTY) || entry.bytes == 0 {
-            let key = entry.key.heap_bytes();
-            let value = entry.value.as_ref().map_or(0, |value| value.size_bytes().saturating_sub(size_of::<V>()));
-            let bytes = (size_of::<Entry<V>>() + INDEX_BYTES + key + value).min(u32::MAX as usize) as u32;
-            self.delta += bytes as isize - entry.bytes as isize;
-            entry.bytes = bytes;
-        }
-        entry.flags |= REFERENCED;
+        let key = entry.key.heap_bytes();
+        let value = entry.value.as_ref().map_or(0, |value| value.size_bytes().saturating_sub(size_of::<V>()));
+        let bytes = (size_of::<Entry<V>>() + INDEX_BYTES + key + value).min(u32::MAX as usize) as u32;
+        self.delta += bytes as isize - entry.bytes as isize;
+        entry.bytes = bytes;
     }
 
     #[inline]
@@ -86,9 +86,9 @@ impl<V: StateValue> Table<V> {
             for ((_, id), value) in wanted.iter().zip(values) {
                 if let Some(value) = value.map_err(disk::failure)? {
                     let value = V::decode(&value).map_err(|error| error.at(format_args!("table {}", self.name)))?;
-                    let entry = self.arena.get_mut(*id);
+                    let (entry, flags) = self.arena.get_mut(*id);
                     entry.value = Some(value);
-                    entry.flags |= PERSISTED;
+                    *flags |= PERSISTED;
                     found += 1;
                 }
             }
@@ -115,10 +115,10 @@ impl<V: StateValue> Table<V> {
             let mut batch = WriteBatch::default();
             let mut written = Vec::new();
             for id in ids.by_ref() {
-                let entry = self.arena.get(id);
-                if !entry.has(DIRTY) {
+                if self.arena.flags(id).is_none_or(|flags| flags & DIRTY == 0) {
                     continue;
                 }
+                let entry = self.arena.get(id);
                 let namespace = self.arena.namespace(id).expect("an entry in memory has a namespace");
                 key.clear();
                 disk.key_into(&mut key, key::hash(entry.key.bytes()), table, namespace, entry.key.bytes());
@@ -146,10 +146,11 @@ impl<V: StateValue> Table<V> {
     }
 
     fn mark_written(&mut self, namespace: i64, id: EntryId) {
-        let entry = self.arena.get_mut(id);
-        let (is, was) = (entry.value.is_some(), entry.has(PERSISTED));
-        entry.flags &= !(DIRTY | PERSISTED);
-        entry.flags |= if is { PERSISTED } else { 0 };
+        let is = self.arena.get(id).value.is_some();
+        let flags = self.arena.flags_mut(id);
+        let was = *flags & PERSISTED != 0;
+        *flags &= !(DIRTY | PERSISTED);
+        *flags |= if is { PERSISTED } else { 0 };
         if let Some(space) = self.spaces.get_mut(&namespace) {
             space.persisted = space.persisted + u64::from(is) - u64::from(was);
         }
@@ -161,13 +162,10 @@ impl<V: StateValue> Table<V> {
     /// Takes clean entries out of memory, leaving them to the database.
     fn leave_to_disk(&mut self, ids: &[EntryId]) {
         for &id in ids {
-            let persisted = self.arena.find(id).map(|entry| entry.has(PERSISTED));
-            let namespace = self.arena.namespace(id);
-            if let (Some(persisted), Some(namespace)) = (persisted, namespace) {
-                self.remove(id);
-                if let Some(space) = self.spaces.get_mut(&namespace) {
-                    space.absent += u64::from(persisted);
-                }
+            let (Some(flags), Some(namespace)) = (self.arena.flags(id), self.arena.namespace(id)) else { continue };
+            self.remove(id);
+            if let Some(space) = self.spaces.get_mut(&namespace) {
+                space.absent += u64::from(flags & PERSISTED != 0);
             }
         }
     }
@@ -187,16 +185,21 @@ impl<V: StateValue> Table<V> {
                 break;
             }
             cache.hand = if cache.hand + 1 < cells { cache.hand + 1 } else { 0 };
-            self.arena.for_cell(cache.hand, |id, entry| {
-                if entry.has(REFERENCED) {
-                    entry.flags &= !REFERENCED;
-                } else if freed < excess {
-                    // The mark keeps the second round from counting it again.
-                    entry.flags |= REFERENCED;
-                    freed += entry.bytes as usize;
+            let hand = cache.hand;
+            let mut unused = Vec::new();
+            for (id, flags) in self.arena.cell_flags(hand) {
+                if *flags & REFERENCED == 0 {
+                    unused.push(id);
+                }
+                // What is evicted is marked too, so that the second round does not count it again.
+                *flags ^= REFERENCED;
+            }
+            for id in unused {
+                if freed < excess {
+                    freed += self.arena.get(id).bytes as usize;
                     victims.push(id);
                 }
-            });
+            }
         }
         victims.sort_unstable_by_key(|id| id.0);
         victims.dedup();
@@ -212,17 +215,29 @@ impl<V: StateValue> Table<V> {
         self.spaces.retain(|_, space| !space.is_empty());
     }
 
-    /// Brings the database up to date, for a snapshot.
-    pub(super) fn write_back_all(&mut self) -> Result<TablePart, Failure> {
+    /// Fixes what the database lacks, for a snapshot. From here on it counts as written.
+    pub(super) fn freeze(&mut self) -> Content {
+        let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
+        let mut frozen = Frozen::new(disk, table);
+        let mut dirty = Vec::new();
         for cell in 0..self.arena.cells() {
-            let dirty: Vec<_> =
-                self.arena.cell_entries(cell).filter(|(_, entry)| entry.has(DIRTY)).map(|(id, _)| id).collect();
-            self.write_back(&dirty)?;
+            dirty.clear();
+            dirty.extend(self.arena.cell_flags(cell).filter(|(_, flags)| **flags & DIRTY != 0).map(|(id, _)| id));
+            if dirty.is_empty() {
+                continue;
+            }
+            if let Some(chunk) = self.arena.share_cell(cell) {
+                frozen.add(chunk, &dirty);
+            }
+            for &id in &dirty {
+                if let Some(namespace) = self.arena.namespace(id) {
+                    self.mark_written(namespace, id);
+                }
+            }
         }
         self.drop_empty_spaces();
-        let persisted: BTreeMap<_, _> =
-            self.spaces.iter().map(|(&namespace, space)| (namespace, space.persisted)).collect();
-        Ok(TablePart { name: Arc::clone(&self.name), content: Content::Disk(persisted) })
+        let persisted = self.spaces.iter().map(|(&namespace, space)| (namespace, space.persisted)).collect();
+        Content::Disk { persisted, frozen: Box::new(frozen) }
     }
 
     /// Deletes what the database has of a namespace whose entries are all in memory.
@@ -233,12 +248,13 @@ impl<V: StateValue> Table<V> {
         let mut batch = WriteBatch::default();
         let mut key = Vec::new();
         for id in self.arena.ids(&space.chunks) {
-            let entry = self.arena.get_mut(id);
-            if entry.has(PERSISTED) {
-                entry.flags = entry.flags & !PERSISTED | DIRTY;
+            let flags = self.arena.flags_mut(id);
+            if *flags & PERSISTED != 0 {
+                *flags = *flags & !PERSISTED | DIRTY;
                 if by_key {
+                    let stored = self.arena.get(id).key.bytes();
                     key.clear();
-                    disk.key_into(&mut key, key::hash(entry.key.bytes()), table, namespace, entry.key.bytes());
+                    disk.key_into(&mut key, key::hash(stored), table, namespace, stored);
                     batch.delete(&key);
                 }
             }
@@ -269,7 +285,7 @@ impl<V: StateValue> Table<V> {
         }
         let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(false) };
         let mut batch = WriteBatch::default();
-        let mut cursor = disk.cursor();
+        let mut cursor = disk.cursor()?;
         let (mut taken, mut more) = (0usize, false);
         for group in disk.key_groups().filter(|&group| group >= space.drain_group) {
             let prefix = disk::prefix(group, table, namespace);

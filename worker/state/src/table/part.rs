@@ -1,11 +1,15 @@
 //! What a table hands over at a snapshot.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use model::{Failure, key};
+use rocksdb::WriteBatch;
 
-use super::{StateValue, arena::Chunk};
-use crate::snapshot::Blocks;
+use super::{EntryId, StateValue, arena::Chunk};
+use crate::{
+    disk::{Disk, WRITE_BYTES_MAX},
+    snapshot::Blocks,
+};
 
 /// The synchronous part of a table's snapshot.
 pub struct TablePart {
@@ -17,8 +21,8 @@ pub struct TablePart {
 pub(crate) enum Content {
     /// In memory.
     Memory(Box<dyn PartEntries>),
-    /// In the database: so many keys in each namespace.
-    Disk(BTreeMap<i64, u64>),
+    /// In the database, once what is frozen is written: so many keys in each namespace.
+    Disk { persisted: BTreeMap<i64, u64>, frozen: Box<dyn FrozenEntries> },
 }
 
 /// Entries in memory, without their type.
@@ -49,5 +53,76 @@ impl<V: StateValue> PartEntries for MemoryPart<V> {
             }
         }
         Ok(())
+    }
+}
+
+/// Entries that the database lacks, without their type.
+///
+/// The table counts them as written. So they are written even if the snapshot is given up, and a failure to do so
+/// fails every later use of the database.
+pub(crate) trait FrozenEntries: Send {
+    /// Writes them.
+    fn write(&mut self) -> Result<(), Failure>;
+}
+
+/// Chunks shared with the table, and which of their entries are dirty.
+pub(super) struct Frozen<V: StateValue> {
+    disk: Arc<Disk>,
+    table: u16,
+    chunks: Vec<(Arc<Chunk<V>>, u128)>,
+}
+
+impl<V: StateValue> Frozen<V> {
+    pub(super) fn new(disk: Arc<Disk>, table: u16) -> Self {
+        disk.close_gate();
+        Self { disk, table, chunks: Vec::new() }
+    }
+
+    /// Adds dirty entries of one chunk.
+    pub(super) fn add(&mut self, chunk: Arc<Chunk<V>>, dirty: &[EntryId]) {
+        let slots = dirty.iter().fold(0, |slots, id| slots | 1u128 << (id.0 % u128::BITS));
+        self.chunks.push((chunk, slots));
+    }
+
+    fn write_chunks(&mut self) -> Result<(), Failure> {
+        let mut batch = WriteBatch::default();
+        let (mut key, mut encoded) = (Vec::new(), Vec::new());
+        for (chunk, slots) in mem::take(&mut self.chunks) {
+            for (_, entry) in chunk.entries.iter().enumerate().filter(|(slot, _)| slots >> slot & 1 == 1) {
+                let stored = entry.key.bytes();
+                key.clear();
+                self.disk.key_into(&mut key, key::hash(stored), self.table, chunk.namespace, stored);
+                match &entry.value {
+                    Some(value) => {
+                        encoded.clear();
+                        value.encode(&mut encoded);
+                        batch.put(&key, &encoded);
+                    }
+                    None => batch.delete(&key),
+                }
+            }
+            if batch.size_in_bytes() >= WRITE_BYTES_MAX {
+                self.disk.write_frozen(mem::take(&mut batch))?;
+            }
+        }
+        self.disk.write_frozen(batch)
+    }
+}
+
+impl<V: StateValue> FrozenEntries for Frozen<V> {
+    fn write(&mut self) -> Result<(), Failure> {
+        let written = self.write_chunks();
+        if let Err(failure) = &written {
+            self.disk.fail(failure.clone());
+        }
+        written
+    }
+}
+
+impl<V: StateValue> Drop for Frozen<V> {
+    fn drop(&mut self) {
+        // Done already, unless the snapshot was given up before it began.
+        let _ = self.write();
+        self.disk.open_gate();
     }
 }
