@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Connectors: sources and sinks of tables, a file or folder each, behind one registry.
+//!
+//! It must not know operators, SQL text, nor how and where tasks run.
+
+mod blackhole;
+mod collect;
+mod datagen;
+mod environment;
+mod generator;
+mod nexmark;
+mod options;
+mod print;
+mod random;
+mod rate;
+mod registry;
+mod values;
+
+#[cfg(test)]
+mod testing;
+
+pub use environment::{Collector, Environment, PrintOutput};
+pub use registry::{build_sink, build_source, catalog};
+
+use graph::operator::SourceSpec;
+
+/// The columns a source gives, as formats take them.
+fn output_columns(spec: &SourceSpec) -> Vec<formats::Column> {
+    let columns = spec.columns.iter();
+    columns.map(|column| formats::Column { path: column.path.clone(), data_type: column.data_type.clone() }).collect()
+}

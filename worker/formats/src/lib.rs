@@ -1,1 +1,86 @@
-//! Placeholder.
+//! Formats: bytes to columns and back, decoding only what is wanted.
+//!
+//! It must not know where bytes come from or go to, nor options' names.
+
+mod builder;
+pub mod datetime;
+pub mod json;
+mod scalar;
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Field, Schema, SchemaRef},
+};
+use model::{DataType, Failure};
+
+pub use scalar::TimestampStyle;
+
+/// A wanted column: a field at the top of a record, or one inside a `ROW`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// `["bid", "price"]` is the field `price` of the field `bid`.
+    pub path: Vec<String>,
+    /// Its type.
+    pub data_type: DataType,
+}
+
+impl Column {
+    /// A column at the top of a record.
+    pub fn new(name: impl Into<String>, data_type: DataType) -> Self {
+        Self { path: vec![name.into()], data_type }
+    }
+
+    /// The path with dots.
+    pub fn name(&self) -> String {
+        self.path.join(".")
+    }
+}
+
+/// The arrow schema of decoded columns.
+pub fn schema_of(columns: &[Column]) -> SchemaRef {
+    let fields = columns.iter().map(|column| Field::new(column.name(), column.data_type.to_arrow(), true));
+    SchemaRef::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A record that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Where it begins in the data that was given.
+    pub offset: usize,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// Decodes records that follow one another.
+pub trait Decoder: Send {
+    /// Decodes whole records from the start of `data` until it holds `rows_max` rows; returns how many bytes they took.
+    /// With `last`, the end of `data` also ends a record; otherwise what follows the last whole record is left.
+    ///
+    /// # Errors
+    /// If a record is malformed and malformed records are not to be skipped.
+    fn decode(&mut self, data: &[u8], last: bool, rows_max: usize) -> Result<usize, Malformed>;
+
+    /// Rows held.
+    fn rows(&self) -> usize;
+
+    /// Takes the rows held.
+    ///
+    /// # Errors
+    /// Class `Internal` if the columns do not fit together.
+    fn take(&mut self) -> Result<RecordBatch, Failure>;
+
+    /// Malformed records skipped so far.
+    fn skipped_rows(&self) -> u64;
+
+    /// Lines consumed so far.
+    fn lines(&self) -> u64;
+}
+
+/// Encodes rows.
+pub trait Encoder: Send {
+    /// Appends rows to `out`.
+    ///
+    /// # Errors
+    /// Class `Data` if a value has no form in this format.
+    fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Failure>;
+}

@@ -1,0 +1,408 @@
+//! One column of generated values.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{
+        Array, ArrayRef, BinaryBuilder, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, MapArray,
+        StringBuilder, StructArray, new_null_array,
+    },
+    buffer::{NullBuffer, OffsetBuffer},
+    compute::{cast, nullif},
+    datatypes::{DataType as Arrow, TimeUnit, TimestampMillisecondType},
+};
+use dataflow::Clock;
+use model::{DataType, Failure, Field};
+use std::time::Duration;
+
+use crate::{options::OptionReader, random};
+
+const TEXT_LENGTH_DEFAULT: u64 = 100;
+const ITEMS_DEFAULT: u64 = 3;
+const LENGTH_MAX: u64 = 1 << 20;
+const DAY_MS: i64 = 86_400_000;
+
+/// The subtask's processing time.
+pub(super) struct Clocked(Arc<dyn Clock>);
+
+impl Clocked {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self(clock)
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.0.now_ms()
+    }
+}
+
+/// How a column's values are made.
+#[derive(Clone, Debug)]
+pub(super) struct ColumnPlan {
+    data_type: DataType,
+    draws: random::Field,
+    null_draws: random::Field,
+    null_rate: f64,
+    values: Values,
+}
+
+#[derive(Clone, Debug)]
+enum Values {
+    /// From the first number up to and with the last.
+    Sequence {
+        start: i64,
+        end: i64,
+    },
+    Boolean,
+    Long {
+        min: i64,
+        max: i64,
+    },
+    Double {
+        min: f64,
+        max: f64,
+    },
+    Decimal {
+        min: i128,
+        max: i128,
+    },
+    /// Hexadecimal digits.
+    Text {
+        length: u64,
+    },
+    Bytes {
+        length: u64,
+    },
+    /// Processing time, less a random time.
+    Now {
+        past_max_ms: u64,
+    },
+    Row(Vec<(String, ColumnPlan)>),
+    Array {
+        item: Box<ColumnPlan>,
+        length: u64,
+    },
+    Map {
+        key: Box<ColumnPlan>,
+        value: Box<ColumnPlan>,
+        length: u64,
+    },
+}
+
+fn number<T: std::str::FromStr>(reader: &mut OptionReader<'_>, name: &str, what: &str) -> Result<Option<T>, Failure> {
+    let Some(text) = reader.optional::<String>(name)? else { return Ok(None) };
+    text.trim().parse().map(Some).map_err(|_| reader.wrong(name, format_args!("'{text}' is not {what}")))
+}
+
+impl ColumnPlan {
+    pub(super) fn read(reader: &mut OptionReader<'_>, field: &Field, seed: u64, index: u64) -> Result<Self, Failure> {
+        Self::read_at(reader, &format!("fields.{}", field.name), &field.data_type, seed, index)
+    }
+
+    fn read_at(
+        reader: &mut OptionReader<'_>,
+        prefix: &str,
+        data_type: &DataType,
+        seed: u64,
+        index: u64,
+    ) -> Result<Self, Failure> {
+        let name = |option: &str| format!("{prefix}.{option}");
+        let kind = reader.word(&name("kind"), &["random", "sequence"])?;
+        let null_rate = reader.get(&name("null-rate"), 0.0f64)?;
+        if !(0.0..=1.0).contains(&null_rate) {
+            return Err(reader.wrong(&name("null-rate"), "must be from 0 to 1"));
+        }
+        let values = if kind == "sequence" {
+            sequence(reader, prefix, data_type)?
+        } else {
+            random_values(reader, prefix, data_type, seed, index)?
+        };
+        let draws = random::Field::new(seed, index * 2);
+        let null_draws = random::Field::new(seed, index * 2 + 1);
+        Ok(Self { data_type: data_type.clone(), draws, null_draws, null_rate, values })
+    }
+
+    /// How many rows there can be.
+    pub(super) fn length(&self) -> Option<u64> {
+        match &self.values {
+            Values::Sequence { start, end } => Some(end.abs_diff(*start).saturating_add(1)),
+            Values::Row(fields) => fields.iter().filter_map(|(_, field)| field.length()).min(),
+            _ => None,
+        }
+    }
+
+    /// A field inside.
+    pub(super) fn field(&self, path: &[String]) -> Option<Self> {
+        let Some((first, rest)) = path.split_first() else { return Some(self.clone()) };
+        let Values::Row(fields) = &self.values else { return None };
+        fields.iter().find(|(name, _)| name == first).and_then(|(_, field)| field.field(rest))
+    }
+
+    /// The values of the rows `first..first + count`.
+    pub(super) fn generate(&self, first: u64, count: usize, now_ms: i64) -> Result<ArrayRef, Failure> {
+        let rows = first..first + count as u64;
+        let arrow = self.data_type.to_arrow();
+        let draw = |row: u64| self.draws.draw(row);
+        let array: ArrayRef = match &self.values {
+            Values::Sequence { start, .. } => {
+                let values = Int64Array::from_iter_values(rows.clone().map(|row| start.wrapping_add_unsigned(row)));
+                cast(&values, &arrow)?
+            }
+            Values::Boolean => {
+                Arc::new(BooleanArray::from(rows.clone().map(|row| draw(row) & 1 == 1).collect::<Vec<_>>()))
+            }
+            Values::Long { min, max } => {
+                let span = max.abs_diff(*min).wrapping_add(1);
+                let value = |row| match span {
+                    0 => draw(row) as i64,
+                    span => min.wrapping_add_unsigned(random::wide_below(draw(row), span)),
+                };
+                longs(rows.clone().map(value), &arrow)?
+            }
+            Values::Double { min, max } => {
+                let value = |row| {
+                    let part = (draw(row) >> 11) as f64 / (1u64 << 53) as f64;
+                    min * (1.0 - part) + max * part
+                };
+                cast(&Float64Array::from_iter_values(rows.clone().map(value)), &arrow)?
+            }
+            Values::Decimal { min, max } => {
+                let span = (max - min) as u128 + 1;
+                let value = |row| {
+                    let mut random = self.draws.sequence(row);
+                    let bits = u128::from(random.next()) << 64 | u128::from(random.next());
+                    min + (bits % span) as i128
+                };
+                Arc::new(Decimal128Array::from_iter_values(rows.clone().map(value)).with_data_type(arrow.clone()))
+            }
+            Values::Text { length } => self.texts(rows.clone(), *length),
+            Values::Bytes { length } => self.bytes(rows.clone(), *length),
+            Values::Now { past_max_ms } => {
+                let value = |row| now_ms - random::wide_below(draw(row), past_max_ms + 1) as i64;
+                self.times(rows.clone().map(value), &arrow)?
+            }
+            Values::Row(fields) => {
+                let Arrow::Struct(declared) = &arrow else { return Err(Failure::internal("a ROW that is no struct")) };
+                let arrays = fields.iter().map(|(_, field)| field.generate(first, count, now_ms));
+                let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+                Arc::new(StructArray::try_new_with_length(declared.clone(), arrays, None, count)?)
+            }
+            Values::Array { item, length } => {
+                let Arrow::List(field) = &arrow else { return Err(Failure::internal("an ARRAY that is no list")) };
+                let items = item.generate(first * length, count * *length as usize, now_ms)?;
+                Arc::new(ListArray::try_new(Arc::clone(field), offsets(count, *length), items, None)?)
+            }
+            Values::Map { key, value, length } => {
+                let Arrow::Map(entry, _) = &arrow else { return Err(Failure::internal("a MAP that is no map")) };
+                let Arrow::Struct(fields) = entry.data_type() else {
+                    return Err(Failure::internal("map entries that are no struct"));
+                };
+                let (from, items) = (first * length, count * *length as usize);
+                let entries = vec![key.generate(from, items, now_ms)?, value.generate(from, items, now_ms)?];
+                let entries = StructArray::try_new(fields.clone(), entries, None)?;
+                Arc::new(MapArray::try_new(Arc::clone(entry), offsets(count, *length), entries, None, false)?)
+            }
+        };
+        self.with_nulls(array, first)
+    }
+
+    fn with_nulls(&self, array: ArrayRef, first: u64) -> Result<ArrayRef, Failure> {
+        if self.null_rate <= 0.0 {
+            return Ok(array);
+        }
+        let is_null = |row: usize| {
+            let part = (self.null_draws.draw(first + row as u64) >> 11) as f64 / (1u64 << 53) as f64;
+            part < self.null_rate
+        };
+        let nulls: Vec<bool> = (0..array.len()).map(is_null).collect();
+        if nulls.iter().all(|null| *null) {
+            return Ok(new_null_array(array.data_type(), array.len()));
+        }
+        if let Some(row) = array.as_any().downcast_ref::<StructArray>() {
+            let (fields, arrays, _) = row.clone().into_parts();
+            let valid = NullBuffer::from(nulls.iter().map(|null| !null).collect::<Vec<_>>());
+            return Ok(Arc::new(StructArray::try_new(fields, arrays, Some(valid))?));
+        }
+        Ok(nullif(&array, &BooleanArray::from(nulls))?)
+    }
+
+    fn texts(&self, rows: std::ops::Range<u64>, length: u64) -> ArrayRef {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut texts = StringBuilder::new();
+        let mut text = String::new();
+        for row in rows {
+            let mut random = self.draws.sequence(row);
+            text.clear();
+            while (text.len() as u64) < length {
+                let bits = random.next();
+                let digits = (length - text.len() as u64).min(16) as u32;
+                text.extend((0..digits).map(|digit| HEX[(bits >> (4 * digit)) as usize & 15] as char));
+            }
+            texts.append_value(&text);
+        }
+        Arc::new(texts.finish())
+    }
+
+    fn bytes(&self, rows: std::ops::Range<u64>, length: u64) -> ArrayRef {
+        let mut values = BinaryBuilder::new();
+        let mut value = Vec::new();
+        for row in rows {
+            let mut random = self.draws.sequence(row);
+            value.clear();
+            while (value.len() as u64) < length {
+                value.extend_from_slice(&random.next().to_le_bytes());
+            }
+            value.truncate(length as usize);
+            values.append_value(&value);
+        }
+        Arc::new(values.finish())
+    }
+
+    fn times(&self, millis: impl Iterator<Item = i64>, arrow: &Arrow) -> Result<ArrayRef, Failure> {
+        match arrow {
+            Arrow::Date32 => longs(millis.map(|millis| millis.div_euclid(DAY_MS)), arrow),
+            Arrow::Time32(_) => longs(millis.map(|millis| millis.rem_euclid(DAY_MS)), arrow),
+            _ => {
+                let zone = if let Arrow::Timestamp(_, zone) = arrow { zone.clone() } else { None };
+                let values = arrow::array::PrimitiveArray::<TimestampMillisecondType>::from_iter_values(millis)
+                    .with_data_type(Arrow::Timestamp(TimeUnit::Millisecond, zone));
+                Ok(cast(&values, arrow)?)
+            }
+        }
+    }
+}
+
+/// Whole numbers as a type that is stored as one.
+fn longs(values: impl Iterator<Item = i64>, arrow: &Arrow) -> Result<ArrayRef, Failure> {
+    let values = Int64Array::from_iter_values(values);
+    Ok(match arrow {
+        Arrow::Date32 | Arrow::Time32(_) | Arrow::Interval(_) => cast(&cast(&values, &Arrow::Int32)?, arrow)?,
+        other => cast(&values, other)?,
+    })
+}
+
+fn offsets(count: usize, length: u64) -> OffsetBuffer<i32> {
+    OffsetBuffer::from_lengths(std::iter::repeat_n(length as usize, count))
+}
+
+fn sequence(reader: &mut OptionReader<'_>, prefix: &str, data_type: &DataType) -> Result<Values, Failure> {
+    let fits =
+        matches!(data_type, DataType::Char(_) | DataType::Varchar(_) | DataType::String) || data_type.is_numeric();
+    if !fits {
+        let kind = format!("{prefix}.kind");
+        return Err(reader.wrong(&kind, format_args!("sequence is for numbers and strings, not {data_type}")));
+    }
+    let mut bound = |option: &str, meaning: &str| -> Result<i64, Failure> {
+        let name = format!("{prefix}.{option}");
+        match number(reader, &name, "a whole number")? {
+            Some(value) => Ok(value),
+            None => reader.required::<String>(&name, meaning).map(|_| 0),
+        }
+    };
+    let start = bound("start", "the first number of the sequence")?;
+    let end = bound("end", "the last number of the sequence")?;
+    if end < start {
+        return Err(reader.wrong(&format!("{prefix}.end"), format_args!("{end} is below the start, {start}")));
+    }
+    Ok(Values::Sequence { start, end })
+}
+
+fn length(reader: &mut OptionReader<'_>, prefix: &str, default: u64) -> Result<u64, Failure> {
+    let name = format!("{prefix}.length");
+    match reader.get(&name, default)? {
+        length if length > LENGTH_MAX => Err(reader.wrong(&name, format_args!("must be at most {LENGTH_MAX}"))),
+        length => Ok(length),
+    }
+}
+
+fn random_values(
+    reader: &mut OptionReader<'_>,
+    prefix: &str,
+    data_type: &DataType,
+    seed: u64,
+    index: u64,
+) -> Result<Values, Failure> {
+    let nested = |reader: &mut OptionReader<'_>, name: &str, data_type: &DataType, at: u64| {
+        // Far apart, so that no two columns share their draws.
+        ColumnPlan::read_at(reader, &format!("{prefix}.{name}"), data_type, seed, (index + 1) * 1000 + at)
+    };
+    Ok(match data_type {
+        DataType::Boolean => Values::Boolean,
+        DataType::TinyInt => long(reader, prefix, i8::MIN.into(), i8::MAX.into())?,
+        DataType::SmallInt => long(reader, prefix, i16::MIN.into(), i16::MAX.into())?,
+        DataType::Int | DataType::IntervalYearMonth => long(reader, prefix, i32::MIN.into(), i32::MAX.into())?,
+        DataType::BigInt | DataType::IntervalDayTime => long(reader, prefix, i64::MIN, i64::MAX)?,
+        DataType::Float | DataType::Double => {
+            let limit = if *data_type == DataType::Float { f64::from(f32::MAX) } else { f64::MAX };
+            let (min, max) = range(reader, prefix, -limit, limit, "a number")?;
+            Values::Double { min, max }
+        }
+        DataType::Decimal(precision, scale) => {
+            let limit = 10i128.pow(u32::from(*precision).min(38)) - 1;
+            let unit = 10f64.powi(i32::from(*scale));
+            let bound = limit as f64 / unit;
+            let (min, max) = range(reader, prefix, -bound, bound, "a number")?;
+            let unscaled = |value: f64| ((value * unit) as i128).clamp(-limit, limit);
+            Values::Decimal { min: unscaled(min), max: unscaled(max) }
+        }
+        DataType::Char(length) => Values::Text { length: u64::from(*length) },
+        DataType::Varchar(longest) => {
+            Values::Text { length: length(reader, prefix, TEXT_LENGTH_DEFAULT.min(u64::from(*longest)))? }
+        }
+        DataType::String => Values::Text { length: length(reader, prefix, TEXT_LENGTH_DEFAULT)? },
+        DataType::Binary(length) => Values::Bytes { length: u64::from(*length) },
+        DataType::Varbinary(longest) => {
+            Values::Bytes { length: length(reader, prefix, TEXT_LENGTH_DEFAULT.min(u64::from(*longest)))? }
+        }
+        DataType::Bytes => Values::Bytes { length: length(reader, prefix, TEXT_LENGTH_DEFAULT)? },
+        DataType::Timestamp(_) | DataType::TimestampLtz(_) => {
+            let past = reader.get(&format!("{prefix}.max-past"), Duration::ZERO)?;
+            Values::Now { past_max_ms: u64::try_from(past.as_millis()).unwrap_or(0) }
+        }
+        DataType::Date | DataType::Time(_) => Values::Now { past_max_ms: 0 },
+        DataType::Row(fields) => Values::Row(
+            fields
+                .iter()
+                .enumerate()
+                .map(|(at, field)| Ok((field.name.clone(), nested(reader, &field.name, &field.data_type, at as u64)?)))
+                .collect::<Result<_, Failure>>()?,
+        ),
+        DataType::Array(item) => Values::Array {
+            length: length(reader, prefix, ITEMS_DEFAULT)?,
+            item: Box::new(nested(reader, "element", item, 0)?),
+        },
+        DataType::Map(key, value) => Values::Map {
+            length: length(reader, prefix, ITEMS_DEFAULT)?,
+            key: Box::new(nested(reader, "key", key, 0)?),
+            value: Box::new(nested(reader, "value", value, 1)?),
+        },
+        DataType::Null => return Err(reader.wrong(prefix, "columns of type NULL cannot be generated")),
+    })
+}
+
+fn long(reader: &mut OptionReader<'_>, prefix: &str, lowest: i64, highest: i64) -> Result<Values, Failure> {
+    let (min, max) = range(reader, prefix, lowest, highest, "a whole number")?;
+    Ok(Values::Long { min, max })
+}
+
+fn range<T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy>(
+    reader: &mut OptionReader<'_>,
+    prefix: &str,
+    lowest: T,
+    highest: T,
+    what: &str,
+) -> Result<(T, T), Failure> {
+    let mut bound = |option: &str, default: T| -> Result<T, Failure> {
+        let name = format!("{prefix}.{option}");
+        match number(reader, &name, what)? {
+            Some(value) if !(lowest..=highest).contains(&value) => {
+                Err(reader.wrong(&name, format_args!("must be from {lowest} to {highest}")))
+            }
+            value => Ok(value.unwrap_or(default)),
+        }
+    };
+    let (min, max) = (bound("min", lowest)?, bound("max", highest)?);
+    if min > max {
+        return Err(reader.wrong(&format!("{prefix}.min"), format_args!("{min} is above the maximum, {max}")));
+    }
+    Ok((min, max))
+}

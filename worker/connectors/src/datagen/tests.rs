@@ -1,0 +1,92 @@
+use std::collections::BTreeSet;
+
+use model::{DataType, Field};
+
+use crate::testing::{environment, read_with_restores, source_of, source_of_all, table_of};
+
+fn columns() -> Vec<(&'static str, DataType)> {
+    let row = DataType::Row(vec![Field::new("x", DataType::SmallInt), Field::new("y", DataType::String)]);
+    vec![
+        ("n", DataType::BigInt),
+        ("i", DataType::Int),
+        ("s", DataType::String),
+        ("d", DataType::Decimal(10, 2)),
+        ("f", DataType::Double),
+        ("t", DataType::Timestamp(3)),
+        ("r", row),
+        ("a", DataType::Array(Box::new(DataType::TinyInt))),
+        ("m", DataType::Map(Box::new(DataType::String), Box::new(DataType::Boolean))),
+        ("b", DataType::Bytes),
+    ]
+}
+
+const OPTIONS: &[(&str, &str)] = &[
+    ("connector", "datagen"),
+    ("rows-per-second", "0"),
+    ("fields.n.kind", "sequence"),
+    ("fields.n.start", "-5"),
+    ("fields.n.end", "994"),
+    ("fields.i.min", "10"),
+    ("fields.i.max", "12"),
+    ("fields.s.length", "3"),
+    ("fields.f.null-rate", "0.5"),
+    ("fields.r.x.min", "7"),
+    ("fields.r.x.max", "7"),
+];
+
+#[tokio::test]
+async fn values_are_as_the_options_say_and_the_same_at_any_parallelism() {
+    let spec = source_of_all(table_of(&columns(), OPTIONS));
+    let rows = read_with_restores(&spec, &environment(), &[], 1).await;
+    assert_eq!(rows.len(), 1000);
+    let fields: Vec<Vec<&str>> = rows.iter().map(|row| row.split('|').collect()).collect();
+    let distinct = |column: usize| fields.iter().map(|row| row[column]).collect::<BTreeSet<_>>();
+    assert_eq!(distinct(0).len(), 1000);
+    assert!(distinct(0).contains("-5") && distinct(0).contains("994"));
+    assert_eq!(distinct(1), BTreeSet::from(["10", "11", "12"]));
+    assert!(distinct(2).iter().all(|text| text.len() == 3));
+    assert!(distinct(6).iter().all(|row| row.starts_with("{x: 7, y: ")));
+    let nulls = fields.iter().filter(|row| row[4] == "null").count();
+    assert!((400..600).contains(&nulls), "{nulls}");
+    for stops in [vec![(2, 0)], vec![(3, 100), (1, 50), (5, 20)]] {
+        assert_eq!(read_with_restores(&spec, &environment(), &stops, 4).await, rows);
+    }
+    let inside = source_of(spec.table, &[("r.x", DataType::SmallInt)]);
+    assert_eq!(read_with_restores(&inside, &environment(), &[], 2).await, vec!["7"; 1000]);
+}
+
+#[test]
+fn it_is_bounded_if_something_ends_it() {
+    let unbounded = table_of(&[("a", DataType::Int)], &[("connector", "datagen")]);
+    assert!(!crate::catalog().source(&unbounded).unwrap().bounded);
+    let bounded = table_of(&[("a", DataType::Int)], &[("connector", "datagen"), ("number-of-rows", "3")]);
+    assert!(crate::catalog().source(&bounded).unwrap().bounded);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[("fields.a.min", "x")], "table t: option 'fields.a.min': 'x' is not a whole number"),
+        (&[("fields.a.min", "3000000000")], "table t: option 'fields.a.min': must be from -2147483648 to 2147483647"),
+        (&[("fields.a.min", "3"), ("fields.a.max", "2")], "table t: option 'fields.a.min': 3 is above the maximum, 2"),
+        (
+            &[("fields.a.kind", "ascending")],
+            "table t: option 'fields.a.kind': 'ascending' is not one of random, sequence",
+        ),
+        (
+            &[("fields.a.kind", "sequence")],
+            "table t: connector 'datagen' needs the option 'fields.a.start': the first number of the sequence",
+        ),
+        (
+            &[("fields.b.min", "3")],
+            "table t: connector 'datagen' has no option 'fields.b.min'; it has: connector, fields.a",
+        ),
+        (&[("fields.a.null-rate", "2")], "table t: option 'fields.a.null-rate': must be from 0 to 1"),
+    ];
+    for (options, expected) in cases {
+        let mut table = table_of(&[("a", DataType::Int)], options);
+        table.options.insert("connector".to_owned(), "datagen".to_owned());
+        let failure = crate::catalog().source(&table).expect_err(expected);
+        assert!(failure.message.starts_with(expected), "{failure}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Reading a table's `WITH (…)`: the options a connector asks for are the ones it has.
+
+use std::collections::BTreeSet;
+
+use graph::TableSpec;
+use model::Failure;
+use settings::Value;
+
+/// Reads options by name and remembers which names exist, so that [`Self::finish`] can refuse all others.
+pub(crate) struct OptionReader<'a> {
+    table: &'a TableSpec,
+    known: BTreeSet<String>,
+}
+
+impl<'a> OptionReader<'a> {
+    pub(crate) fn new(table: &'a TableSpec) -> Self {
+        Self { table, known: BTreeSet::from(["connector".to_owned()]) }
+    }
+
+    pub(crate) fn table(&self) -> &'a TableSpec {
+        self.table
+    }
+
+    /// The value of an option that need not be given.
+    pub(crate) fn optional<T: Value>(&mut self, name: &str) -> Result<Option<T>, Failure> {
+        self.known.insert(name.to_owned());
+        match self.table.options.get(name) {
+            None => Ok(None),
+            Some(text) => T::parse(text).map(Some).map_err(|problem| self.wrong(name, problem)),
+        }
+    }
+
+    /// The value of an option, or its default.
+    pub(crate) fn get<T: Value>(&mut self, name: &str, default: T) -> Result<T, Failure> {
+        Ok(self.optional(name)?.unwrap_or(default))
+    }
+
+    /// The value of an option that must be given; `meaning` says what it is.
+    pub(crate) fn required<T: Value>(&mut self, name: &str, meaning: &str) -> Result<T, Failure> {
+        self.optional(name)?.ok_or_else(|| {
+            Failure::user(format!(
+                "table {}: connector '{}' needs the option '{name}': {meaning}",
+                self.table.name,
+                self.table.connector()
+            ))
+        })
+    }
+
+    /// One of a few words; the first is the default.
+    pub(crate) fn word(&mut self, name: &str, allowed: &[&'static str]) -> Result<&'static str, Failure> {
+        let Some(text) = self.optional::<String>(name)? else { return Ok(allowed[0]) };
+        allowed
+            .iter()
+            .find(|word| word.eq_ignore_ascii_case(text.trim()))
+            .copied()
+            .ok_or_else(|| self.wrong(name, format!("'{text}' is not one of {}", allowed.join(", "))))
+    }
+
+    /// A single character, such as a delimiter; `\t` is a tab.
+    pub(crate) fn character(&mut self, name: &str) -> Result<Option<u8>, Failure> {
+        let Some(text) = self.optional::<String>(name)? else { return Ok(None) };
+        match text.as_str() {
+            "\\t" => Ok(Some(b'\t')),
+            text if text.len() == 1 => Ok(Some(text.as_bytes()[0])),
+            _ => Err(self.wrong(name, format!("'{text}' is not a single ASCII character"))),
+        }
+    }
+
+    /// A failure about the value of an option.
+    pub(crate) fn wrong(&self, name: &str, problem: impl std::fmt::Display) -> Failure {
+        Failure::user(format!("table {}: option '{name}': {problem}", self.table.name))
+    }
+
+    /// Refuses options that were never asked for.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        match self.table.options.keys().find(|name| !self.known.contains(*name)) {
+            None => Ok(()),
+            Some(unknown) => Err(Failure::user(format!(
+                "table {}: connector '{}' has no option '{unknown}'; it has: {}",
+                self.table.name,
+                self.table.connector(),
+                self.known.into_iter().collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+}
