@@ -77,6 +77,8 @@ pub struct Table<V> {
     touched: Vec<EntryId>,
     unsettled: Vec<i64>,
     hashes: Vec<u64>,
+    /// Entries that a lookup is likely to find.
+    likely: Vec<Option<u32>>,
     /// Entries made by a lookup that the database may have.
     missing: Vec<(u64, EntryId)>,
     cache: Option<Cache>,
@@ -91,6 +93,7 @@ impl<V: StateValue> Table<V> {
             touched: Vec::new(),
             unsettled: Vec::new(),
             hashes: Vec::new(),
+            likely: Vec::new(),
             missing: Vec::new(),
             cache,
         }
@@ -171,17 +174,17 @@ impl<V: StateValue> Table<V> {
             // Independent reads first, so that the processor waits for many of them at once.
             self.hashes.clear();
             self.hashes.extend(ahead.by_ref().take(LOOKAHEAD_ROWS).map(|row| key::hash(keys.row(row))));
-            let mut warm = 0;
-            for &hash in &self.hashes {
-                if let Some(entry) = space.index.peek(hash) {
-                    warm ^= self.arena.get(EntryId(entry)).key.bytes().len();
-                }
-            }
-            std::hint::black_box(warm);
-            for (&hash, row) in self.hashes.iter().zip(rows.by_ref()) {
+            let slots = self.hashes.iter().fold(0, |slots, &hash| slots ^ space.index.warm(hash));
+            std::hint::black_box(slots);
+            self.likely.clear();
+            self.likely.extend(self.hashes.iter().map(|&hash| space.index.find(hash, |_| true)));
+            let likely = self.likely.iter().filter_map(|entry| self.arena.find(EntryId((*entry)?)));
+            std::hint::black_box(likely.fold(0, |bytes, entry| bytes ^ entry.bytes));
+            for ((&hash, &likely), row) in self.hashes.iter().zip(&self.likely).zip(rows.by_ref()) {
                 let key = keys.row(row);
                 let arena = &mut self.arena;
-                let found = space.index.find(hash, |entry| arena.get(EntryId(entry)).key.bytes() == key);
+                let matches = |entry: u32| arena.get(EntryId(entry)).key.is(key);
+                let found = likely.filter(|&entry| matches(entry)).or_else(|| space.index.find(hash, matches));
                 let id = found.map(EntryId).unwrap_or_else(|| {
                     let id = arena.allocate(&mut space.chunks, namespace, key);
                     space.index.insert(hash, id.0);
@@ -228,8 +231,11 @@ impl<V: StateValue> Table<V> {
     fn settle(&mut self) {
         let touched = std::mem::take(&mut self.touched);
         for &id in &touched {
+            let Some(entry) = self.arena.find(id) else { continue };
+            if entry.value.is_some() && self.cache.is_none() {
+                continue;
+            }
             let Some(flags) = self.arena.flags(id) else { continue };
-            let entry = self.arena.get(id);
             if entry.value.is_none() && flags & PERSISTED == 0 {
                 self.remove(id);
             } else if let Some(cache) = &mut self.cache {

@@ -270,4 +270,6 @@ impl Storage {
 }
 
 #[cfg(test)]
+mod s3_tests;
+#[cfg(test)]
 mod tests;

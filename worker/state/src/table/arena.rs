@@ -36,6 +36,19 @@ impl Key {
     }
 
     #[inline]
+    pub(crate) fn is(&self, key: &[u8]) -> bool {
+        let own = self.bytes();
+        match (own.len() == key.len(), own.first_chunk::<8>(), key.first_chunk::<8>()) {
+            (false, ..) => false,
+            // Two words that may overlap: what most keys are, without a call.
+            (true, Some(own_head), Some(head)) if key.len() <= 16 => {
+                own_head == head && own.last_chunk::<8>() == key.last_chunk::<8>()
+            }
+            _ => own == key,
+        }
+    }
+
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
@@ -74,67 +87,51 @@ pub(crate) struct Chunk<V> {
     pub(crate) entries: Vec<Entry<V>>,
 }
 
-enum Body<V> {
+enum Cell<V> {
     Free,
     Owned(Chunk<V>),
     /// A snapshot may be reading it.
     Shared(Arc<Chunk<V>>),
 }
 
-/// A chunk and what only the table needs of it.
-struct Cell<V> {
-    body: Body<V>,
-    /// For each entry. Kept apart, so that marking entries does not copy a shared chunk.
-    flags: Vec<u8>,
-    vacant: Vec<u8>,
-}
-
 impl<V> Cell<V> {
-    fn new(body: Body<V>, flags: Vec<u8>) -> Self {
-        Self { body, flags, vacant: Vec::new() }
-    }
-
     #[inline]
     fn chunk(&self) -> Option<&Chunk<V>> {
-        match &self.body {
-            Body::Free => None,
-            Body::Owned(chunk) => Some(chunk),
-            Body::Shared(chunk) => Some(chunk),
+        match self {
+            Self::Free => None,
+            Self::Owned(chunk) => Some(chunk),
+            Self::Shared(chunk) => Some(chunk),
         }
-    }
-
-    fn has_room(&self) -> bool {
-        self.flags.len() < CHUNK_ENTRIES || !self.vacant.is_empty()
     }
 }
 
 impl<V: Clone> Cell<V> {
     #[inline]
     fn chunk_mut(&mut self) -> &mut Chunk<V> {
-        if matches!(self.body, Body::Shared(_)) {
+        if matches!(self, Self::Shared(_)) {
             self.own();
         }
-        match &mut self.body {
-            Body::Owned(chunk) => chunk,
-            Body::Free | Body::Shared(_) => unreachable!("an entry's chunk lives until the end of the batch"),
+        match self {
+            Self::Owned(chunk) => chunk,
+            Self::Free | Self::Shared(_) => unreachable!("an entry's chunk lives until the end of the batch"),
         }
     }
 
     #[cold]
     fn own(&mut self) {
-        if let Body::Shared(chunk) = mem::replace(&mut self.body, Body::Free) {
-            self.body = Body::Owned(Arc::unwrap_or_clone(chunk));
+        if let Self::Shared(chunk) = mem::replace(self, Self::Free) {
+            *self = Self::Owned(Arc::unwrap_or_clone(chunk));
         }
     }
 
     /// The chunk, to be read by others from here on.
     fn share(&mut self) -> Option<Arc<Chunk<V>>> {
-        self.body = match mem::replace(&mut self.body, Body::Free) {
-            Body::Owned(chunk) => Body::Shared(Arc::new(chunk)),
+        *self = match mem::replace(self, Self::Free) {
+            Self::Owned(chunk) => Self::Shared(Arc::new(chunk)),
             other => other,
         };
-        match &self.body {
-            Body::Shared(chunk) => Some(Arc::clone(chunk)),
+        match self {
+            Self::Shared(chunk) => Some(Arc::clone(chunk)),
             _ => None,
         }
     }
@@ -157,12 +154,16 @@ impl Chunks {
 /// All chunks of a table.
 pub(crate) struct Arena<V> {
     cells: Vec<Cell<V>>,
+    /// For each slot of each cell. Kept apart, so that marking entries does not copy a shared chunk.
+    flags: Vec<u8>,
+    /// For each cell, the free slots among its entries.
+    vacant: Vec<Vec<u8>>,
     free: Vec<u32>,
 }
 
 impl<V> Default for Arena<V> {
     fn default() -> Self {
-        Self { cells: Vec::new(), free: Vec::new() }
+        Self { cells: Vec::new(), flags: Vec::new(), vacant: Vec::new(), free: Vec::new() }
     }
 }
 
@@ -177,39 +178,36 @@ fn entry_id(cell: usize, slot: usize) -> EntryId {
 }
 
 impl<V: Clone> Arena<V> {
+    /// The entry or free slot; `None` if its chunk is gone.
+    #[inline]
+    pub(crate) fn find(&self, entry: EntryId) -> Option<&Entry<V>> {
+        let (cell, slot) = split(entry);
+        self.cells.get(cell)?.chunk()?.entries.get(slot)
+    }
+
     /// The entry, which must exist.
     #[inline]
     pub(crate) fn get(&self, entry: EntryId) -> &Entry<V> {
-        let (cell, slot) = split(entry);
-        &self.cells[cell].chunk().expect("an entry's chunk lives until the end of the batch").entries[slot]
+        self.find(entry).expect("an entry's chunk lives until the end of the batch")
     }
 
     /// The entry and its flags, to be changed.
     #[inline]
     pub(crate) fn get_mut(&mut self, entry: EntryId) -> (&mut Entry<V>, &mut u8) {
         let (cell, slot) = split(entry);
-        let cell = &mut self.cells[cell];
-        if matches!(cell.body, Body::Shared(_)) {
-            cell.own();
-        }
-        match &mut cell.body {
-            Body::Owned(chunk) => (&mut chunk.entries[slot], &mut cell.flags[slot]),
-            Body::Free | Body::Shared(_) => unreachable!("an entry's chunk lives until the end of the batch"),
-        }
+        (&mut self.cells[cell].chunk_mut().entries[slot], &mut self.flags[entry.0 as usize])
     }
 
     /// The flags of an entry; `None` if it no longer exists.
     #[inline]
     pub(crate) fn flags(&self, entry: EntryId) -> Option<u8> {
-        let (cell, slot) = split(entry);
-        self.cells.get(cell)?.flags.get(slot).copied().filter(|flags| flags & VACANT == 0)
+        self.flags.get(entry.0 as usize).copied().filter(|flags| flags & VACANT == 0)
     }
 
     /// The flags of an entry that exists, to be changed.
     #[inline]
     pub(crate) fn flags_mut(&mut self, entry: EntryId) -> &mut u8 {
-        let (cell, slot) = split(entry);
-        &mut self.cells[cell].flags[slot]
+        &mut self.flags[entry.0 as usize]
     }
 
     /// The namespace of an entry that exists.
@@ -219,96 +217,104 @@ impl<V: Clone> Arena<V> {
 
     /// Makes an entry without a value.
     pub(crate) fn allocate(&mut self, chunks: &mut Chunks, namespace: i64, key: &[u8]) -> EntryId {
-        let at = self.cell_with_room(chunks, namespace);
-        let cell = &mut self.cells[at];
+        let cell = self.cell_with_room(chunks, namespace);
+        let entries = &mut self.cells[cell].chunk_mut().entries;
         let entry = Entry::new(key);
-        let slot = match cell.vacant.pop() {
+        let slot = match self.vacant[cell].pop() {
             Some(slot) => {
-                let slot = usize::from(slot);
-                cell.chunk_mut().entries[slot] = entry;
-                cell.flags[slot] = 0;
-                slot
+                entries[usize::from(slot)] = entry;
+                usize::from(slot)
             }
             None => {
-                cell.chunk_mut().entries.push(entry);
-                cell.flags.push(0);
-                cell.flags.len() - 1
+                entries.push(entry);
+                entries.len() - 1
             }
         };
-        entry_id(at, slot)
+        let id = entry_id(cell, slot);
+        self.flags[id.0 as usize] = 0;
+        id
+    }
+
+    fn has_room(&self, cell: usize) -> bool {
+        let entries = self.cells[cell].chunk().map_or(CHUNK_ENTRIES, |chunk| chunk.entries.len());
+        entries < CHUNK_ENTRIES || !self.vacant[cell].is_empty()
     }
 
     fn cell_with_room(&mut self, chunks: &mut Chunks, namespace: i64) -> usize {
-        while let Some(&at) = chunks.open.last() {
-            let cell = self.cells.get(at as usize).filter(|cell| cell.has_room());
-            if cell.and_then(Cell::chunk).is_some_and(|chunk| chunk.namespace == namespace) {
-                return at as usize;
+        while let Some(&cell) = chunks.open.last() {
+            let cell = cell as usize;
+            if self.cells[cell].chunk().is_some_and(|chunk| chunk.namespace == namespace) && self.has_room(cell) {
+                return cell;
             }
             chunks.open.pop();
         }
-        self.add(chunks, Cell::new(Body::Owned(Chunk { namespace, entries: Vec::new() }), Vec::new())) as usize
+        self.add(chunks, Chunk { namespace, entries: Vec::new() })
     }
 
-    fn add(&mut self, chunks: &mut Chunks, cell: Cell<V>) -> u32 {
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.cells[at as usize] = cell;
-                at
-            }
+    fn add(&mut self, chunks: &mut Chunks, chunk: Chunk<V>) -> usize {
+        let cell = match self.free.pop() {
+            Some(cell) => cell as usize,
             None => {
-                self.cells.push(cell);
-                (self.cells.len() - 1) as u32
+                self.cells.push(Cell::Free);
+                self.vacant.push(Vec::new());
+                self.flags.resize(self.cells.len() << CHUNK_BITS, VACANT);
+                self.cells.len() - 1
             }
         };
-        chunks.all.push(at);
-        chunks.open.push(at);
-        at
+        self.cells[cell] = Cell::Owned(chunk);
+        chunks.all.push(cell as u32);
+        chunks.open.push(cell as u32);
+        cell
+    }
+
+    /// Takes a chunk out, leaving its cell free.
+    fn take(&mut self, cell: usize) -> Cell<V> {
+        self.flags[cell << CHUNK_BITS..][..CHUNK_ENTRIES].fill(VACANT);
+        self.vacant[cell] = Vec::new();
+        self.free.push(cell as u32);
+        mem::replace(&mut self.cells[cell], Cell::Free)
     }
 
     /// Frees an entry.
     pub(crate) fn vacate(&mut self, chunks: &mut Chunks, entry: EntryId) {
-        let (at, slot) = split(entry);
-        let cell = &mut self.cells[at];
-        if !cell.has_room() {
-            chunks.open.push(at as u32);
+        let (cell, slot) = split(entry);
+        if !self.has_room(cell) {
+            chunks.open.push(cell as u32);
         }
-        cell.flags[slot] = VACANT;
-        cell.vacant.push(slot as u8);
-        if cell.vacant.len() == cell.flags.len() {
-            *cell = Cell::new(Body::Free, Vec::new());
-            self.free.push(at as u32);
-            chunks.all.retain(|&other| other as usize != at);
+        self.flags[entry.0 as usize] = VACANT;
+        self.vacant[cell].push(slot as u8);
+        if self.cells[cell].chunk().is_some_and(|chunk| chunk.entries.len() == self.vacant[cell].len()) {
+            self.take(cell);
+            chunks.all.retain(|&other| other as usize != cell);
         } else {
-            cell.chunk_mut().entries[slot] = Entry::new(&[]);
+            self.cells[cell].chunk_mut().entries[slot] = Entry::new(&[]);
         }
     }
 
     /// Takes the last chunk of a namespace out of the arena, copying it if a snapshot still reads it.
     pub(crate) fn pop_chunk(&mut self, chunks: &mut Chunks) -> Option<Chunk<V>> {
-        let at = chunks.all.pop()?;
+        let cell = chunks.all.pop()?;
         chunks.open.clear();
-        self.free.push(at);
-        match mem::replace(&mut self.cells[at as usize], Cell::new(Body::Free, Vec::new())).body {
-            Body::Free => None,
-            Body::Owned(chunk) => Some(chunk),
-            Body::Shared(chunk) => Some(Arc::unwrap_or_clone(chunk)),
+        match self.take(cell as usize) {
+            Cell::Free => None,
+            Cell::Owned(chunk) => Some(chunk),
+            Cell::Shared(chunk) => Some(Arc::unwrap_or_clone(chunk)),
         }
     }
 
     /// Puts the rest of a chunk back that [`Self::pop_chunk`] took. All slots are in use.
     pub(crate) fn push_chunk(&mut self, chunks: &mut Chunks, chunk: Chunk<V>) {
-        let flags = vec![DIRTY; chunk.entries.len()];
-        self.add(chunks, Cell::new(Body::Owned(chunk), flags));
+        let entries = chunk.entries.len();
+        let cell = self.add(chunks, chunk);
+        self.flags[cell << CHUNK_BITS..][..entries].fill(DIRTY);
     }
 
     /// The entries of a namespace.
     pub(crate) fn entries<'a>(&'a self, chunks: &'a Chunks) -> impl Iterator<Item = (EntryId, &'a Entry<V>)> {
-        chunks.all.iter().flat_map(|&at| {
-            let cell = &self.cells[at as usize];
-            let entries = cell.chunk().map_or(&[][..], |chunk| &chunk.entries).iter().zip(&cell.flags).enumerate();
-            entries
-                .filter(|(_, (_, flags))| **flags & VACANT == 0)
-                .map(move |(slot, (entry, _))| (entry_id(at as usize, slot), entry))
+        chunks.all.iter().flat_map(|&cell| {
+            let entries = self.cells[cell as usize].chunk().map_or(&[][..], |chunk| &chunk.entries);
+            let entries = entries.iter().enumerate().map(move |(slot, entry)| (entry_id(cell as usize, slot), entry));
+            entries.filter(|(id, _)| self.flags[id.0 as usize] & VACANT == 0)
         })
     }
 
@@ -323,14 +329,14 @@ impl<V: Clone> Arena<V> {
     }
 
     /// The ids of the entries of one cell and their flags, to be changed.
-    pub(crate) fn cell_flags(&mut self, at: usize) -> impl Iterator<Item = (EntryId, &mut u8)> {
-        let flags = self.cells[at].flags.iter_mut().enumerate().filter(|(_, flags)| **flags & VACANT == 0);
-        flags.map(move |(slot, flags)| (entry_id(at, slot), flags))
+    pub(crate) fn cell_flags(&mut self, cell: usize) -> impl Iterator<Item = (EntryId, &mut u8)> {
+        let flags = self.flags[cell << CHUNK_BITS..][..CHUNK_ENTRIES].iter_mut().enumerate();
+        flags.filter(|(_, flags)| **flags & VACANT == 0).map(move |(slot, flags)| (entry_id(cell, slot), flags))
     }
 
     /// The chunk of one cell as it is now, shared from here on.
-    pub(crate) fn share_cell(&mut self, at: usize) -> Option<Arc<Chunk<V>>> {
-        self.cells[at].share()
+    pub(crate) fn share_cell(&mut self, cell: usize) -> Option<Arc<Chunk<V>>> {
+        self.cells[cell].share()
     }
 
     /// All chunks as they are now. They are shared from here on, and copied when written to.

@@ -39,11 +39,10 @@ impl Index {
         self.slots.len().wrapping_sub(1)
     }
 
-    /// The entry most likely meant by `hash`; reading it here brings the slot into the processor's cache.
+    /// Where [`Self::find`] begins, read: that brings the slot into the processor's cache.
     #[inline]
-    pub(crate) fn peek(&self, hash: u64) -> Option<u32> {
-        let slot = *self.slots.get(hash as usize & self.mask())?;
-        (slot != 0).then(|| entry_of(slot))
+    pub(crate) fn warm(&self, hash: u64) -> u64 {
+        self.slots.get(hash as usize & self.mask()).copied().unwrap_or(0)
     }
 
     /// The entry with this hash for which `matches` holds.

@@ -176,4 +176,16 @@ async fn what_cannot_be_reached_or_written_names_the_uri() {
     let failure = storage.put(&uri, Bytes::from_static(b"x")).await.expect_err("the parent is a file");
     assert!(failure.message.contains(&uri), "{failure}");
     assert!(storage.put("gs://bucket/x", Bytes::new()).await.is_err());
+
+    let options = StorageOptions {
+        s3_endpoint: Some("http://127.0.0.1:1".into()),
+        s3_region: "us-east-1".into(),
+        s3_access_key: Some("key".into()),
+        s3_secret_key: Some("hidden".into()),
+        s3_path_style: true,
+    };
+    let failure = Storage::new(options).get("s3://bucket/x").await.expect_err("nobody listens");
+    assert_eq!(failure.class, model::ErrorClass::External);
+    assert!(failure.message.contains("s3://bucket/x") && failure.message.contains("127.0.0.1:1"), "{failure}");
+    assert!(!failure.message.contains("hidden"), "{failure}");
 }
