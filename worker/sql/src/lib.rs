@@ -1,1 +1,24 @@
-//! Placeholder.
+//! SQL text to job graphs: Flink's dialect and statements, planning on DataFusion's planner and optimiser rules, and
+//! lowering with changelog inference. It sees connectors only through [`graph::Catalog`].
+//!
+//! It must not know how anything runs.
+
+mod catalog;
+mod changelog;
+mod context;
+mod desugar;
+mod dialect;
+mod error;
+mod escape;
+mod explain;
+mod functions;
+mod literal;
+mod lower;
+mod nodes;
+mod plan;
+mod session;
+mod statement;
+mod types;
+
+pub use error::SqlError;
+pub use session::{JobKind, Outcome, PlannedJob, Session};

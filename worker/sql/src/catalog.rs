@@ -1,0 +1,291 @@
+//! The tables and views of a session, each as a plan over what its connector reads.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
+use datafusion_common::{Column, ExprSchema};
+use datafusion_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, TableSource};
+use graph::TableSpec;
+use model::{DataType, Field, Schema};
+use sqlparser::ast::{Expr as Syntax, Ident};
+
+use crate::{
+    SqlError,
+    context::PlannedTable,
+    desugar, escape,
+    nodes::{WatermarkNode, WindowNode},
+    plan,
+    statement::{ColumnKind, CreateTable, CreateView},
+};
+
+/// A declared table.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) spec: TableSpec,
+    /// All columns, computed ones included, as `SELECT *` gives them.
+    pub(crate) columns: Schema,
+    /// For each of `columns`, what it is computed from.
+    pub(crate) computed: Vec<Option<String>>,
+    /// The time attribute and its watermark, as written.
+    pub(crate) watermark: Option<(String, String)>,
+    /// The statement that declared it.
+    pub(crate) text: String,
+    source: Arc<PlannedTable>,
+}
+
+/// A declared view.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) columns: Schema,
+    pub(crate) text: String,
+    source: Arc<PlannedTable>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    Table(Arc<Table>),
+    View(Arc<View>),
+}
+
+/// All tables and views by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tables {
+    entries: BTreeMap<String, Entry>,
+}
+
+impl Tables {
+    pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Entry)> {
+        self.entries.iter()
+    }
+
+    pub(crate) fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
+        Some(match self.entries.get(name)? {
+            Entry::Table(table) => Arc::clone(&table.source) as Arc<dyn TableSource>,
+            Entry::View(view) => Arc::clone(&view.source) as Arc<dyn TableSource>,
+        })
+    }
+
+    /// Removes an entry; tells whether it was there.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Entry> {
+        self.entries.remove(name)
+    }
+
+    fn check_new(&self, name: &Ident, if_not_exists: bool) -> Result<bool, SqlError> {
+        match self.entries.contains_key(&name.value) {
+            true if if_not_exists => Ok(false),
+            true => Err(SqlError::at_ident(format!("'{}' already exists", name.value), name)),
+            false => Ok(true),
+        }
+    }
+
+    pub(crate) fn create_table(&mut self, create: CreateTable) -> Result<(), SqlError> {
+        if self.check_new(&create.name, create.if_not_exists)? {
+            let table = declare(create)?;
+            self.entries.insert(table.spec.name.clone(), Entry::Table(Arc::new(table)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn create_view(&mut self, mut create: CreateView) -> Result<(), SqlError> {
+        if !self.check_new(&create.name, create.if_not_exists)? {
+            return Ok(());
+        }
+        desugar::query(&mut create.query, &|name| self.contains(name))?;
+        let mut planned = plan::query(self, &create.query)?;
+        if !create.columns.is_empty() {
+            planned = rename(planned, &create.columns)?;
+        }
+        let columns = schema_of(&planned)?;
+        let view = View {
+            text: create.text,
+            source: Arc::new(PlannedTable { schema: Arc::new(planned.schema().as_arrow().clone()), plan: planned }),
+            columns,
+        };
+        self.entries.insert(create.name.value, Entry::View(Arc::new(view)));
+        Ok(())
+    }
+}
+
+/// The columns of a plan with their Flink types.
+pub(crate) fn schema_of(plan: &LogicalPlan) -> Result<Schema, SqlError> {
+    let fields = plan.schema().fields().iter();
+    let fields = fields.map(|field| Ok(Field::new(field.name().clone(), escape::flink_type(field)?)));
+    Ok(Schema::new(fields.collect::<Result<_, SqlError>>()?))
+}
+
+fn rename(planned: LogicalPlan, columns: &[Ident]) -> Result<LogicalPlan, SqlError> {
+    let fields = planned.schema().columns();
+    if fields.len() != columns.len() {
+        let message = format!("the query has {} columns, but {} names are given", fields.len(), columns.len());
+        return Err(columns
+            .first()
+            .map_or_else(|| SqlError::new(message.clone()), |name| SqlError::at_ident(&message, name)));
+    }
+    let renamed = fields.into_iter().zip(columns).map(|(field, name)| Expr::Column(field).alias(name.value.clone()));
+    let built = LogicalPlanBuilder::from(planned).project(renamed).and_then(LogicalPlanBuilder::build);
+    built.map_err(|error| SqlError::from_planner(&error, &|_| None))
+}
+
+/// What a connector reads.
+#[derive(Debug)]
+pub(crate) struct PhysicalTable {
+    pub(crate) spec: Arc<TableSpec>,
+    schema: SchemaRef,
+}
+
+impl TableSource for PhysicalTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+fn declare(create: CreateTable) -> Result<Table, SqlError> {
+    let mut physical = Vec::new();
+    let mut names: Vec<&Ident> = Vec::new();
+    for column in &create.columns {
+        if names.iter().any(|name| name.value == column.name.value) {
+            return Err(SqlError::at_ident(format!("column '{}' is declared twice", column.name.value), &column.name));
+        }
+        names.push(&column.name);
+        if let ColumnKind::Physical { data_type, nullable } = &column.kind {
+            let field = Field { name: column.name.value.clone(), data_type: data_type.clone(), nullable: *nullable };
+            physical.push(field);
+        }
+    }
+    let schema = Schema::new(physical);
+    let position = |name: &Ident, what: &str| {
+        let missing = || SqlError::at_ident(format!("{what} column '{}' is no physical column", name.value), name);
+        schema.index_of(&name.value).ok_or_else(missing)
+    };
+    let primary_key =
+        create.primary_key.iter().map(|name| position(name, "primary key")).collect::<Result<Vec<_>, _>>()?;
+    let partitioned_by =
+        create.partitioned_by.iter().map(|name| position(name, "partition")).collect::<Result<Vec<_>, _>>()?;
+    let spec = TableSpec {
+        name: create.name.value.clone(),
+        options: create.options.iter().cloned().collect(),
+        primary_key,
+        partitioned_by,
+        schema,
+    };
+    let planned = plan_table(&spec, &create)?;
+    let computed = create.columns.iter().map(|column| match &column.kind {
+        ColumnKind::Computed(expr) => Some(expr.to_string()),
+        ColumnKind::Physical { .. } => None,
+    });
+    Ok(Table {
+        computed: computed.collect(),
+        watermark: create.watermark.as_ref().map(|mark| (mark.column.value.clone(), mark.expression.to_string())),
+        columns: schema_of(&planned)?,
+        source: Arc::new(PlannedTable { schema: Arc::new(planned.schema().as_arrow().clone()), plan: planned }),
+        text: create.text,
+        spec,
+    })
+}
+
+/// The scan with computed columns and the watermark.
+fn plan_table(spec: &TableSpec, create: &CreateTable) -> Result<LogicalPlan, SqlError> {
+    let place =
+        |error: &datafusion_common::DataFusionError| SqlError::from_planner(error, &|_| None).or_at(create.name.span);
+    let fields: Vec<_> =
+        spec.schema.fields.iter().map(|field| escape::arrow_field(&field.name, &field.data_type)).collect();
+    let source = PhysicalTable { spec: Arc::new(spec.clone()), schema: Arc::new(ArrowSchema::new(fields)) };
+    let scan = LogicalPlanBuilder::scan(spec.name.as_str(), Arc::new(source), None)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| place(&error))?;
+    let columns = create.columns.iter().map(|column| {
+        let expr = match &column.kind {
+            ColumnKind::Physical { .. } => Expr::Column(Column::new(Some(spec.name.as_str()), &column.name.value)),
+            ColumnKind::Computed(syntax) => expression(syntax.clone(), &scan)?,
+        };
+        Ok(expr.alias(column.name.value.as_str()))
+    });
+    let columns = columns.collect::<Result<Vec<_>, SqlError>>()?;
+    let projected = LogicalPlanBuilder::from(scan)
+        .project(columns)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| place(&error))?;
+    let Some(mark) = &create.watermark else { return Ok(projected) };
+    let time = Column::new_unqualified(&mark.column.value);
+    let field = projected.schema().field_from_column(&time).map_err(|_| {
+        SqlError::at_ident(format!("watermark column '{}' is no column of the table", mark.column.value), &mark.column)
+    })?;
+    let time_type = escape::flink_type(field)?;
+    if !time_type.can_be_rowtime() {
+        let message = format!(
+            "watermark column '{}' is {time_type}; it must be TIMESTAMP or TIMESTAMP_LTZ of precision 3 at most",
+            mark.column.value
+        );
+        return Err(SqlError::at_ident(message, &mark.column));
+    }
+    let watermark = expression(mark.expression.clone(), &projected)?;
+    let watermark_type = plan::type_of(&watermark, &projected)?;
+    if !matches!(watermark_type, DataType::Timestamp(_) | DataType::TimestampLtz(_)) {
+        let message = format!("the watermark is {watermark_type}; it must be a timestamp");
+        return Err(SqlError::at(message, &mark.expression));
+    }
+    let node = WatermarkNode { input: projected, time, watermark };
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+fn expression(mut syntax: Syntax, input: &LogicalPlan) -> Result<Expr, SqlError> {
+    desugar::expression(&mut syntax)?;
+    plan::expression(&syntax, input)
+}
+
+/// Whether a column is a time attribute: declared by a watermark and passed on unchanged, or a window's.
+pub(crate) fn find_time_attribute(plan: &LogicalPlan, column: &Column) -> bool {
+    plan.schema().index_of_column(column).is_ok_and(|index| time_attribute(plan, index).is_some())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TimeAttribute {
+    Declared,
+    Window,
+}
+
+fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let mut expr = projection.expr.get(index)?;
+            while let Expr::Alias(alias) = expr {
+                expr = &alias.expr;
+            }
+            let Expr::Column(column) = expr else { return None };
+            time_attribute(&projection.input, projection.input.schema().index_of_column(column).ok()?)
+        }
+        LogicalPlan::Filter(filter) => time_attribute(&filter.input, index),
+        LogicalPlan::SubqueryAlias(alias) => time_attribute(&alias.input, index),
+        LogicalPlan::Union(union) => {
+            let mut found = union.inputs.iter().map(|input| time_attribute(input, index));
+            let first = found.next().flatten()?;
+            found.all(|other| other.is_some()).then_some(first)
+        }
+        LogicalPlan::Aggregate(aggregate) => {
+            let Expr::Column(column) = aggregate.group_expr.get(index)? else { return None };
+            let index = aggregate.input.schema().index_of_column(column).ok()?;
+            time_attribute(&aggregate.input, index).filter(|kind| *kind == TimeAttribute::Window)
+        }
+        LogicalPlan::Extension(extension) => {
+            let node = extension.node.as_any();
+            if let Some(mark) = node.downcast_ref::<WatermarkNode>() {
+                let own = mark.input.schema().index_of_column(&mark.time).is_ok_and(|time| time == index);
+                if own { Some(TimeAttribute::Declared) } else { time_attribute(&mark.input, index) }
+            } else if let Some(window) = node.downcast_ref::<WindowNode>() {
+                // window_time is the last of the three columns.
+                (index == window.input.schema().fields().len() + 2).then_some(TimeAttribute::Window)
+            } else {
+                None
+            }
+        }
+        _ => None,
+    }
+}

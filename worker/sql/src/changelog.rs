@@ -1,0 +1,292 @@
+//! Which row kinds flow on each edge, as Flink's planner infers it.
+//!
+//! First each operator says which kinds it gives at most. Then, from the sinks upwards, each says whether it needs
+//! −U before +U; an operator that can leave −U out does so if nothing needs it. A sink that cannot take what comes is
+//! an error.
+
+use std::collections::BTreeMap;
+
+use graph::{ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning};
+use model::DataType;
+
+use crate::{SqlError, explain, lower::scalar::columns_of};
+
+/// Columns whose values tell the rows of an updating table apart; a table may have several such sets.
+type Keys = Vec<Vec<usize>>;
+
+/// Sets the row kinds of all nodes. `modes` has what sources give and sinks take.
+pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) -> Result<(), SqlError> {
+    let possible = kinds(graph, modes, &|_| true);
+    let keys = upsert_keys(graph);
+    let needed = needs_before(graph, modes, &possible, &keys);
+    let kinds = kinds(graph, modes, &|node| needed[node]);
+    for node in 0..graph.nodes.len() {
+        if let OperatorSpec::Source(source) = &graph.nodes[node].operator
+            && needed[node]
+            && kinds[node].update_after
+            && !kinds[node].update_before
+        {
+            return Err(SqlError::new(format!(
+                "table '{}' gives updates without the rows they replace (-U), which this query needs; a changelog \
+                 normalisation is not supported",
+                source.table.name
+            )));
+        }
+    }
+    for node in 0..graph.nodes.len() {
+        apply(graph, node, &kinds, needed[node]);
+    }
+    for (&node, &mode) in modes {
+        if matches!(graph.nodes[node].operator, OperatorSpec::Sink(_)) {
+            check_sink(graph, node, mode, &keys)?;
+            partition_sink(graph, node);
+        }
+    }
+    Ok(())
+}
+
+fn union(left: ChangelogMode, right: ChangelogMode) -> ChangelogMode {
+    ChangelogMode {
+        update_before: left.update_before || right.update_before,
+        update_after: left.update_after || right.update_after,
+        delete: left.delete || right.delete,
+    }
+}
+
+/// What a node's input carries on a port.
+fn input(graph: &JobGraph, kinds: &[ChangelogMode], node: NodeId, port: Option<usize>) -> ChangelogMode {
+    graph
+        .inputs(node)
+        .filter(|edge| port.is_none_or(|port| edge.port == port))
+        .fold(ChangelogMode::APPEND, |mode, edge| union(mode, kinds[edge.from]))
+}
+
+/// The kinds that each node gives, if those that can leave −U out give it where `with_before` says.
+fn kinds(
+    graph: &JobGraph,
+    modes: &BTreeMap<NodeId, ChangelogMode>,
+    with_before: &dyn Fn(NodeId) -> bool,
+) -> Vec<ChangelogMode> {
+    let mut kinds: Vec<ChangelogMode> = Vec::with_capacity(graph.nodes.len());
+    for (id, node) in graph.nodes.iter().enumerate() {
+        let taken = input(graph, &kinds, id, None);
+        kinds.push(match &node.operator {
+            OperatorSpec::Source(_) => modes.get(&id).copied().unwrap_or_default(),
+            OperatorSpec::WindowAggregate(_) => ChangelogMode::APPEND,
+            // A group without aggregates never changes.
+            OperatorSpec::GroupAggregate(spec) if spec.aggregates.is_empty() && taken.is_append() => taken,
+            OperatorSpec::GroupAggregate(_) => {
+                ChangelogMode { update_before: with_before(id), update_after: true, delete: !taken.is_append() }
+            }
+            OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Join(_) | OperatorSpec::Sink(_) => {
+                taken
+            }
+        });
+    }
+    kinds
+}
+
+fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
+    let mut keys: Vec<Keys> = Vec::with_capacity(graph.nodes.len());
+    for (id, node) in graph.nodes.iter().enumerate() {
+        let below: Vec<&graph::Edge> = graph.inputs(id).collect();
+        let of = |port: usize| below.iter().find(|edge| edge.port == port).map_or(&[][..], |edge| &keys[edge.from]);
+        let own = match &node.operator {
+            OperatorSpec::Source(source) => {
+                let position = |column: &usize| {
+                    let name = &source.table.schema.fields[*column].name;
+                    source.columns.iter().position(|column| column.path == [name.as_str()])
+                };
+                let key: Option<Vec<usize>> = source.table.primary_key.iter().map(position).collect();
+                key.filter(|key| !key.is_empty()).into_iter().collect()
+            }
+            OperatorSpec::Calc(calc) if below.len() == 1 => of(0)
+                .iter()
+                .filter_map(|key| key.iter().map(|&column| kept(&calc.projection, column)).collect())
+                .collect(),
+            OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) => Keys::new(),
+            OperatorSpec::GroupAggregate(spec) => vec![(0..spec.keys.len()).collect()],
+            OperatorSpec::WindowAggregate(spec) => {
+                let width = spec.keys.len() + spec.aggregates.len();
+                vec![(0..spec.keys.len()).chain([width, width + 1]).collect()]
+            }
+            OperatorSpec::Join(spec) => {
+                let shift = spec.left_schema.len();
+                let right: Keys = of(1).iter().map(|key| key.iter().map(|column| column + shift).collect()).collect();
+                let unique = |keys: &[Vec<usize>], by: &[usize]| {
+                    keys.iter().any(|key| key.iter().all(|column| by.contains(column)))
+                };
+                let mut all = Keys::new();
+                if unique(of(1), &spec.right_keys) {
+                    all.extend(of(0).iter().cloned());
+                }
+                if unique(of(0), &spec.left_keys) {
+                    all.extend(right.iter().cloned());
+                }
+                all.extend(of(0).iter().flat_map(|l| right.iter().map(|r| l.iter().chain(r).copied().collect())));
+                all
+            }
+            OperatorSpec::Sink(_) => of(0).to_vec(),
+        };
+        keys.push(own);
+    }
+    keys
+}
+
+/// Where a projection has a column, as it is or in a wider type.
+fn kept(projection: &[Expr], column: usize) -> Option<usize> {
+    projection.iter().position(|expr| match expr {
+        Expr::Column(index) => *index == column,
+        Expr::Cast { of, to, .. } => {
+            let widens = matches!(
+                to,
+                DataType::BigInt
+                    | DataType::Decimal(..)
+                    | DataType::String
+                    | DataType::Timestamp(_)
+                    | DataType::TimestampLtz(_)
+            );
+            widens && **of == Expr::Column(column)
+        }
+        _ => false,
+    })
+}
+
+/// For each node, whether something behind it needs −U.
+fn needs_before(
+    graph: &JobGraph,
+    modes: &BTreeMap<NodeId, ChangelogMode>,
+    kinds: &[ChangelogMode],
+    keys: &[Keys],
+) -> Vec<bool> {
+    let mut needed = vec![false; graph.nodes.len()];
+    for id in (0..graph.nodes.len()).rev() {
+        if !kinds[id].update_after {
+            continue;
+        }
+        needed[id] = graph.outputs(id).any(|edge| match &graph.nodes[edge.to].operator {
+            OperatorSpec::Source(_) => false,
+            OperatorSpec::Calc(calc) => {
+                // A filter that is not about the key can let one of two versions of a row through.
+                let by_key = calc.filter.as_ref().is_none_or(|filter| {
+                    let read = columns_of(filter);
+                    keys[id].iter().any(|key| read.iter().all(|column| key.contains(column)))
+                });
+                !by_key || needed[edge.to]
+            }
+            OperatorSpec::WindowAssign(_) => needed[edge.to],
+            OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
+            OperatorSpec::Sink(_) => modes.get(&edge.to).is_some_and(|mode| mode.update_before),
+        });
+    }
+    needed
+}
+
+fn apply(graph: &mut JobGraph, node: NodeId, kinds: &[ChangelogMode], needed: bool) {
+    let taken = input(graph, kinds, node, None);
+    let (left, right) = (input(graph, kinds, node, Some(0)), input(graph, kinds, node, Some(1)));
+    let own = &mut graph.nodes[node];
+    own.changelog = kinds[node];
+    match &mut own.operator {
+        OperatorSpec::WindowAggregate(spec) => spec.input = taken,
+        OperatorSpec::GroupAggregate(spec) => {
+            spec.input = taken;
+            spec.emit_update_before = needed && kinds[node].update_after;
+        }
+        OperatorSpec::Join(spec) => {
+            spec.left_input = left;
+            spec.right_input = right;
+        }
+        OperatorSpec::Sink(spec) => spec.input = taken,
+        _ => {}
+    }
+}
+
+/// Whether a sink that takes `mode` takes its input.
+fn check_sink(graph: &JobGraph, node: NodeId, mode: ChangelogMode, keys: &[Keys]) -> Result<(), SqlError> {
+    let OperatorSpec::Sink(sink) = &graph.nodes[node].operator else { return Ok(()) };
+    let refused = if sink.input.update_after && !mode.update_after {
+        Some("update")
+    } else if sink.input.delete && !mode.delete {
+        Some("delete")
+    } else {
+        None
+    };
+    if let Some(changes) = refused {
+        let producer = producer(graph, node, changes == "update");
+        return Err(SqlError::new(format!(
+            "table sink '{}' doesn't support consuming {changes} changes which is produced by node {}",
+            sink.table.name,
+            explain::describe(graph, producer)
+        )));
+    }
+    let key = &sink.table.primary_key;
+    let replaces = sink.input.update_after && !mode.update_before && !key.is_empty();
+    if replaces && !keys[node].iter().any(|upsert| same(upsert, key)) {
+        let names = |columns: &[usize]| {
+            let names = columns.iter().map(|&column| graph.nodes[node].schema.fields[column].name.as_str());
+            format!("[{}]", names.collect::<Vec<_>>().join(", "))
+        };
+        let upsert = keys[node].first().map_or_else(|| "none".to_owned(), |key| names(key));
+        return Err(SqlError::new(format!(
+            "the query for table sink '{}' updates rows by the key {upsert}, which differs from the table's primary \
+             key {}",
+            sink.table.name,
+            names(key)
+        )));
+    }
+    Ok(())
+}
+
+fn same(left: &[usize], right: &[usize]) -> bool {
+    left.len() == right.len() && left.iter().all(|column| right.contains(column))
+}
+
+/// The operator nearest to a sink from which its updates or deletes come.
+fn producer(graph: &JobGraph, node: NodeId, updates: bool) -> NodeId {
+    let gives = |id: NodeId| {
+        let mode = graph.nodes[id].changelog;
+        if updates { mode.update_after } else { mode.delete }
+    };
+    let mut at = node;
+    loop {
+        match graph.inputs(at).map(|edge| edge.from).find(|&from| gives(from)) {
+            Some(from) => at = from,
+            None => return at,
+        }
+        if matches!(graph.nodes[at].operator, OperatorSpec::GroupAggregate(_) | OperatorSpec::Source(_)) {
+            return at;
+        }
+    }
+}
+
+/// Updates of one key must reach one subtask of the sink.
+fn partition_sink(graph: &mut JobGraph, node: NodeId) {
+    let OperatorSpec::Sink(sink) = &graph.nodes[node].operator else { return };
+    let key = sink.table.primary_key.clone();
+    if sink.input.is_append() || key.is_empty() {
+        return;
+    }
+    let Some(edge) = graph.edges.iter().position(|edge| edge.to == node) else { return };
+    let from = graph.edges[edge].from;
+    let single = graph.nodes[from].parallelism == Some(1);
+    let placed = partitioned_by(graph, from).is_some_and(|columns| same(&columns, &key));
+    if !single && !placed {
+        graph.edges[edge].partitioning = Partitioning::Hash(key);
+    }
+}
+
+/// The output columns by which a node's rows are spread over its subtasks.
+fn partitioned_by(graph: &JobGraph, node: NodeId) -> Option<Vec<usize>> {
+    match &graph.nodes[node].operator {
+        OperatorSpec::GroupAggregate(spec) if !spec.keys.is_empty() => Some((0..spec.keys.len()).collect()),
+        OperatorSpec::Calc(calc) => {
+            let mut inputs = graph.inputs(node);
+            let (only, None) = (inputs.next()?, inputs.next()) else { return None };
+            let columns = partitioned_by(graph, only.from)?;
+            let plain = |column: usize| calc.projection.iter().position(|expr| *expr == Expr::Column(column));
+            columns.into_iter().map(plain).collect()
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,397 @@
+//! What the library's planner asks us: tables, functions, operators, literals and table functions.
+
+use std::{borrow::Cow, sync::Arc};
+
+use arrow::datatypes::{DataType as Arrow, Field as ArrowField, SchemaRef};
+use datafusion_common::{
+    Column, DFSchema, DataFusionError, Result, ScalarValue, TableReference, config::ConfigOptions, plan_err,
+};
+use datafusion_expr::{
+    AggregateUDF, Expr, ExprSchemable, Extension, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+    expr::ScalarFunction,
+    lit,
+    planner::{
+        ContextProvider, ExprPlanner, PlannedRelation, PlannerResult, RawAggregateExpr, RawBinaryExpr,
+        RawDictionaryExpr, RelationPlanner, RelationPlannerContext, RelationPlanning,
+    },
+};
+use graph::operator::WindowKind;
+use model::DataType;
+use sqlparser::{
+    ast::{
+        BinaryOperator, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned,
+        TableFactor, TableFunctionArgs,
+    },
+    tokenizer::Span,
+};
+
+use crate::{
+    SqlError,
+    catalog::{Tables, find_time_attribute},
+    desugar::{WINDOW_FUNCTIONS, last_ident},
+    escape::{self, Escape},
+    functions,
+    nodes::WindowNode,
+};
+
+/// The planner's view of a session.
+pub(crate) struct Context<'a> {
+    tables: &'a Tables,
+    options: ConfigOptions,
+    expr_planners: Vec<Arc<dyn ExprPlanner>>,
+    relation_planners: Vec<Arc<dyn RelationPlanner>>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(tables: &'a Tables) -> Self {
+        Self {
+            tables,
+            options: ConfigOptions::default(),
+            expr_planners: vec![Arc::new(FlinkExprPlanner)],
+            relation_planners: vec![Arc::new(WindowFunctionPlanner)],
+        }
+    }
+}
+
+impl ContextProvider for Context<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        match self.tables.source(name.table()) {
+            Some(source) => Ok(source),
+            None => Err(SqlError::new(format!("table '{}' not found", name.table())).into()),
+        }
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.expr_planners
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        functions::scalar(name)
+    }
+
+    fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        functions::aggregate(name)
+    }
+
+    fn get_window_meta(&self, _name: &str) -> Option<Arc<WindowUDF>> {
+        None
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<Arrow> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        &self.options
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        functions::names()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A table as a plan over what its connector reads.
+#[derive(Debug)]
+pub(crate) struct PlannedTable {
+    pub(crate) schema: SchemaRef,
+    pub(crate) plan: LogicalPlan,
+}
+
+impl TableSource for PlannedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn get_logical_plan(&'_ self) -> Option<Cow<'_, LogicalPlan>> {
+        Some(Cow::Borrowed(&self.plan))
+    }
+}
+
+/// Operators, literals, field access and `COUNT(*)` as Flink has them.
+#[derive(Debug)]
+struct FlinkExprPlanner;
+
+impl ExprPlanner for FlinkExprPlanner {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let sign = match expr.op {
+            BinaryOperator::Plus => "+",
+            BinaryOperator::Minus => "-",
+            BinaryOperator::Multiply => "*",
+            BinaryOperator::Divide => "/",
+            BinaryOperator::Modulo => "%",
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let call = ScalarFunction::new_udf(Arc::new(functions::operator(sign)), vec![expr.left, expr.right]);
+        let call = Expr::ScalarFunction(call);
+        // A mismatch is reported here, where the library would do so without the operator's name.
+        if call.args_are_known(schema) {
+            call.to_field(schema)?;
+        }
+        Ok(PlannerResult::Planned(call))
+    }
+
+    fn plan_dictionary_literal(
+        &self,
+        expr: RawDictionaryExpr,
+        _schema: &DFSchema,
+    ) -> Result<PlannerResult<RawDictionaryExpr>> {
+        let key = match expr.keys.as_slice() {
+            [Expr::Literal(ScalarValue::Utf8(Some(key)), _)] => Escape::parse(key),
+            _ => None,
+        };
+        match (key, expr.values.first()) {
+            (Some(key), Some(value)) => Ok(PlannerResult::Planned(escape::to_logical(key, value.clone())?)),
+            _ => plan_err!("dictionary literals are not supported"),
+        }
+    }
+
+    fn plan_compound_identifier(
+        &self,
+        field: &ArrowField,
+        qualifier: Option<&TableReference>,
+        nested_names: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        let column = Expr::Column(Column::from((qualifier, &Arc::new(field.clone()))));
+        let access = functions::scalar(functions::FIELD)
+            .ok_or_else(|| DataFusionError::Internal("field access is missing".into()))?;
+        let read = nested_names.iter().fold(column, |of, name| {
+            Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&access), vec![of, lit(name.as_str())]))
+        });
+        Ok(PlannerResult::Planned(read))
+    }
+
+    fn plan_aggregate(&self, mut expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        #[expect(deprecated, reason = "the planner still gives it for COUNT(*)")]
+        let star = matches!(expr.args.as_slice(), [Expr::Wildcard { .. }]);
+        if star {
+            expr.args = vec![lit(1_i64)];
+        }
+        Ok(PlannerResult::Original(expr))
+    }
+}
+
+trait ArgsKnown {
+    fn args_are_known(&self, schema: &DFSchema) -> bool;
+}
+
+impl ArgsKnown for Expr {
+    /// Whether all columns can be found, so that a failure to type is one of types.
+    fn args_are_known(&self, schema: &DFSchema) -> bool {
+        self.column_refs().iter().all(|column| schema.index_of_column(column).is_ok())
+    }
+}
+
+/// `TUMBLE` and `HOP` in `FROM`.
+#[derive(Debug)]
+struct WindowFunctionPlanner;
+
+impl RelationPlanner for WindowFunctionPlanner {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        match relation {
+            TableFactor::Table { name, alias, args: Some(args), .. } => {
+                let plan = plan_window_function(&name, args, context)?;
+                Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
+            }
+            other => Ok(RelationPlanning::Original(Box::new(other))),
+        }
+    }
+}
+
+fn plan_window_function(
+    name: &ObjectName,
+    args: TableFunctionArgs,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let ident = last_ident(name)?;
+    let function = ident.value.to_ascii_uppercase();
+    if !WINDOW_FUNCTIONS.contains(&function.as_str()) {
+        return Err(SqlError::at_ident(format!("table function '{}' not found", ident.value), &ident).into());
+    }
+    let parameters: &[&str] = match function.as_str() {
+        "TUMBLE" => &["DATA", "TIMECOL", "SIZE", "OFFSET"],
+        _ => &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"],
+    };
+    let mut args = bind_arguments(&ident, parameters, args)?;
+    let lengths = args.split_off(2);
+    let (data, time) = (args.swap_remove(0), args.swap_remove(0));
+    let input = plan_data(data, &ident, context)?;
+    let time_ident = descriptor(time, &ident)?;
+    let column = context.sql_to_expr(Syntax::Identifier(time_ident.clone()), input.schema()).map_err(|error| {
+        let find = |_: &str| Some(time_ident.span);
+        DataFusionError::from(SqlError::from_planner(&error, &find).or_at(time_ident.span))
+    })?;
+    let Expr::Column(column) = column else {
+        return Err(SqlError::at_ident("DESCRIPTOR takes a column", &time_ident).into());
+    };
+    check_time_attribute(&input, &column, &time_ident)?;
+    let lengths = lengths.into_iter().map(|length| length.map(interval).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let window = window_kind(&function, &lengths, &ident)?;
+    let node = WindowNode::try_new(input, column, window)?;
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// Arguments by position or name; none for an optional one that is not given.
+fn bind_arguments(
+    function: &Ident,
+    parameters: &[&str],
+    args: TableFunctionArgs,
+) -> Result<Vec<Option<Syntax>>, SqlError> {
+    let mut bound: Vec<Option<Syntax>> = vec![None; parameters.len()];
+    for (position, arg) in args.args.into_iter().enumerate() {
+        let place = arg.span();
+        let (index, arg) = match arg {
+            FunctionArg::Named { name, arg, .. } => {
+                let upper = name.value.to_ascii_uppercase();
+                let index = parameters.iter().position(|parameter| *parameter == upper).ok_or_else(|| {
+                    let message =
+                        format!("{} has no parameter {upper}; it has {}", function.value, parameters.join(", "));
+                    SqlError::at_ident(message, &name)
+                })?;
+                (index, arg)
+            }
+            FunctionArg::Unnamed(arg) => (position, arg),
+            FunctionArg::ExprNamed { .. } => return Err(SqlError::at_span("arguments are named by words", place)),
+        };
+        let FunctionArgExpr::Expr(expr) = arg else {
+            return Err(SqlError::at_span(format!("{} does not take *", function.value), place));
+        };
+        match bound.get_mut(index) {
+            Some(slot @ None) => *slot = Some(expr),
+            Some(Some(_)) => return Err(SqlError::at_span("this argument is given twice", place)),
+            None => return Err(SqlError::at_span(format!("{} takes no more arguments", function.value), place)),
+        }
+    }
+    let required = parameters.len() - 1;
+    if let Some(missing) = bound.iter().take(required).position(Option::is_none) {
+        let message = format!("{} needs the argument {}", function.value, parameters[missing]);
+        return Err(SqlError::at_ident(message, function));
+    }
+    Ok(bound)
+}
+
+/// The single argument of `TABLE …` or `DESCRIPTOR(…)`.
+fn inner(arg: Option<Syntax>, wrapper: &str) -> Option<Syntax> {
+    let Some(Syntax::Function(call)) = arg else { return None };
+    let FunctionArguments::List(mut list) = call.args else { return None };
+    if !call.name.to_string().eq_ignore_ascii_case(wrapper) || list.args.len() != 1 {
+        return None;
+    }
+    match list.args.pop() {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => Some(expr),
+        _ => None,
+    }
+}
+
+fn plan_data(arg: Option<Syntax>, function: &Ident, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let factor = match arg {
+        Some(Syntax::Subquery(query)) => {
+            TableFactor::Derived { lateral: false, subquery: query, alias: None, sample: None }
+        }
+        arg => match inner(arg, "TABLE") {
+            Some(Syntax::CompoundIdentifier(mut parts)) if !parts.is_empty() => {
+                let table = parts.swap_remove(parts.len() - 1);
+                TableFactor::Table {
+                    name: ObjectName::from(vec![table]),
+                    alias: None,
+                    args: None,
+                    with_hints: vec![],
+                    version: None,
+                    with_ordinality: false,
+                    partitions: vec![],
+                    json_path: None,
+                    sample: None,
+                    index_hints: vec![],
+                }
+            }
+            _ => {
+                let message = format!("the first argument of {} is TABLE and a name", function.value);
+                return Err(SqlError::at_ident(message, function).into());
+            }
+        },
+    };
+    let place = factor.span();
+    context.plan(factor).map_err(|error| {
+        let find = |_: &str| Some(place);
+        SqlError::from_planner(&error, &find).or_at(place).into()
+    })
+}
+
+fn descriptor(arg: Option<Syntax>, function: &Ident) -> Result<Ident, SqlError> {
+    match inner(arg, "DESCRIPTOR") {
+        Some(Syntax::Identifier(ident)) => Ok(ident),
+        _ => Err(SqlError::at_ident(
+            format!("the time column of {} is written DESCRIPTOR(column)", function.value),
+            function,
+        )),
+    }
+}
+
+fn check_time_attribute(input: &LogicalPlan, column: &Column, ident: &Ident) -> Result<(), SqlError> {
+    if find_time_attribute(input, column) {
+        return Ok(());
+    }
+    let message = format!(
+        "'{}' is no time attribute: a window needs a column that a WATERMARK is declared for, passed on unchanged",
+        ident.value
+    );
+    Err(SqlError::at_ident(message, ident))
+}
+
+/// A constant interval, in milliseconds.
+fn interval(expr: Syntax) -> Result<(i64, Span), SqlError> {
+    let place = expr.span();
+    match escape::of_syntax(&expr) {
+        Some((Escape::Literal { value: graph::Value::Integer(value), data_type: DataType::IntervalDayTime }, span)) => {
+            Ok((value, span))
+        }
+        _ => Err(SqlError::at_span("a constant interval of days to seconds is expected here", place)),
+    }
+}
+
+fn window_kind(function: &str, lengths: &[Option<(i64, Span)>], ident: &Ident) -> Result<WindowKind, SqlError> {
+    let missing = || SqlError::at_ident("a length is missing", ident);
+    let positive = |length: Option<(i64, Span)>| match length {
+        Some((value, _)) if value > 0 => Ok(value),
+        Some((_, span)) => Err(SqlError::at_span("a window's length must be positive", span)),
+        None => Err(missing()),
+    };
+    match (function, lengths) {
+        ("TUMBLE", [size, offset]) => {
+            Ok(WindowKind::Tumble { size: positive(*size)?, offset: offset.map_or(0, |(offset, _)| offset) })
+        }
+        ("HOP", [slide, size, offset]) => {
+            let (slide_length, size_length) = (positive(*slide)?, positive(*size)?);
+            if size_length % slide_length != 0 {
+                let span = size.map_or(ident.span, |(_, span)| span);
+                return Err(SqlError::at_span("the size of HOP must be a multiple of its slide", span));
+            }
+            let offset = offset.map_or(0, |(offset, _)| offset);
+            Ok(WindowKind::Hop { size: size_length, slide: slide_length, offset })
+        }
+        _ => Err(missing()),
+    }
+}

@@ -1,0 +1,358 @@
+//! Prepares a parsed query for the library's planner: names what Flink names, types literals as Flink does, turns
+//! special syntax into calls, and refuses what is not supported, each at its place.
+
+use std::{collections::HashSet, ops::ControlFlow};
+
+use graph::Value;
+use model::DataType;
+use sqlparser::{
+    ast::{
+        AccessExpr, CeilFloorKind, DateTimeField, Expr, FunctionArguments, GroupByExpr, Ident, JoinOperator,
+        ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, Spanned, Subscript, TableFactor,
+        TableFunctionArgs, TrimWhereField, UnaryOperator, Value as SqlValue, VisitMut, VisitorMut,
+    },
+    tokenizer::Span,
+};
+
+use crate::{
+    SqlError,
+    dialect::{call, is_minus, string},
+    escape::{self, Escape},
+    functions, literal,
+};
+
+/// Window table functions that are planned.
+pub(crate) const WINDOW_FUNCTIONS: [&str; 2] = ["TUMBLE", "HOP"];
+/// Window table functions of Flink that are not planned yet.
+const WINDOW_FUNCTIONS_LATER: [&str; 2] = ["CUMULATE", "SESSION"];
+
+/// Prepares a query. `is_table` knows the tables and views of the session.
+pub(crate) fn query(query: &mut Query, is_table: &dyn Fn(&str) -> bool) -> Result<(), SqlError> {
+    let mut desugar = Desugar { is_table, with: HashSet::new() };
+    match query.visit(&mut desugar) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// Prepares an expression of DDL.
+pub(crate) fn expression(expr: &mut Expr) -> Result<(), SqlError> {
+    let mut desugar = Desugar { is_table: &|_| false, with: HashSet::new() };
+    match expr.visit(&mut desugar) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Desugar<'a> {
+    is_table: &'a dyn Fn(&str) -> bool,
+    /// Names from `WITH`.
+    with: HashSet<String>,
+}
+
+impl VisitorMut for Desugar<'_> {
+    type Break = SqlError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        if let Some(with) = &query.with {
+            if with.recursive {
+                return ControlFlow::Break(SqlError::at("WITH RECURSIVE is not supported", with));
+            }
+            self.with.extend(with.cte_tables.iter().map(|table| table.alias.name.value.clone()));
+        }
+        flow(check_query(query))
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        flow(check_select(select))
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        name_columns(&mut select.projection);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        flow(self.table_factor(factor))
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        flow(rewrite(expr))
+    }
+}
+
+fn flow(result: Result<(), SqlError>) -> ControlFlow<SqlError> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+fn unsupported<T>(what: &str, place: &impl Spanned) -> Result<T, SqlError> {
+    Err(SqlError::at(format!("{what} is not supported"), place))
+}
+
+fn check_query(query: &Query) -> Result<(), SqlError> {
+    if let Some(order_by) = &query.order_by {
+        return unsupported("ORDER BY on a stream", order_by);
+    }
+    if query.limit_clause.is_some() || query.fetch.is_some() {
+        return unsupported("LIMIT and FETCH", &*query.body);
+    }
+    if let SetExpr::SetOperation { op, left, .. } = &*query.body
+        && !matches!(op, SetOperator::Union)
+    {
+        return unsupported(&op.to_string(), &**left);
+    }
+    Ok(())
+}
+
+fn check_select(select: &Select) -> Result<(), SqlError> {
+    for join in select.from.iter().flat_map(|table| &table.joins) {
+        let name = match &join.join_operator {
+            JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => continue,
+            JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => "LEFT JOIN",
+            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => "RIGHT JOIN",
+            JoinOperator::FullOuter(_) => "FULL JOIN",
+            _ => "this kind of join",
+        };
+        return unsupported(name, &join.relation);
+    }
+    if let GroupByExpr::All(_) = &select.group_by {
+        return unsupported("GROUP BY ALL", select);
+    }
+    if let Some(qualify) = &select.qualify {
+        return unsupported("QUALIFY", qualify);
+    }
+    if let Some(sqlparser::ast::Distinct::On(_)) = &select.distinct {
+        return unsupported("DISTINCT ON", select);
+    }
+    Ok(())
+}
+
+impl Desugar<'_> {
+    fn table_factor(&self, factor: &mut TableFactor) -> Result<(), SqlError> {
+        // `TABLE(f(…))` and `f(…)` are the same.
+        if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor
+            && let FunctionArguments::List(list) = &function.args
+        {
+            *factor = TableFactor::Table {
+                name: function.name.clone(),
+                alias: alias.take(),
+                args: Some(TableFunctionArgs { args: list.args.clone(), settings: None }),
+                with_hints: vec![],
+                version: None,
+                with_ordinality: false,
+                partitions: vec![],
+                json_path: None,
+                sample: None,
+                index_hints: vec![],
+            };
+        }
+        match factor {
+            TableFactor::Table { name, args, version, .. } => {
+                if version.is_some() {
+                    return unsupported("FOR SYSTEM_TIME AS OF", name);
+                }
+                let ident = last_ident(name)?;
+                if args.is_some() {
+                    return check_table_function(&ident);
+                }
+                if !self.with.contains(&ident.value) && !(self.is_table)(&ident.value) {
+                    return Err(SqlError::at_ident(format!("table '{}' not found", ident.value), &ident));
+                }
+                *name = ObjectName::from(vec![ident]);
+                Ok(())
+            }
+            TableFactor::Derived { lateral: true, subquery, .. } => unsupported("LATERAL", &**subquery),
+            TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => Ok(()),
+            TableFactor::UNNEST { .. } => unsupported("UNNEST", factor),
+            TableFactor::MatchRecognize { .. } => unsupported("MATCH_RECOGNIZE", factor),
+            _ => unsupported("this table expression", factor),
+        }
+    }
+}
+
+fn check_table_function(name: &Ident) -> Result<(), SqlError> {
+    let upper = name.value.to_ascii_uppercase();
+    if WINDOW_FUNCTIONS.contains(&upper.as_str()) {
+        Ok(())
+    } else if WINDOW_FUNCTIONS_LATER.contains(&upper.as_str()) {
+        Err(SqlError::at_ident(format!("the window table function {upper} is not supported"), name))
+    } else {
+        Err(SqlError::at_ident(format!("table function '{}' not found", name.value), name))
+    }
+}
+
+pub(crate) fn last_ident(name: &ObjectName) -> Result<Ident, SqlError> {
+    name.0
+        .last()
+        .and_then(|part| part.as_ident())
+        .cloned()
+        .ok_or_else(|| SqlError::at(format!("'{name}' is no name"), name))
+}
+
+/// Gives each item of a select list the name that Flink gives it.
+fn name_columns(projection: &mut [SelectItem]) {
+    let mut taken: HashSet<String> = HashSet::new();
+    for (index, item) in projection.iter_mut().enumerate() {
+        let (name, span, plain) = match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => (ident.value.clone(), ident.span, true),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => match parts.last() {
+                Some(last) => (last.value.clone(), last.span, false),
+                None => continue,
+            },
+            SelectItem::UnnamedExpr(expr) => (format!("EXPR${index}"), expr.span(), false),
+            SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), alias.span, true),
+            _ => continue,
+        };
+        let mut unique = name.clone();
+        let mut suffix = 0;
+        while !taken.insert(unique.clone()) {
+            unique = format!("{name}{suffix}");
+            suffix += 1;
+        }
+        if plain && unique == name {
+            continue;
+        }
+        let alias = Ident::with_quote_and_span('`', span, unique);
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let expr = std::mem::replace(expr, Expr::Value(SqlValue::Null.into()));
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+            SelectItem::ExprWithAlias { alias: old, .. } => *old = alias,
+            _ => {}
+        }
+    }
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(SqlValue::Null.into()))
+}
+
+fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
+    let span = expr.span();
+    match expr {
+        Expr::Value(value) => match &value.value {
+            SqlValue::Number(text, _) => *expr = literal::number(text, value.span)?,
+            SqlValue::SingleQuotedString(_) | SqlValue::HexStringLiteral(_) | SqlValue::Boolean(_) | SqlValue::Null => {
+            }
+            other => return unsupported(&format!("the literal {other}"), value),
+        },
+        Expr::UnaryOp { op, expr: inner } => match op {
+            UnaryOperator::Plus => *expr = take(inner),
+            UnaryOperator::Not => {}
+            op if is_minus(op) => {
+                if let Some(negated) = negated(inner) {
+                    *expr = negated;
+                }
+            }
+            _ => return unsupported(&format!("the operator {op}"), &**inner),
+        },
+        Expr::TypedString(typed) => {
+            let text = typed.value.clone().into_string().unwrap_or_default();
+            let kind = typed.data_type.to_string().to_ascii_uppercase();
+            *expr = literal::temporal(&kind, &text, span)?;
+        }
+        Expr::Extract { field, expr: of, .. } => {
+            let unit = string(&field.to_string().to_ascii_uppercase(), span);
+            *expr = call("EXTRACT", span, vec![unit, take(of)]);
+        }
+        Expr::Ceil { expr: of, field } => *expr = rounded("CEIL", of, field, span)?,
+        Expr::Floor { expr: of, field } => *expr = rounded("FLOOR", of, field, span)?,
+        Expr::Position { expr: what, r#in } => *expr = call("POSITION", span, vec![take(what), take(r#in)]),
+        Expr::Substring { expr: of, substring_from, substring_for, .. } => {
+            let mut args = vec![take(of)];
+            args.extend(substring_from.as_deref_mut().map(take));
+            args.extend(substring_for.as_deref_mut().map(take));
+            *expr = call("SUBSTRING", span, args);
+        }
+        Expr::Overlay { expr: of, overlay_what, overlay_from, overlay_for } => {
+            let mut args = vec![take(of), take(overlay_what), take(overlay_from)];
+            args.extend(overlay_for.as_deref_mut().map(take));
+            *expr = call("OVERLAY", span, args);
+        }
+        Expr::Trim { .. } => *expr = trim(expr, span)?,
+        Expr::CompoundFieldAccess { root, access_chain } => *expr = access(root, access_chain, span)?,
+        Expr::Function(function) => {
+            let name = last_ident(&function.name)?;
+            if function.over.is_some() {
+                return unsupported("OVER", &function.name);
+            }
+            functions::check(&name)?;
+        }
+        Expr::InSubquery { .. } => return unsupported("IN (SELECT …)", &*expr),
+        Expr::Exists { .. } => return unsupported("EXISTS", &*expr),
+        Expr::Subquery(_) => return unsupported("a scalar subquery", &*expr),
+        Expr::Rollup(_) => return unsupported("ROLLUP", &*expr),
+        Expr::Cube(_) => return unsupported("CUBE", &*expr),
+        Expr::GroupingSets(_) => return unsupported("GROUPING SETS", &*expr),
+        Expr::ILike { .. } => return unsupported("ILIKE", &*expr),
+        Expr::SimilarTo { .. } => return unsupported("SIMILAR TO", &*expr),
+        Expr::AnyOp { .. } | Expr::AllOp { .. } => return unsupported("ANY and ALL", &*expr),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The constant with the opposite sign.
+fn negated(expr: &Expr) -> Option<Expr> {
+    let (Escape::Literal { value, data_type }, span) = escape::of_syntax(expr)? else { return None };
+    let value = match value {
+        // `- 2147483648` fits in an INT, though the number alone does not.
+        Value::Integer(2_147_483_648) if data_type == DataType::BigInt => {
+            return Some(escape::integer(i64::from(i32::MIN), &DataType::Int, span));
+        }
+        Value::Integer(value) => Value::Integer(value.checked_neg()?),
+        Value::Float(value) => Value::Float(-value),
+        Value::Decimal(digits) => Value::Decimal(format!("-{digits}")),
+        _ => return None,
+    };
+    Some(escape::literal(value, &data_type, span))
+}
+
+fn rounded(name: &str, of: &mut Expr, field: &CeilFloorKind, span: Span) -> Result<Expr, SqlError> {
+    let mut args = vec![take(of)];
+    match field {
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => {}
+        CeilFloorKind::DateTimeField(unit) => args.push(string(&unit.to_string().to_ascii_uppercase(), span)),
+        CeilFloorKind::Scale(scale) => args.push(literal::number(&scale.value.to_string(), scale.span)?),
+    }
+    Ok(call(name, span, args))
+}
+
+fn trim(expr: &mut Expr, span: Span) -> Result<Expr, SqlError> {
+    let Expr::Trim { trim_where, trim_what, expr: of, trim_characters } = expr else {
+        return Err(SqlError::internal("not a TRIM"));
+    };
+    let name = match trim_where {
+        Some(TrimWhereField::Leading) => "LTRIM",
+        Some(TrimWhereField::Trailing) => "RTRIM",
+        Some(TrimWhereField::Both) | None => "BTRIM",
+    };
+    let mut args = vec![take(of)];
+    args.extend(trim_what.as_deref_mut().map(take));
+    args.extend(trim_characters.iter_mut().flatten().map(take));
+    Ok(call(name, span, args))
+}
+
+/// `a[1]`, `m['k']`, `f(x).b`
+fn access(root: &mut Expr, chain: &mut [AccessExpr], span: Span) -> Result<Expr, SqlError> {
+    let mut of = take(root);
+    for step in chain {
+        of = match step {
+            AccessExpr::Dot(Expr::Identifier(field)) => match of {
+                Expr::Identifier(first) => Expr::CompoundIdentifier(vec![first, field.clone()]),
+                Expr::CompoundIdentifier(mut parts) => {
+                    parts.push(field.clone());
+                    Expr::CompoundIdentifier(parts)
+                }
+                other => call(functions::FIELD, span, vec![other, string(&field.value, field.span)]),
+            },
+            AccessExpr::Subscript(Subscript::Index { index }) => call(functions::ITEM, span, vec![of, take(index)]),
+            _ => return Err(SqlError::at_span("this kind of access is not supported", span)),
+        };
+    }
+    Ok(of)
+}

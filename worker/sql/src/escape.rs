@@ -1,0 +1,196 @@
+//! Expressions that the syntax tree of sqlparser or the literals of DataFusion have no exact form for: typed literals
+//! and casts to Flink types. They travel through the library's planner as dictionary literals, whose meaning the
+//! planner leaves to us.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::{Field as ArrowField, FieldRef};
+use datafusion_common::{ScalarValue, metadata::FieldMetadata};
+use datafusion_expr::{Cast, Expr as Logical, TryCast};
+use graph::Value;
+use model::DataType;
+use serde::{Deserialize, Serialize};
+use sqlparser::{
+    ast::{DictionaryField, Expr, Ident, Value as SqlValue, ValueWithSpan},
+    tokenizer::Span,
+};
+
+use crate::SqlError;
+
+/// Where a field's Flink type is kept when its arrow type does not say all.
+const TYPE_KEY: &str = "sluice.type";
+
+/// What an escaped expression stands for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Escape {
+    /// A typed constant.
+    Literal {
+        /// Its value.
+        value: Value,
+        /// Its type.
+        data_type: DataType,
+    },
+    /// A cast of the dictionary's value.
+    Cast {
+        /// To which type.
+        to: DataType,
+        /// `TRY_CAST`
+        safe: bool,
+    },
+}
+
+impl Escape {
+    fn expr(&self, of: Expr, span: Span) -> Expr {
+        let key = serde_json::to_string(self).unwrap_or_default();
+        Expr::Dictionary(vec![DictionaryField { key: Ident::with_span(span, key), value: Box::new(of) }])
+    }
+
+    /// The escape that a dictionary's key holds.
+    pub(crate) fn parse(key: &str) -> Option<Self> {
+        serde_json::from_str(key).ok()
+    }
+}
+
+/// A typed constant.
+pub(crate) fn literal(value: Value, data_type: &DataType, span: Span) -> Expr {
+    let none = Expr::Value(ValueWithSpan { value: SqlValue::Null, span });
+    Escape::Literal { value, data_type: data_type.clone() }.expr(none, span)
+}
+
+/// A constant held as an integer: numbers, times, intervals.
+pub(crate) fn integer(value: i64, data_type: &DataType, span: Span) -> Expr {
+    literal(Value::Integer(value), data_type, span)
+}
+
+/// `CAST` or `TRY_CAST`.
+pub(crate) fn cast(to: &DataType, safe: bool, of: Expr, span: Span) -> Expr {
+    Escape::Cast { to: to.clone(), safe }.expr(of, span)
+}
+
+/// The escape that a syntax node is, if it is one.
+pub(crate) fn of_syntax(expr: &Expr) -> Option<(Escape, Span)> {
+    match expr {
+        Expr::Dictionary(fields) if fields.len() == 1 => {
+            Some((Escape::parse(&fields[0].key.value)?, fields[0].key.span))
+        }
+        _ => None,
+    }
+}
+
+/// The logical expression of an escape.
+pub(crate) fn to_logical(escape: Escape, of: Logical) -> Result<Logical, SqlError> {
+    Ok(match escape {
+        Escape::Literal { value, data_type } => {
+            let metadata = type_metadata(&data_type);
+            Logical::Literal(scalar(&value, &data_type)?, metadata.map(FieldMetadata::from))
+        }
+        Escape::Cast { to, safe } => {
+            let field = arrow_field("", &to);
+            if safe {
+                Logical::TryCast(TryCast::new_from_field(Box::new(of), field))
+            } else {
+                Logical::Cast(Cast::new_from_field(Box::new(of), field))
+            }
+        }
+    })
+}
+
+fn type_metadata(data_type: &DataType) -> Option<HashMap<String, String>> {
+    let exact = DataType::from_arrow(&data_type.to_arrow()).is_ok_and(|back| back == *data_type);
+    if exact {
+        return None;
+    }
+    let text = serde_json::to_string(data_type).ok()?;
+    Some(HashMap::from([(TYPE_KEY.to_owned(), text)]))
+}
+
+/// A nullable arrow field that remembers its Flink type.
+pub(crate) fn arrow_field(name: &str, data_type: &DataType) -> FieldRef {
+    let field = ArrowField::new(name, data_type.to_arrow(), true);
+    match type_metadata(data_type) {
+        Some(metadata) => field.with_metadata(metadata).into(),
+        None => field.into(),
+    }
+}
+
+/// The Flink type of a field.
+pub(crate) fn flink_type(field: &ArrowField) -> Result<DataType, SqlError> {
+    let remembered = field.metadata().get(TYPE_KEY).and_then(|text| serde_json::from_str::<DataType>(text).ok());
+    match remembered {
+        Some(data_type) if data_type.to_arrow() == *field.data_type() => Ok(data_type),
+        _ => Ok(DataType::from_arrow(field.data_type())?),
+    }
+}
+
+/// A constant as the library holds it.
+pub(crate) fn scalar(value: &Value, data_type: &DataType) -> Result<ScalarValue, SqlError> {
+    let wrong = || SqlError::internal(format!("no literal of {data_type}: {value:?}"));
+    let arrow = data_type.to_arrow();
+    Ok(match (value, data_type) {
+        (Value::Null, _) => ScalarValue::try_from(&arrow).map_err(|_| wrong())?,
+        (Value::Boolean(value), DataType::Boolean) => ScalarValue::Boolean(Some(*value)),
+        (Value::Float(value), DataType::Double) => ScalarValue::Float64(Some(*value)),
+        (Value::Float(value), DataType::Float) => ScalarValue::Float32(Some(*value as f32)),
+        (Value::Decimal(digits), DataType::Decimal(precision, scale)) => {
+            ScalarValue::Decimal128(Some(digits.parse().map_err(|_| wrong())?), *precision, *scale as i8)
+        }
+        (Value::String(text), DataType::Char(_) | DataType::Varchar(_) | DataType::String) => {
+            ScalarValue::Utf8(Some(text.clone()))
+        }
+        (Value::Bytes(bytes), DataType::Binary(_) | DataType::Varbinary(_) | DataType::Bytes) => {
+            ScalarValue::Binary(Some(bytes.clone()))
+        }
+        (Value::Integer(value), _) => integer_scalar(*value, data_type).ok_or_else(wrong)?,
+        _ => return Err(wrong()),
+    })
+}
+
+fn integer_scalar(value: i64, data_type: &DataType) -> Option<ScalarValue> {
+    use arrow::datatypes::{DataType as Arrow, TimeUnit};
+    Some(match data_type.to_arrow() {
+        Arrow::Int8 => ScalarValue::Int8(Some(value.try_into().ok()?)),
+        Arrow::Int16 => ScalarValue::Int16(Some(value.try_into().ok()?)),
+        Arrow::Int32 => ScalarValue::Int32(Some(value.try_into().ok()?)),
+        Arrow::Int64 => ScalarValue::Int64(Some(value)),
+        Arrow::Date32 => ScalarValue::Date32(Some(value.try_into().ok()?)),
+        Arrow::Time32(TimeUnit::Millisecond) => ScalarValue::Time32Millisecond(Some(value.try_into().ok()?)),
+        Arrow::Timestamp(TimeUnit::Millisecond, zone) => ScalarValue::TimestampMillisecond(Some(value), zone),
+        Arrow::Timestamp(TimeUnit::Microsecond, zone) => ScalarValue::TimestampMicrosecond(Some(value), zone),
+        Arrow::Timestamp(TimeUnit::Nanosecond, zone) => ScalarValue::TimestampNanosecond(Some(value), zone),
+        Arrow::Duration(TimeUnit::Millisecond) => ScalarValue::DurationMillisecond(Some(value)),
+        Arrow::Interval(arrow::datatypes::IntervalUnit::YearMonth) => {
+            ScalarValue::IntervalYearMonth(Some(value.try_into().ok()?))
+        }
+        _ => return None,
+    })
+}
+
+/// A constant as the job graph holds it.
+pub(crate) fn value(scalar: &ScalarValue) -> Option<Value> {
+    if scalar.is_null() {
+        return Some(Value::Null);
+    }
+    Some(match scalar {
+        ScalarValue::Boolean(Some(value)) => Value::Boolean(*value),
+        ScalarValue::Float32(Some(value)) => Value::Float(f64::from(*value)),
+        ScalarValue::Float64(Some(value)) => Value::Float(*value),
+        ScalarValue::Decimal128(Some(value), ..) => Value::Decimal(value.to_string()),
+        ScalarValue::Int8(Some(value)) => Value::Integer(i64::from(*value)),
+        ScalarValue::Int16(Some(value)) => Value::Integer(i64::from(*value)),
+        ScalarValue::Int32(Some(value))
+        | ScalarValue::Date32(Some(value))
+        | ScalarValue::Time32Millisecond(Some(value))
+        | ScalarValue::IntervalYearMonth(Some(value)) => Value::Integer(i64::from(*value)),
+        ScalarValue::Int64(Some(value))
+        | ScalarValue::TimestampMillisecond(Some(value), _)
+        | ScalarValue::TimestampMicrosecond(Some(value), _)
+        | ScalarValue::TimestampNanosecond(Some(value), _)
+        | ScalarValue::DurationMillisecond(Some(value)) => Value::Integer(*value),
+        ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
+            Value::String(text.clone())
+        }
+        ScalarValue::Binary(Some(bytes)) | ScalarValue::LargeBinary(Some(bytes)) => Value::Bytes(bytes.clone()),
+        _ => return None,
+    })
+}

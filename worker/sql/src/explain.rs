@@ -1,0 +1,248 @@
+//! `EXPLAIN`: a job graph as text, from the sinks down.
+
+use std::{collections::HashSet, fmt::Write};
+
+use graph::{
+    Expr, JobGraph, NodeId, OperatorSpec, Partitioning, Value,
+    operator::{AggregateCall, AggregateFunction, WindowKind},
+};
+use model::{DataType, Schema};
+
+/// The whole graph.
+pub(crate) fn explain(graph: &JobGraph) -> String {
+    let mut text = String::new();
+    let mut printed = HashSet::new();
+    for (node, spec) in graph.nodes.iter().enumerate() {
+        if matches!(spec.operator, OperatorSpec::Sink(_)) {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            tree(graph, node, "", "", &mut printed, &mut text);
+        }
+    }
+    text
+}
+
+fn tree(graph: &JobGraph, node: NodeId, first: &str, rest: &str, printed: &mut HashSet<NodeId>, text: &mut String) {
+    let spec = &graph.nodes[node];
+    let parallelism = spec.parallelism.map(|number| format!(", parallelism=[{number}]")).unwrap_or_default();
+    if !printed.insert(node) {
+        let _ = writeln!(text, "{first}Reused(reference=[{}])", spec.uid);
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "{first}{}, changelogMode=[{}]{parallelism}, uid=[{}]",
+        describe(graph, node),
+        spec.changelog,
+        spec.uid
+    );
+    let inputs: Vec<_> = graph.inputs(node).collect();
+    for (index, edge) in inputs.iter().enumerate() {
+        let last = index + 1 == inputs.len();
+        let (branch, stem) = if last { ("+- ", "   ") } else { (":- ", ":  ") };
+        let (mut first, mut rest) = (format!("{rest}{branch}"), format!("{rest}{stem}"));
+        if let Some(distribution) = distribution(graph, edge) {
+            let _ = writeln!(text, "{first}Exchange(distribution=[{distribution}])");
+            first = format!("{rest}+- ");
+            rest = format!("{rest}   ");
+        }
+        tree(graph, edge.from, &first, &rest, printed, text);
+    }
+}
+
+fn distribution(graph: &JobGraph, edge: &graph::Edge) -> Option<String> {
+    Some(match &edge.partitioning {
+        Partitioning::Forward => return None,
+        Partitioning::Hash(columns) => format!("hash[{}]", names(&graph.nodes[edge.from].schema, columns)),
+        Partitioning::Rebalance => "rebalance".to_owned(),
+        Partitioning::Broadcast => "broadcast".to_owned(),
+        Partitioning::Global => "single".to_owned(),
+    })
+}
+
+fn names(schema: &Schema, columns: &[usize]) -> String {
+    columns.iter().map(|&column| column_name(schema, column)).collect::<Vec<_>>().join(", ")
+}
+
+fn column_name(schema: &Schema, column: usize) -> String {
+    schema.fields.get(column).map_or_else(|| format!("${column}"), |field| field.name.clone())
+}
+
+/// An operator with what it does.
+pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
+    let own = &graph.nodes[node];
+    let below = graph.inputs(node).next().map(|edge| &graph.nodes[edge.from].schema);
+    let empty = Schema::default();
+    let input = below.unwrap_or(&empty);
+    match &own.operator {
+        OperatorSpec::Source(source) => {
+            let columns: Vec<String> = source.columns.iter().map(|column| column.path.join(".")).collect();
+            let mut text = format!("Source(table=[{}], columns=[{}]", source.table.name, columns.join(", "));
+            if !source.filters.is_empty() {
+                let filters: Vec<String> =
+                    source.filters.iter().map(|filter| expression(filter, &own.schema)).collect();
+                let _ = write!(text, ", filters=[{}]", filters.join(", "));
+            }
+            if let Some(watermark) = &source.watermark {
+                let _ = write!(text, ", watermark=[{}]", expression(watermark, &own.schema));
+            }
+            text.push(')');
+            text
+        }
+        OperatorSpec::Calc(calc) => {
+            let columns = calc.projection.iter().zip(&own.schema.fields).map(|(expr, field)| {
+                let text = expression(expr, input);
+                if text == field.name { text } else { format!("{text} AS {}", field.name) }
+            });
+            let mut text = format!("Calc(select=[{}]", columns.collect::<Vec<_>>().join(", "));
+            if let Some(filter) = &calc.filter {
+                let _ = write!(text, ", where=[{}]", expression(filter, input));
+            }
+            text.push(')');
+            text
+        }
+        OperatorSpec::WindowAssign(spec) => {
+            format!("WindowTableFunction(window=[{}])", window(&spec.window, &column_name(input, spec.time)))
+        }
+        OperatorSpec::WindowAggregate(spec) => format!(
+            "WindowAggregate(groupBy=[{}], window=[{}], select=[{}])",
+            names(input, &spec.keys),
+            window(&spec.window, &column_name(input, spec.time)),
+            aggregates(&spec.aggregates, input, &own.schema, spec.keys.len())
+        ),
+        OperatorSpec::GroupAggregate(spec) => {
+            let keys = names(input, &spec.keys);
+            let calls = aggregates(&spec.aggregates, input, &own.schema, spec.keys.len());
+            let select = [keys.as_str(), calls.as_str()];
+            let select: Vec<&str> = select.into_iter().filter(|part| !part.is_empty()).collect();
+            format!("GroupAggregate(groupBy=[{keys}], select=[{}])", select.join(", "))
+        }
+        OperatorSpec::Join(spec) => {
+            let keys = spec.left_keys.iter().zip(&spec.right_keys).map(|(&left, &right)| {
+                format!("{} = {}", column_name(&spec.left_schema, left), column_name(&spec.right_schema, right))
+            });
+            let mut conditions: Vec<String> = keys.collect();
+            conditions.extend(spec.condition.as_ref().map(|condition| expression(condition, &own.schema)));
+            format!("Join(joinType=[InnerJoin], where=[{}])", conditions.join(" AND "))
+        }
+        OperatorSpec::Sink(sink) => {
+            let columns: Vec<&str> = own.schema.fields.iter().map(|field| field.name.as_str()).collect();
+            format!("Sink(table=[{}], columns=[{}])", sink.table.name, columns.join(", "))
+        }
+    }
+}
+
+fn window(window: &WindowKind, time: &str) -> String {
+    let (name, lengths, offset) = match window {
+        WindowKind::Tumble { size, offset } => ("TUMBLE", format!("size=[{}]", length(*size)), *offset),
+        WindowKind::Hop { size, slide, offset } => {
+            ("HOP", format!("size=[{}], slide=[{}]", length(*size), length(*slide)), *offset)
+        }
+    };
+    let offset = if offset == 0 { String::new() } else { format!(", offset=[{}]", length(offset)) };
+    format!("{name}(time_col=[{time}], {lengths}{offset})")
+}
+
+/// Milliseconds in the largest unit that divides them.
+fn length(milliseconds: i64) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)];
+    for (name, unit) in units {
+        if milliseconds != 0 && milliseconds % unit == 0 {
+            return format!("{} {name}", milliseconds / unit);
+        }
+    }
+    format!("{milliseconds} ms")
+}
+
+fn aggregates(calls: &[AggregateCall], input: &Schema, output: &Schema, keys: usize) -> String {
+    let calls = calls.iter().enumerate().map(|(index, call)| {
+        let name = match call.function {
+            AggregateFunction::Count => "COUNT",
+            AggregateFunction::Sum => "SUM",
+            AggregateFunction::Min => "MIN",
+            AggregateFunction::Max => "MAX",
+            AggregateFunction::Avg => "AVG",
+        };
+        let distinct = if call.distinct { "DISTINCT " } else { "" };
+        let argument = call.argument.map_or_else(|| "*".to_owned(), |column| column_name(input, column));
+        let filter = call.filter.map(|column| format!(" FILTER {}", column_name(input, column))).unwrap_or_default();
+        format!("{name}({distinct}{argument}){filter} AS {}", column_name(output, keys + index))
+    });
+    calls.collect::<Vec<_>>().join(", ")
+}
+
+/// An expression over named columns.
+fn expression(expr: &Expr, input: &Schema) -> String {
+    let part = |expr: &Expr| expression(expr, input);
+    match expr {
+        Expr::Column(column) => column_name(input, *column),
+        Expr::Literal { value, data_type } => literal(value, data_type),
+        Expr::Field { of, name } => format!("{}.{name}", part(of)),
+        Expr::Cast { of, to, safe } => {
+            format!("{}({} AS {to})", if *safe { "TRY_CAST" } else { "CAST" }, part(of))
+        }
+        Expr::Case { branches, otherwise } => {
+            let mut text = "CASE".to_owned();
+            for (condition, result) in branches {
+                let _ = write!(text, " WHEN {} THEN {}", part(condition), part(result));
+            }
+            if let Some(otherwise) = otherwise {
+                let _ = write!(text, " ELSE {}", part(otherwise));
+            }
+            text.push_str(" END");
+            text
+        }
+        Expr::Call { function, args, .. } => {
+            let args: Vec<String> = args.iter().map(part).collect();
+            call(function, &args)
+        }
+    }
+}
+
+fn call(function: &str, args: &[String]) -> String {
+    let word = function.chars().next().is_some_and(char::is_alphabetic);
+    match (function, args) {
+        ("NOT", [of]) => format!("NOT {of}"),
+        ("IN" | "NOT IN", [of, list @ ..]) => format!("{of} {function} ({})", list.join(", ")),
+        ("BETWEEN", [of, low, high]) => format!("{of} BETWEEN {low} AND {high}"),
+        (_, [of]) if function.starts_with("IS ") => format!("{of} {function}"),
+        ("AND" | "OR" | "LIKE" | "NOT LIKE", args) => format!("({})", args.join(&format!(" {function} "))),
+        (_, [left, right]) if !word || function.starts_with("IS ") => format!("({left} {function} {right})"),
+        _ => format!("{function}({})", args.join(", ")),
+    }
+}
+
+fn literal(value: &Value, data_type: &DataType) -> String {
+    match (value, data_type) {
+        (Value::Null, _) => format!("CAST(NULL AS {data_type})"),
+        (Value::Boolean(value), _) => value.to_string().to_uppercase(),
+        (Value::Integer(value), DataType::IntervalDayTime) => format!("INTERVAL {}", length(*value)),
+        (Value::Integer(value), DataType::IntervalYearMonth) => format!("INTERVAL {value} month"),
+        (
+            Value::Integer(value),
+            DataType::Date | DataType::Time(_) | DataType::Timestamp(_) | DataType::TimestampLtz(_),
+        ) => {
+            format!("{value}:{data_type}")
+        }
+        (Value::Integer(value), _) => value.to_string(),
+        (Value::Float(value), _) => format!("{value:?}"),
+        (Value::Decimal(digits), DataType::Decimal(_, scale)) => decimal(digits, usize::from(*scale)),
+        (Value::Decimal(digits), _) => digits.clone(),
+        (Value::String(text), _) => format!("'{}'", text.replace('\'', "''")),
+        (Value::Bytes(bytes), _) => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            format!("x'{digits}'")
+        }
+    }
+}
+
+fn decimal(digits: &str, scale: usize) -> String {
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+    if scale == 0 {
+        return format!("{sign}{digits}");
+    }
+    let padded = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - scale);
+    format!("{sign}{whole}.{fraction}")
+}

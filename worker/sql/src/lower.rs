@@ -1,0 +1,296 @@
+//! Lowering: from the optimised logical plan to the job graph.
+//!
+//! Projections and filters are not lowered by themselves: a [`Relation`] carries them as expressions over the output
+//! of an operator, until a stateful operator or a sink needs its columns; then one Calc computes them all.
+
+mod aggregate;
+mod finish;
+mod join;
+pub(crate) mod scalar;
+mod sink;
+mod source;
+mod values;
+mod window;
+
+use std::collections::BTreeMap;
+
+use datafusion_common::JoinType;
+use datafusion_expr::LogicalPlan;
+use graph::{
+    Catalog, ChangelogMode, Edge, Expr, JobGraph, Node, NodeId, OperatorSpec, Partitioning,
+    operator::{CalcSpec, WindowKind},
+};
+use model::{DataType, Field, Schema};
+
+use crate::{
+    SqlError,
+    catalog::{PhysicalTable, Table},
+    nodes::{WatermarkNode, WindowNode},
+};
+use scalar::{Scope, conjunction, is_volatile, substitute};
+
+pub(crate) use sink::Target;
+
+/// Rows not yet computed: expressions over the columns of a base.
+#[derive(Clone, Debug)]
+struct Relation {
+    base: Base,
+    /// A field's expression over the base's columns.
+    exprs: Vec<Expr>,
+    names: Vec<String>,
+    filter: Option<Expr>,
+}
+
+#[derive(Clone, Debug)]
+enum Base {
+    /// The output of an operator.
+    Node {
+        node: NodeId,
+        /// If it has the columns of a window.
+        window: Option<WindowColumns>,
+    },
+    /// A window table function that is not an operator yet: the input's fields, then the window's three columns.
+    Window { input: Box<Relation>, time: usize, window: WindowKind },
+}
+
+/// Where an operator's output has the columns of a window.
+#[derive(Clone, Copy, Debug)]
+struct WindowColumns {
+    start: usize,
+    end: usize,
+    time: usize,
+    window: WindowKind,
+}
+
+/// A job graph under construction.
+pub(crate) struct Lowering<'a> {
+    catalog: &'a dyn Catalog,
+    graph: JobGraph,
+    /// The one source of each table.
+    sources: BTreeMap<String, NodeId>,
+    /// The watermark of a source, over its table's physical columns.
+    watermarks: BTreeMap<NodeId, Expr>,
+}
+
+impl<'a> Lowering<'a> {
+    pub(crate) fn new(name: &str, catalog: &'a dyn Catalog) -> Self {
+        Self { catalog, graph: JobGraph::new(name), sources: BTreeMap::new(), watermarks: BTreeMap::new() }
+    }
+
+    /// Adds a query that is written to `target`.
+    pub(crate) fn write(&mut self, plan: &LogicalPlan, target: &Target<'_>) -> Result<(), SqlError> {
+        let relation = self.relation(plan)?;
+        self.sink(relation, target)
+    }
+
+    fn relation(&mut self, plan: &LogicalPlan) -> Result<Relation, SqlError> {
+        match plan {
+            LogicalPlan::Projection(projection) => {
+                let input = self.computed_once(&projection.input)?;
+                let scope = Scope { schema: projection.input.schema(), exprs: &input.exprs };
+                let exprs = projection.expr.iter().map(|expr| scope.lower(expr)).collect::<Result<_, _>>()?;
+                Ok(Relation { exprs, names: names(plan), ..input })
+            }
+            LogicalPlan::Filter(filter) => {
+                let input = self.computed_once(&filter.input)?;
+                let condition =
+                    Scope { schema: filter.input.schema(), exprs: &input.exprs }.lower(&filter.predicate)?;
+                Ok(Relation { filter: conjunction(input.filter, Some(condition)), ..input })
+            }
+            LogicalPlan::SubqueryAlias(alias) => self.relation(&alias.input),
+            LogicalPlan::TableScan(scan) => {
+                let table = scan
+                    .source
+                    .downcast_ref::<PhysicalTable>()
+                    .ok_or_else(|| SqlError::internal(format!("'{}' is no declared table", scan.table_name)))?;
+                self.scan(&table.spec, scan.projection.as_deref())
+            }
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Distinct(distinct) => self.distinct(distinct.input()),
+            LogicalPlan::Join(join) if join.join_type == JoinType::Inner => self.join(join),
+            LogicalPlan::Join(join) => Err(SqlError::new(format!("{} JOIN is not supported", join.join_type))),
+            LogicalPlan::Union(union) => self.union(union, names(plan)),
+            LogicalPlan::Values(values) => self.values(values, names(plan)),
+            LogicalPlan::EmptyRelation(empty) if empty.produce_one_row => self.one_row(),
+            LogicalPlan::Extension(extension) => {
+                let node = extension.node.as_any();
+                if let Some(mark) = node.downcast_ref::<WatermarkNode>() {
+                    self.watermark(mark)
+                } else if let Some(window) = node.downcast_ref::<WindowNode>() {
+                    self.window(window)
+                } else {
+                    Err(SqlError::internal(format!("unknown plan node {}", extension.node.name())))
+                }
+            }
+            other => {
+                let text = other.display().to_string();
+                let kind = text.split([':', ' ']).next().unwrap_or_default();
+                Err(SqlError::new(format!("{kind} is not supported on streams")))
+            }
+        }
+    }
+
+    /// The input of a projection or filter: what must be computed once is computed before it is copied.
+    fn computed_once(&mut self, plan: &LogicalPlan) -> Result<Relation, SqlError> {
+        let relation = self.relation(plan)?;
+        if !relation.exprs.iter().any(is_volatile) {
+            return Ok(relation);
+        }
+        let names = relation.names.clone();
+        let (node, window) = self.materialize(relation)?;
+        let exprs = (0..names.len()).map(Expr::Column).collect();
+        Ok(Relation { base: Base::Node { node, window }, exprs, names, filter: None })
+    }
+
+    /// The operator whose output is the base, and its window columns.
+    fn base(&mut self, base: Base) -> Result<(NodeId, Option<WindowColumns>), SqlError> {
+        match base {
+            Base::Node { node, window } => Ok((node, window)),
+            Base::Window { input, time, window } => self.assign_windows(*input, time, window),
+        }
+    }
+
+    /// The operator that computes a relation, with the window's columns if they are among its fields.
+    fn materialize(&mut self, relation: Relation) -> Result<(NodeId, Option<WindowColumns>), SqlError> {
+        let (base, window) = self.base(relation.base)?;
+        let position = |column: usize| relation.exprs.iter().position(|expr| *expr == Expr::Column(column));
+        let window = window.and_then(|window| {
+            Some(WindowColumns {
+                start: position(window.start)?,
+                end: position(window.end)?,
+                time: position(window.time)?,
+                window: window.window,
+            })
+        });
+        let node = self.calc(base, relation.filter, relation.exprs, relation.names)?;
+        Ok((node, window))
+    }
+
+    /// A Calc over an operator; none where it would do nothing.
+    fn calc(
+        &mut self,
+        input: NodeId,
+        filter: Option<Expr>,
+        projection: Vec<Expr>,
+        names: Vec<String>,
+    ) -> Result<NodeId, SqlError> {
+        let from = &self.graph.nodes[input];
+        let is_source = matches!(from.operator, OperatorSpec::Source(_));
+        let identity = filter.is_none()
+            && projection.len() == from.schema.len()
+            && projection.iter().enumerate().all(|(index, expr)| *expr == Expr::Column(index));
+        if identity && !is_source {
+            return Ok(input);
+        }
+        let fields = names.into_iter().zip(&projection);
+        let fields = fields.map(|(name, expr)| Ok(Field::new(name, scalar::type_of(expr, &from.schema)?)));
+        let schema = Schema::new(fields.collect::<Result<_, SqlError>>()?);
+        let node = self.add(OperatorSpec::Calc(CalcSpec { filter, projection }), schema);
+        self.connect(input, node, 0, Partitioning::Forward);
+        Ok(node)
+    }
+
+    fn add(&mut self, operator: OperatorSpec, schema: Schema) -> NodeId {
+        self.graph.add(Node {
+            uid: String::new(),
+            name: String::new(),
+            parallelism: None,
+            schema,
+            changelog: ChangelogMode::APPEND,
+            operator,
+        })
+    }
+
+    fn connect(&mut self, from: NodeId, to: NodeId, port: usize, partitioning: Partitioning) {
+        self.graph.edges.push(Edge { from, to, port, partitioning });
+    }
+
+    /// Rows spread by key columns; all to one subtask if there are none.
+    fn connect_by_key(&mut self, from: NodeId, to: NodeId, port: usize, keys: &[usize]) {
+        if keys.is_empty() {
+            self.graph.nodes[to].parallelism = Some(1);
+            self.connect(from, to, port, Partitioning::Global);
+        } else {
+            self.connect(from, to, port, Partitioning::Hash(keys.to_vec()));
+        }
+    }
+
+    fn union(&mut self, union: &datafusion_expr::Union, names: Vec<String>) -> Result<Relation, SqlError> {
+        let mut relations = Vec::with_capacity(union.inputs.len());
+        let mut types: Vec<DataType> = Vec::new();
+        for input in &union.inputs {
+            let relation = self.relation(input)?;
+            let found = self.types(&relation)?;
+            if types.is_empty() {
+                types = found;
+            } else {
+                for (index, (common, other)) in types.iter_mut().zip(&found).enumerate() {
+                    *common = expressions::common_type(common, other).ok_or_else(|| {
+                        SqlError::new(format!(
+                            "column {} of UNION has the types {common} and {other}, which have no common type",
+                            index + 1
+                        ))
+                    })?;
+                }
+            }
+            relations.push(relation);
+        }
+        let mut inputs = Vec::with_capacity(relations.len());
+        for relation in relations {
+            let found = self.types(&relation)?;
+            let exprs = relation.exprs.into_iter().zip(found.iter().zip(&types));
+            let exprs = exprs.map(|(expr, (from, to))| scalar::cast_from(expr, from, to, false)).collect();
+            let relation = Relation { exprs, names: names.clone(), ..relation };
+            let (node, _) = self.materialize(relation)?;
+            inputs.push(node);
+        }
+        let projection: Vec<Expr> = (0..names.len()).map(Expr::Column).collect();
+        let fields = names.iter().zip(types).map(|(name, data_type)| Field::new(name.clone(), data_type));
+        let spec = CalcSpec { filter: None, projection: projection.clone() };
+        let node = self.add(OperatorSpec::Calc(spec), Schema::new(fields.collect()));
+        for input in inputs {
+            self.connect(input, node, 0, Partitioning::Forward);
+        }
+        Ok(Relation { base: Base::Node { node, window: None }, exprs: projection, names, filter: None })
+    }
+
+    /// The columns of a base.
+    fn base_schema(&self, base: &Base) -> Result<Schema, SqlError> {
+        match base {
+            Base::Node { node, .. } => Ok(self.graph.nodes[*node].schema.clone()),
+            Base::Window { input, time, .. } => {
+                let types = self.types(input)?;
+                let time_type = types.get(*time).cloned().unwrap_or(DataType::Timestamp(3));
+                let fields = input.names.iter().cloned().zip(types);
+                let mut fields: Vec<Field> = fields.map(|(name, data_type)| Field::new(name, data_type)).collect();
+                fields.extend(window::fields(&time_type));
+                Ok(Schema::new(fields))
+            }
+        }
+    }
+
+    /// The types of a relation's fields.
+    fn types(&self, relation: &Relation) -> Result<Vec<DataType>, SqlError> {
+        let schema = self.base_schema(&relation.base)?;
+        relation.exprs.iter().map(|expr| scalar::type_of(expr, &schema)).collect()
+    }
+}
+
+impl Relation {
+    /// An expression over the fields as one over the base's columns.
+    fn over_base(&self, expr: &Expr) -> Expr {
+        substitute(expr, &|index| self.exprs.get(index).cloned().unwrap_or(Expr::Column(index)))
+    }
+}
+
+/// The field names of a plan's output.
+fn names(plan: &LogicalPlan) -> Vec<String> {
+    plan.schema().fields().iter().map(|field| field.name().clone()).collect()
+}
+
+/// A table as the target of an `INSERT`.
+impl<'t> Target<'t> {
+    pub(crate) fn table(table: &'t Table) -> Self {
+        Self::Table(&table.spec)
+    }
+}

@@ -1,0 +1,331 @@
+//! Aggregations: by window and keys, or by keys alone.
+
+use datafusion_common::DFSchema;
+use datafusion_expr::{Aggregate, Expr as Logical, LogicalPlan, expr::AggregateFunction as LogicalCall};
+use graph::{
+    ChangelogMode, Expr, NodeId, OperatorSpec, Value,
+    operator::{AggregateCall, AggregateFunction, GroupAggregateSpec, WindowAggregateSpec, WindowKind},
+};
+use model::{DataType, Field, Schema};
+
+use super::{
+    Base, Lowering, Relation, Scope, WindowColumns, names,
+    scalar::{self, columns_of, conjunction},
+    window,
+};
+use crate::{SqlError, escape};
+
+/// An aggregate whose argument and filter are still expressions over the input's base.
+struct Call {
+    function: AggregateFunction,
+    argument: Option<Expr>,
+    filter: Option<Expr>,
+    distinct: bool,
+    data_type: DataType,
+}
+
+/// What a grouping expression of a windowed aggregation is.
+enum Group {
+    Start,
+    End,
+    Time,
+    Key(usize),
+}
+
+/// Columns computed before an aggregation, each once.
+#[derive(Default)]
+struct Columns {
+    exprs: Vec<Expr>,
+}
+
+impl Columns {
+    fn position(&mut self, expr: Expr) -> usize {
+        match self.exprs.iter().position(|other| *other == expr) {
+            Some(position) => position,
+            None => {
+                self.exprs.push(expr);
+                self.exprs.len() - 1
+            }
+        }
+    }
+}
+
+impl Lowering<'_> {
+    pub(super) fn distinct(&mut self, input: &LogicalPlan) -> Result<Relation, SqlError> {
+        let relation = self.relation(input)?;
+        let groups = relation.exprs.clone();
+        self.aggregated(relation, groups, Vec::new(), names(input))
+    }
+
+    pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Relation, SqlError> {
+        let relation = self.computed_once(&aggregate.input)?;
+        let schema = aggregate.input.schema();
+        let scope = Scope { schema, exprs: &relation.exprs };
+        let groups = aggregate.group_expr.iter().map(|expr| scope.lower(expr)).collect::<Result<Vec<_>, _>>()?;
+        let calls =
+            aggregate.aggr_expr.iter().map(|expr| lower_call(&scope, schema, expr)).collect::<Result<Vec<_>, _>>()?;
+        let names = aggregate.schema.fields().iter().map(|field| field.name().clone()).collect();
+        self.aggregated(relation, groups, calls, names)
+    }
+
+    /// Groups and calls are over the relation's base.
+    fn aggregated(
+        &mut self,
+        mut relation: Relation,
+        groups: Vec<Expr>,
+        calls: Vec<Call>,
+        names: Vec<String>,
+    ) -> Result<Relation, SqlError> {
+        let columns = match &relation.base {
+            Base::Node { window, .. } => *window,
+            Base::Window { input, window, .. } => {
+                let width = input.exprs.len();
+                Some(WindowColumns { start: width, end: width + 1, time: width + 2, window: *window })
+            }
+        };
+        let grouped_by = |column: usize| groups.contains(&Expr::Column(column));
+        if let Some(columns) = columns.filter(|columns| grouped_by(columns.start) && grouped_by(columns.end)) {
+            let mut groups_left = Vec::new();
+            let kinds: Vec<Group> = groups
+                .into_iter()
+                .map(|group| match group {
+                    Expr::Column(column) if column == columns.start => Group::Start,
+                    Expr::Column(column) if column == columns.end => Group::End,
+                    Expr::Column(column) if column == columns.time => Group::Time,
+                    other => {
+                        groups_left.push(other);
+                        Group::Key(groups_left.len() - 1)
+                    }
+                })
+                .collect();
+            return self.window_aggregate(relation, columns, kinds, groups_left, calls, names);
+        }
+        if matches!(relation.base, Base::Window { .. }) {
+            let (node, window) = self.base(relation.base)?;
+            relation.base = Base::Node { node, window };
+        }
+        self.group_aggregate(relation, groups, calls, names)
+    }
+
+    fn group_aggregate(
+        &mut self,
+        relation: Relation,
+        groups: Vec<Expr>,
+        calls: Vec<Call>,
+        names: Vec<String>,
+    ) -> Result<Relation, SqlError> {
+        let mut columns = Columns::default();
+        let keys: Vec<usize> = groups.into_iter().map(|group| columns.position(group)).collect();
+        let (input, aggregates) = self.prepare(relation, &mut columns, calls)?;
+        let mut fields = self.key_fields(input, &keys, &names);
+        fields.extend(aggregate_fields(&aggregates, &names[keys.len()..]));
+        let spec = GroupAggregateSpec {
+            keys: keys.clone(),
+            aggregates,
+            input: ChangelogMode::APPEND,
+            emit_update_before: false,
+        };
+        let node = self.add(OperatorSpec::GroupAggregate(spec), Schema::new(fields));
+        self.connect_by_key(input, node, 0, &keys);
+        let exprs = (0..names.len()).map(Expr::Column).collect();
+        Ok(Relation { base: Base::Node { node, window: None }, exprs, names, filter: None })
+    }
+
+    fn window_aggregate(
+        &mut self,
+        relation: Relation,
+        columns: WindowColumns,
+        groups: Vec<Group>,
+        keys: Vec<Expr>,
+        calls: Vec<Call>,
+        names: Vec<String>,
+    ) -> Result<Relation, SqlError> {
+        let reads_window = {
+            let first = columns.start.min(columns.end).min(columns.time);
+            let read = keys.iter().chain(&relation.filter);
+            let read = read.chain(calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter)));
+            read.flat_map(columns_of).any(|column| column >= first && column < first + 3)
+        };
+        // A window that nothing but the grouping reads is assigned by the aggregation itself.
+        let (relation, time, window, keys, calls, shift) = match relation.base {
+            Base::Window { input, time, window } if !reads_window => {
+                let over = |expr: &Expr| input.over_base(expr);
+                let keys = keys.iter().map(over).collect::<Vec<_>>();
+                let calls = calls.into_iter().map(|call| Call {
+                    argument: call.argument.as_ref().map(over),
+                    filter: call.filter.as_ref().map(over),
+                    ..call
+                });
+                let calls: Vec<Call> = calls.collect();
+                let filter = conjunction(input.filter.clone(), relation.filter.as_ref().map(over));
+                let time = input.exprs[time].clone();
+                (Relation { filter, ..*input }, time, window, keys, calls, 0)
+            }
+            base => {
+                let (node, window) = self.base(base)?;
+                let columns = window.unwrap_or(columns);
+                let relation = Relation { base: Base::Node { node, window }, ..relation };
+                // Rows of one window have one window_time, and no other window ends in the slide before it.
+                let (window, shift) = slices(columns.window);
+                (relation, Expr::Column(columns.time), window, keys, calls, shift)
+            }
+        };
+        let mut before = Columns::default();
+        let key_positions: Vec<usize> = keys.into_iter().map(|key| before.position(key)).collect();
+        let time = before.position(time);
+        let (input, aggregates) = self.prepare(relation, &mut before, calls)?;
+        let schema = &self.graph.nodes[input].schema;
+        let time_type = schema.fields[time].data_type.clone();
+        let mut key_names = vec![String::new(); key_positions.len()];
+        for (group, name) in groups.iter().zip(&names) {
+            if let Group::Key(key) = group {
+                key_names[*key] = name.clone();
+            }
+        }
+        let mut fields = self.key_fields(input, &key_positions, &key_names);
+        fields.extend(aggregate_fields(&aggregates, &names[groups.len()..]));
+        fields.extend(window::fields(&time_type));
+        let (key_count, call_count) = (key_positions.len(), aggregates.len());
+        let spec =
+            WindowAggregateSpec { keys: key_positions.clone(), aggregates, time, window, input: ChangelogMode::APPEND };
+        let node = self.add(OperatorSpec::WindowAggregate(spec), Schema::new(fields));
+        self.connect_by_key(input, node, 0, &key_positions);
+        Ok(windowed(node, key_count, call_count, &groups, names, columns.window, shift, self)?)
+    }
+
+    /// The operator that computes the columns an aggregation reads, and the aggregates over them.
+    fn prepare(
+        &mut self,
+        relation: Relation,
+        columns: &mut Columns,
+        calls: Vec<Call>,
+    ) -> Result<(NodeId, Vec<AggregateCall>), SqlError> {
+        let schema = self.base_schema(&relation.base)?;
+        let mut aggregates = Vec::with_capacity(calls.len());
+        for call in calls {
+            let argument_type = match &call.argument {
+                Some(argument) => scalar::type_of(argument, &schema)?,
+                None => DataType::Null,
+            };
+            aggregates.push(AggregateCall {
+                function: call.function,
+                argument: call.argument.map(|argument| columns.position(argument)),
+                filter: call.filter.map(|filter| columns.position(filter)),
+                distinct: call.distinct,
+                argument_type,
+                data_type: call.data_type,
+            });
+        }
+        if columns.exprs.is_empty() {
+            // Rows without columns cannot be counted.
+            columns.exprs.push(Expr::Literal { value: Value::Boolean(true), data_type: DataType::Boolean });
+        }
+        let names = columns.exprs.iter().enumerate();
+        let names = names
+            .map(|(index, expr)| {
+                let position = relation.exprs.iter().position(|other| other == expr);
+                position.map_or_else(|| format!("$f{index}"), |position| relation.names[position].clone())
+            })
+            .collect();
+        let (node, _) = self.materialize(Relation { exprs: columns.exprs.clone(), names, ..relation })?;
+        Ok((node, aggregates))
+    }
+
+    fn key_fields(&self, input: NodeId, keys: &[usize], names: &[String]) -> Vec<Field> {
+        let schema = &self.graph.nodes[input].schema;
+        keys.iter()
+            .zip(names)
+            .map(|(&key, name)| Field::new(name.clone(), schema.fields[key].data_type.clone()))
+            .collect()
+    }
+}
+
+fn aggregate_fields<'f>(aggregates: &'f [AggregateCall], names: &'f [String]) -> impl Iterator<Item = Field> + 'f {
+    aggregates.iter().zip(names).map(|(call, name)| Field::new(name.clone(), call.data_type.clone()))
+}
+
+/// Tumbling windows, one for each end of the given windows, and how much later than those they start.
+fn slices(window: WindowKind) -> (WindowKind, i64) {
+    match window {
+        WindowKind::Tumble { .. } => (window, 0),
+        WindowKind::Hop { size, slide, offset } => (WindowKind::Tumble { size: slide, offset }, size - slide),
+    }
+}
+
+/// The output of a windowed aggregation, in the order of its groups.
+#[expect(clippy::too_many_arguments, reason = "the parts of one operator's output")]
+fn windowed(
+    node: NodeId,
+    keys: usize,
+    calls: usize,
+    groups: &[Group],
+    names: Vec<String>,
+    window: WindowKind,
+    shift: i64,
+    lowering: &mut Lowering<'_>,
+) -> Result<Relation, SqlError> {
+    let start = keys + calls;
+    let mut node = node;
+    if shift != 0 {
+        // The window's own start, as a column, so that it stays recognisable.
+        let schema = lowering.graph.nodes[node].schema.clone();
+        let mut projection: Vec<Expr> = (0..schema.len()).map(Expr::Column).collect();
+        let back = Expr::Literal { value: Value::Integer(shift), data_type: DataType::IntervalDayTime };
+        projection[start] = Expr::call("-", vec![Expr::Column(start), back], DataType::Timestamp(3));
+        let columns = schema.fields.into_iter().map(|field| field.name).collect();
+        node = lowering.calc(node, None, projection, columns)?;
+    }
+    let columns = WindowColumns { start, end: start + 1, time: start + 2, window };
+    let mut exprs: Vec<Expr> = groups
+        .iter()
+        .map(|group| {
+            Expr::Column(match group {
+                Group::Start => columns.start,
+                Group::End => columns.end,
+                Group::Time => columns.time,
+                Group::Key(key) => *key,
+            })
+        })
+        .collect();
+    exprs.extend((keys..start).map(Expr::Column));
+    Ok(Relation { base: Base::Node { node, window: Some(columns) }, exprs, names, filter: None })
+}
+
+fn lower_call(scope: &Scope<'_>, schema: &DFSchema, expr: &Logical) -> Result<Call, SqlError> {
+    use datafusion_expr::ExprSchemable;
+    let mut inner = expr;
+    while let Logical::Alias(alias) = inner {
+        inner = &alias.expr;
+    }
+    let Logical::AggregateFunction(LogicalCall { func, params }) = inner else {
+        return Err(SqlError::internal(format!("{expr} is no aggregate")));
+    };
+    let name = func.name().to_ascii_uppercase();
+    let function = match name.as_str() {
+        "COUNT" => AggregateFunction::Count,
+        "SUM" => AggregateFunction::Sum,
+        "MIN" => AggregateFunction::Min,
+        "MAX" => AggregateFunction::Max,
+        "AVG" => AggregateFunction::Avg,
+        _ => return Err(SqlError::new(format!("the aggregate function '{name}' is not supported"))),
+    };
+    if !params.order_by.is_empty() || params.null_treatment.is_some() {
+        return Err(SqlError::new(format!("ORDER BY and NULLS in the aggregate '{name}' are not supported")));
+    }
+    if params.args.len() != 1 {
+        return Err(SqlError::new(format!("the aggregate function '{name}' takes one argument")));
+    }
+    let argument = scope.lower(&params.args[0])?;
+    // COUNT of what is never null counts rows.
+    let counts_rows = function == AggregateFunction::Count
+        && !params.distinct
+        && matches!(&argument, Expr::Literal { value, .. } if *value != Value::Null);
+    let (_, field) = inner.to_field(schema).map_err(|error| SqlError::from_planner(&error, &|_| None))?;
+    Ok(Call {
+        function,
+        argument: (!counts_rows).then_some(argument),
+        filter: params.filter.as_deref().map(|filter| scope.lower(filter)).transpose()?,
+        distinct: params.distinct && !matches!(function, AggregateFunction::Min | AggregateFunction::Max),
+        data_type: escape::flink_type(&field)?,
+    })
+}

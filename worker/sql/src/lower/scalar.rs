@@ -1,0 +1,262 @@
+//! Scalar expressions: from the library's form to the job graph's, over the columns of a relation.
+
+use datafusion_common::DFSchema;
+use datafusion_expr::{BinaryExpr, Case, Expr as Logical, ExprSchemable, Operator, expr::InList};
+use graph::{Expr, Value};
+use model::{DataType, Schema};
+
+use crate::{SqlError, escape, functions};
+
+/// Functions that differ between calls: an expression with one is evaluated once, never copied.
+const VOLATILE: [&str; 4] = ["RAND", "RAND_INTEGER", "UUID", "CURRENT_ROW_TIMESTAMP"];
+
+/// Where the columns of an expression come from: a schema of the library's, and for each field its expression.
+pub(crate) struct Scope<'a> {
+    pub(crate) schema: &'a DFSchema,
+    pub(crate) exprs: &'a [Expr],
+}
+
+impl Scope<'_> {
+    /// The job graph's form of `expr`.
+    pub(crate) fn lower(&self, expr: &Logical) -> Result<Expr, SqlError> {
+        match expr {
+            Logical::Alias(alias) => self.lower(&alias.expr),
+            Logical::Column(column) => {
+                let index = self.schema.index_of_column(column).map_err(planner)?;
+                self.exprs.get(index).cloned().ok_or_else(|| SqlError::internal(format!("no column {column}")))
+            }
+            Logical::Literal(scalar, _) => {
+                let data_type = self.type_of(expr)?;
+                let value = escape::value(scalar)
+                    .ok_or_else(|| SqlError::internal(format!("no literal for the constant {scalar}")))?;
+                Ok(Expr::Literal { value, data_type })
+            }
+            Logical::BinaryExpr(binary) => self.binary(binary),
+            Logical::Not(of) => self.call("NOT", [&**of]),
+            Logical::IsNull(of) => self.call("IS NULL", [&**of]),
+            Logical::IsNotNull(of) => self.call("IS NOT NULL", [&**of]),
+            Logical::IsTrue(of) => self.call("IS TRUE", [&**of]),
+            Logical::IsFalse(of) => self.call("IS FALSE", [&**of]),
+            Logical::IsUnknown(of) => self.call("IS UNKNOWN", [&**of]),
+            Logical::IsNotTrue(of) => self.call("IS NOT TRUE", [&**of]),
+            Logical::IsNotFalse(of) => self.call("IS NOT FALSE", [&**of]),
+            Logical::IsNotUnknown(of) => self.call("IS NOT UNKNOWN", [&**of]),
+            Logical::Negative(of) => {
+                let data_type = self.type_of(expr)?;
+                Ok(Expr::call("-", vec![self.lower(of)?], data_type))
+            }
+            Logical::Between(between) => {
+                let inside = self.call("BETWEEN", [&*between.expr, &*between.low, &*between.high])?;
+                Ok(if between.negated { boolean("NOT", vec![inside]) } else { inside })
+            }
+            Logical::InList(list) => self.in_list(list),
+            Logical::Like(like) if !like.case_insensitive => {
+                let mut args = vec![self.lower(&like.expr)?, self.lower(&like.pattern)?];
+                args.extend(like.escape_char.map(|escape| Expr::Literal {
+                    value: Value::String(escape.to_string()),
+                    data_type: DataType::Char(1),
+                }));
+                Ok(boolean(if like.negated { "NOT LIKE" } else { "LIKE" }, args))
+            }
+            Logical::Case(case) => self.case(case),
+            Logical::Cast(cast) => self.cast(&cast.expr, &escape::flink_type(&cast.field)?, false),
+            Logical::TryCast(cast) => self.cast(&cast.expr, &escape::flink_type(&cast.field)?, true),
+            Logical::ScalarFunction(call) => {
+                let args = call.args.iter().map(|arg| self.lower(arg)).collect::<Result<Vec<_>, _>>()?;
+                if call.name() == functions::FIELD {
+                    return field(args);
+                }
+                Ok(Expr::call(call.name().to_ascii_uppercase(), args, self.type_of(expr)?))
+            }
+            Logical::OuterReferenceColumn(_, column) => {
+                Err(SqlError::new(format!("the correlated column '{}' is not supported", column.name)))
+            }
+            other => Err(SqlError::new(format!("the expression {other} is not supported"))),
+        }
+    }
+
+    fn type_of(&self, expr: &Logical) -> Result<DataType, SqlError> {
+        let (_, field) = expr.to_field(self.schema).map_err(planner)?;
+        escape::flink_type(&field)
+    }
+
+    fn call<'e>(&self, name: &str, args: impl IntoIterator<Item = &'e Logical>) -> Result<Expr, SqlError> {
+        let args = args.into_iter().map(|arg| self.lower(arg)).collect::<Result<Vec<_>, _>>()?;
+        Ok(boolean(name, args))
+    }
+
+    fn binary(&self, binary: &BinaryExpr) -> Result<Expr, SqlError> {
+        let name = match binary.op {
+            Operator::Eq => "=",
+            Operator::NotEq => "<>",
+            Operator::Lt => "<",
+            Operator::LtEq => "<=",
+            Operator::Gt => ">",
+            Operator::GtEq => ">=",
+            Operator::And => "AND",
+            Operator::Or => "OR",
+            Operator::IsDistinctFrom => "IS DISTINCT FROM",
+            Operator::IsNotDistinctFrom => "IS NOT DISTINCT FROM",
+            Operator::StringConcat => {
+                let args = vec![self.lower(&binary.left)?, self.lower(&binary.right)?];
+                return Ok(Expr::call("||", args, DataType::String));
+            }
+            other => return Err(SqlError::new(format!("the operator {other} is not supported"))),
+        };
+        self.call(name, [&*binary.left, &*binary.right])
+    }
+
+    fn in_list(&self, list: &InList) -> Result<Expr, SqlError> {
+        let name = if list.negated { "NOT IN" } else { "IN" };
+        self.call(name, std::iter::once(&*list.expr).chain(&list.list))
+    }
+
+    fn case(&self, case: &Case) -> Result<Expr, SqlError> {
+        let operand = case.expr.as_deref().map(|operand| self.lower(operand)).transpose()?;
+        let branches = case.when_then_expr.iter().map(|(when, then)| {
+            let when = self.lower(when)?;
+            let condition = match &operand {
+                Some(operand) => boolean("=", vec![operand.clone(), when]),
+                None => when,
+            };
+            Ok((condition, self.lower(then)?))
+        });
+        let branches = branches.collect::<Result<Vec<_>, SqlError>>()?;
+        let otherwise = case.else_expr.as_deref().map(|expr| self.lower(expr)).transpose()?.map(Box::new);
+        Ok(Expr::Case { branches, otherwise })
+    }
+
+    fn cast(&self, of: &Logical, to: &DataType, safe: bool) -> Result<Expr, SqlError> {
+        let from = self.type_of(of)?;
+        Ok(cast_from(self.lower(of)?, &from, to, safe))
+    }
+}
+
+fn planner(error: datafusion_common::DataFusionError) -> SqlError {
+    SqlError::from_planner(&error, &|_| None)
+}
+
+fn boolean(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::call(name, args, DataType::Boolean)
+}
+
+fn field(mut args: Vec<Expr>) -> Result<Expr, SqlError> {
+    match (args.pop(), args.pop()) {
+        (Some(Expr::Literal { value: Value::String(name), .. }), Some(of)) => {
+            Ok(Expr::Field { of: Box::new(of), name })
+        }
+        _ => Err(SqlError::internal("a field has a row and a name")),
+    }
+}
+
+/// A cast, left out where it does nothing and done at once on constants where it loses nothing.
+pub(crate) fn cast_from(of: Expr, from: &DataType, to: &DataType, safe: bool) -> Expr {
+    if from == to {
+        return of;
+    }
+    if let Expr::Literal { value, .. } = &of
+        && let Some(value) = cast_literal(value, from, to)
+    {
+        return Expr::Literal { value, data_type: to.clone() };
+    }
+    Expr::Cast { of: Box::new(of), to: to.clone(), safe }
+}
+
+fn cast_literal(value: &Value, from: &DataType, to: &DataType) -> Option<Value> {
+    let rank = |data_type: &DataType| match data_type {
+        DataType::TinyInt => Some(1),
+        DataType::SmallInt => Some(2),
+        DataType::Int => Some(3),
+        DataType::BigInt => Some(4),
+        _ => None,
+    };
+    match (value, to) {
+        (Value::Null, _) => Some(Value::Null),
+        (Value::Integer(value), DataType::Decimal(precision, scale)) if rank(from).is_some() => {
+            let unscaled = i128::from(*value).checked_mul(10_i128.checked_pow(u32::from(*scale))?)?;
+            let digits = unscaled.unsigned_abs().to_string().len();
+            (digits <= usize::from(*precision)).then(|| Value::Decimal(unscaled.to_string()))
+        }
+        (Value::Integer(value), DataType::Double) if rank(from).is_some() && value.unsigned_abs() < 1 << 53 => {
+            Some(Value::Float(*value as f64))
+        }
+        (Value::Integer(value), _) if rank(from)? <= rank(to)? => Some(Value::Integer(*value)),
+        (Value::Decimal(digits), DataType::Decimal(precision, scale)) => {
+            let DataType::Decimal(_, old_scale) = from else { return None };
+            let more = u32::from(scale.checked_sub(*old_scale)?);
+            let unscaled = digits.parse::<i128>().ok()?.checked_mul(10_i128.checked_pow(more)?)?;
+            let fits = unscaled.unsigned_abs().to_string().len() <= usize::from(*precision);
+            fits.then(|| Value::Decimal(unscaled.to_string()))
+        }
+        (Value::String(_), DataType::String) => Some(value.clone()),
+        (Value::Integer(value), DataType::Timestamp(0..=3)) if matches!(from, DataType::Timestamp(0..=3)) => {
+            Some(Value::Integer(*value))
+        }
+        _ => None,
+    }
+}
+
+/// `expr` with each column replaced.
+pub(crate) fn substitute(expr: &Expr, column: &impl Fn(usize) -> Expr) -> Expr {
+    match expr {
+        Expr::Column(index) => column(*index),
+        Expr::Literal { .. } => expr.clone(),
+        Expr::Field { of, name } => Expr::Field { of: Box::new(substitute(of, column)), name: name.clone() },
+        Expr::Call { function, args, data_type } => Expr::Call {
+            function: function.clone(),
+            args: args.iter().map(|arg| substitute(arg, column)).collect(),
+            data_type: data_type.clone(),
+        },
+        Expr::Cast { of, to, safe } => Expr::Cast { of: Box::new(substitute(of, column)), to: to.clone(), safe: *safe },
+        Expr::Case { branches, otherwise } => Expr::Case {
+            branches: branches
+                .iter()
+                .map(|(condition, result)| (substitute(condition, column), substitute(result, column)))
+                .collect(),
+            otherwise: otherwise.as_ref().map(|otherwise| Box::new(substitute(otherwise, column))),
+        },
+    }
+}
+
+/// Both conditions.
+pub(crate) fn conjunction(left: Option<Expr>, right: Option<Expr>) -> Option<Expr> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(boolean("AND", vec![left, right])),
+        (left, right) => left.or(right),
+    }
+}
+
+/// The conditions that a condition is the conjunction of.
+pub(crate) fn conjuncts<'e>(expr: &'e Expr, into: &mut Vec<&'e Expr>) {
+    match expr {
+        Expr::Call { function, args, .. } if function == "AND" => args.iter().for_each(|arg| conjuncts(arg, into)),
+        other => into.push(other),
+    }
+}
+
+/// Whether an expression must be evaluated once only.
+pub(crate) fn is_volatile(expr: &Expr) -> bool {
+    let mut volatile = false;
+    expr.visit(&mut |part| {
+        if let Expr::Call { function, .. } = part {
+            volatile |= VOLATILE.contains(&function.as_str());
+        }
+    });
+    volatile
+}
+
+/// The columns that an expression reads.
+pub(crate) fn columns_of(expr: &Expr) -> Vec<usize> {
+    let mut columns = Vec::new();
+    expr.visit(&mut |part| {
+        if let Expr::Column(index) = part {
+            columns.push(*index);
+        }
+    });
+    columns
+}
+
+/// The Flink type of an expression over these columns.
+pub(crate) fn type_of(expr: &Expr, input: &Schema) -> Result<DataType, SqlError> {
+    Ok(expressions::data_type_of(expr, input)?)
+}

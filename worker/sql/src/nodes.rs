@@ -1,0 +1,143 @@
+//! Logical plan nodes that the library does not have: watermarks and window table functions.
+
+use std::{cmp::Ordering, collections::HashSet, fmt, sync::Arc};
+
+use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, ExprSchema, Result, TableReference};
+use datafusion_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
+use graph::operator::WindowKind;
+use model::DataType;
+
+use crate::escape;
+
+/// `WATERMARK FOR time AS watermark`: makes a column a time attribute.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WatermarkNode {
+    pub(crate) input: LogicalPlan,
+    pub(crate) time: Column,
+    pub(crate) watermark: Expr,
+}
+
+impl PartialOrd for WatermarkNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self == other).then_some(Ordering::Equal)
+    }
+}
+
+/// The positions of the columns that `exprs` read.
+fn positions(schema: &DFSchema, exprs: &[Expr]) -> Vec<usize> {
+    exprs.iter().flat_map(Expr::column_refs).filter_map(|column| schema.index_of_column(column).ok()).collect()
+}
+
+impl UserDefinedLogicalNodeCore for WatermarkNode {
+    fn name(&self) -> &str {
+        "Watermark"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.input.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        vec![Expr::Column(self.time.clone()), self.watermark.clone()]
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Watermark: {} AS {}", self.time, self.watermark)
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        match (exprs.as_slice(), inputs.pop()) {
+            ([Expr::Column(time), watermark], Some(input)) => {
+                Ok(Self { input, time: time.clone(), watermark: watermark.clone() })
+            }
+            _ => Err(DataFusionError::Internal("a watermark has a column, an expression and an input".into())),
+        }
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let mut needed = output_columns.to_vec();
+        needed.extend(positions(self.input.schema(), &self.expressions()));
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
+}
+
+/// Names of the columns that a window table function adds.
+pub(crate) const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
+
+/// `TUMBLE(…)`, `HOP(…)`: the input's columns and the window's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WindowNode {
+    pub(crate) input: LogicalPlan,
+    pub(crate) time: Column,
+    pub(crate) window: WindowKind,
+    /// Whether the window's own columns are all still there; they always are.
+    schema: DFSchemaRef,
+}
+
+impl PartialOrd for WindowNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self == other).then_some(Ordering::Equal)
+    }
+}
+
+impl WindowNode {
+    pub(crate) fn try_new(input: LogicalPlan, time: Column, window: WindowKind) -> Result<Self> {
+        let fields = input.schema().iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
+        let time_type = escape::flink_type(input.schema().field_from_column(&time)?)?;
+        let types = [DataType::Timestamp(3), DataType::Timestamp(3), time_type];
+        let added = WINDOW_COLUMNS
+            .iter()
+            .zip(types)
+            .map(|(name, data_type)| (None::<TableReference>, escape::arrow_field(name, &data_type)));
+        let schema = DFSchema::new_with_metadata(fields.chain(added).collect(), Default::default())?;
+        Ok(Self { schema: Arc::new(schema), input, time, window })
+    }
+}
+
+impl UserDefinedLogicalNodeCore for WindowNode {
+    fn name(&self) -> &str {
+        "WindowTableFunction"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        vec![Expr::Column(self.time.clone())]
+    }
+
+    fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
+        WINDOW_COLUMNS.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Window: {} {:?}", self.time, self.window)
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        match (exprs.as_slice(), inputs.pop()) {
+            ([Expr::Column(time)], Some(input)) => Self::try_new(input, time.clone(), self.window),
+            _ => Err(DataFusionError::Internal("a window has a time column and an input".into())),
+        }
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let width = self.input.schema().fields().len();
+        let mut needed: Vec<usize> = output_columns.iter().copied().filter(|&column| column < width).collect();
+        needed.extend(positions(self.input.schema(), &self.expressions()));
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
+}

@@ -1,0 +1,273 @@
+//! A session: tables, views and settings, and the scripts that run in it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use graph::{Catalog, ChangelogMode, JobGraph, OperatorSpec};
+use model::Schema;
+use sqlparser::{ast::Query, tokenizer::Span};
+
+use crate::{
+    SqlError,
+    catalog::{Entry, Table, Tables},
+    desugar, explain, functions,
+    lower::{Lowering, Target},
+    plan,
+    statement::{Insert, Statement, parse_script},
+};
+
+/// What `pipeline.name` sets.
+const NAME_KEY: &str = "pipeline.name";
+
+/// Tables, views and settings, changed by the scripts that run in it.
+pub struct Session {
+    catalog: Arc<dyn Catalog>,
+    tables: Tables,
+    settings: BTreeMap<String, String>,
+}
+
+/// What a statement of a script comes to.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A job to run.
+    Job(PlannedJob),
+    /// What `EXPLAIN`, `SHOW` and `DESCRIBE` print.
+    Text(String),
+}
+
+/// A job, ready to be run.
+#[derive(Clone, Debug)]
+pub struct PlannedJob {
+    /// What it does.
+    pub graph: JobGraph,
+    /// Where its rows go.
+    pub kind: JobKind,
+    /// The settings in force at its statement.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// Where the rows of a job go.
+#[derive(Clone, Debug)]
+pub enum JobKind {
+    /// Into tables.
+    Insert {
+        /// Their names, in order of the statements.
+        sinks: Vec<String>,
+    },
+    /// To the client: the job ends in a sink with the connector `collect`.
+    Select {
+        /// The columns of the result.
+        schema: Schema,
+        /// The row kinds of the result.
+        changelog: ChangelogMode,
+    },
+}
+
+impl Session {
+    /// An empty session over a catalog of connectors.
+    pub fn new(catalog: Arc<dyn Catalog>) -> Self {
+        Self { catalog, tables: Tables::default(), settings: BTreeMap::new() }
+    }
+
+    /// Sets an option as `SET 'key' = 'value'` does.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.settings.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// All that was set so far; whether it means something is for the caller to check.
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
+    /// Runs a script: declarations and settings take effect in order; each query, `INSERT`, statement set, `EXPLAIN`,
+    /// `SHOW` and `DESCRIBE` gives an outcome. What stood before an error keeps its effect.
+    ///
+    /// # Errors
+    /// The first mistake, with its place in the script.
+    pub fn run(&mut self, script: &str) -> Result<Vec<Outcome>, SqlError> {
+        let mut outcomes = Vec::new();
+        for (statement, place) in parse_script(script)? {
+            if let Some(outcome) = self.execute(statement).map_err(|error| error.or_at(place))? {
+                outcomes.push(outcome);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn execute(&mut self, statement: Statement) -> Result<Option<Outcome>, SqlError> {
+        match statement {
+            Statement::CreateTable(create) => self.tables.create_table(create)?,
+            Statement::CreateView(create) => self.tables.create_view(create)?,
+            Statement::Drop { what, name, if_exists } => {
+                let there = match self.tables.get(&name.value) {
+                    Some(Entry::Table(_)) => what == "table",
+                    Some(Entry::View(_)) => what == "view",
+                    None => false,
+                };
+                if there {
+                    self.tables.remove(&name.value);
+                } else if !if_exists {
+                    return Err(SqlError::at_ident(format!("{what} '{}' not found", name.value), &name));
+                }
+            }
+            Statement::Set(Some((key, value))) => self.set(&key, &value),
+            Statement::Set(None) => {
+                let lines = self.settings.iter().map(|(key, value)| format!("'{key}' = '{value}'"));
+                return Ok(Some(Outcome::Text(lines.collect::<Vec<_>>().join("\n"))));
+            }
+            Statement::Reset(Some(key)) => {
+                self.settings.remove(&key);
+            }
+            Statement::Reset(None) => self.settings.clear(),
+            Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) => {
+                return Ok(Some(Outcome::Job(self.job(statement)?)));
+            }
+            Statement::Explain(explained) => {
+                let job = self.job(*explained)?;
+                return Ok(Some(Outcome::Text(explain::explain(&job.graph))));
+            }
+            Statement::Describe(_)
+            | Statement::ShowTables
+            | Statement::ShowViews
+            | Statement::ShowFunctions
+            | Statement::ShowCreate(_) => return Ok(Some(Outcome::Text(self.show(&statement)?))),
+        }
+        Ok(None)
+    }
+
+    fn job(&self, statement: Statement) -> Result<PlannedJob, SqlError> {
+        match statement {
+            Statement::Query(query) => self.select(*query),
+            Statement::Insert(insert) => self.insert(vec![insert]),
+            Statement::StatementSet(inserts) if inserts.is_empty() => Err(SqlError::new("the statement set is empty")),
+            Statement::StatementSet(inserts) => self.insert(inserts),
+            _ => Err(SqlError::internal("no query")),
+        }
+    }
+
+    fn name(&self, default: String) -> String {
+        self.settings.get(NAME_KEY).cloned().unwrap_or(default)
+    }
+
+    fn select(&self, query: Query) -> Result<PlannedJob, SqlError> {
+        let name = self.name("collect".to_owned());
+        let mut lowering = Lowering::new(&name, &*self.catalog);
+        self.write(&mut lowering, query, &Target::Collect)?;
+        let graph = lowering.finish()?;
+        let sink = graph.nodes.iter().find(|node| matches!(node.operator, OperatorSpec::Sink(_)));
+        let sink = sink.ok_or_else(|| SqlError::internal("a query without a sink"))?;
+        let kind = JobKind::Select { schema: sink.schema.clone(), changelog: sink.changelog };
+        Ok(PlannedJob { kind, settings: self.settings.clone(), graph })
+    }
+
+    fn insert(&self, inserts: Vec<Insert>) -> Result<PlannedJob, SqlError> {
+        let sinks: Vec<String> = inserts.iter().map(|insert| insert.table.value.clone()).collect();
+        let name = self.name(format!("insert-into_{}", sinks.join("_")));
+        let mut lowering = Lowering::new(&name, &*self.catalog);
+        let mut places: Vec<Span> = Vec::new();
+        for insert in inserts {
+            let table = self.target(&insert)?;
+            let target = if insert.columns.is_empty() {
+                Target::table(&table)
+            } else {
+                Target::Columns(&table.spec, self.insert_columns(&insert, &table)?)
+            };
+            places.push(insert.table.span);
+            let place = insert.table.span;
+            self.write(&mut lowering, *insert.source, &target).map_err(|error| error.or_at(place))?;
+        }
+        // What is found wrong only in the whole graph is reported at the first sink.
+        let place = places.first().copied().unwrap_or_else(Span::empty);
+        let graph = lowering.finish().map_err(|error| error.or_at(place))?;
+        Ok(PlannedJob { graph, kind: JobKind::Insert { sinks }, settings: self.settings.clone() })
+    }
+
+    fn target(&self, insert: &Insert) -> Result<Arc<Table>, SqlError> {
+        let name = &insert.table;
+        match self.tables.get(&name.value) {
+            Some(Entry::Table(table)) => Ok(Arc::clone(table)),
+            Some(Entry::View(_)) => {
+                Err(SqlError::at_ident(format!("'{}' is a view and cannot be written", name.value), name))
+            }
+            None => Err(SqlError::at_ident(format!("table '{}' not found", name.value), name)),
+        }
+    }
+
+    fn insert_columns(&self, insert: &Insert, table: &Table) -> Result<Vec<usize>, SqlError> {
+        let mut columns = Vec::with_capacity(insert.columns.len());
+        for name in &insert.columns {
+            let Some(column) = table.spec.schema.index_of(&name.value) else {
+                let computed = table.columns.index_of(&name.value).is_some();
+                let message = if computed {
+                    format!("column '{}' is computed and cannot be written", name.value)
+                } else {
+                    format!("column '{}' not found in '{}'", name.value, table.spec.name)
+                };
+                return Err(SqlError::at_ident(message, name));
+            };
+            if columns.contains(&column) {
+                return Err(SqlError::at_ident(format!("column '{}' is given twice", name.value), name));
+            }
+            columns.push(column);
+        }
+        Ok(columns)
+    }
+
+    fn write(&self, lowering: &mut Lowering<'_>, mut query: Query, target: &Target<'_>) -> Result<(), SqlError> {
+        desugar::query(&mut query, &|name| self.tables.contains(name))?;
+        let planned = plan::query(&self.tables, &query)?;
+        let planned = plan::optimize(planned, &query)?;
+        lowering.write(&planned, target)
+    }
+
+    fn show(&self, statement: &Statement) -> Result<String, SqlError> {
+        let lines = |wanted: &dyn Fn(&Entry) -> bool| {
+            let names = self.tables.iter().filter(|(_, entry)| wanted(entry)).map(|(name, _)| name.as_str());
+            names.collect::<Vec<_>>().join("\n")
+        };
+        let find = |name: &sqlparser::ast::Ident| {
+            let missing = || SqlError::at_ident(format!("table '{}' not found", name.value), name);
+            self.tables.get(&name.value).ok_or_else(missing)
+        };
+        Ok(match statement {
+            Statement::ShowTables => lines(&|_| true),
+            Statement::ShowViews => lines(&|entry| matches!(entry, Entry::View(_))),
+            Statement::ShowFunctions => functions::names().join("\n"),
+            Statement::ShowCreate(name) => match find(name)? {
+                Entry::Table(table) => table.text.clone(),
+                Entry::View(view) => view.text.clone(),
+            },
+            Statement::Describe(name) => match find(name)? {
+                Entry::Table(table) => describe(&table.columns, Some(table)),
+                Entry::View(view) => describe(&view.columns, None),
+            },
+            _ => return Err(SqlError::internal("nothing to show")),
+        })
+    }
+}
+
+/// A line for each column: name, type, nullability, key, what it is computed from, watermark.
+fn describe(columns: &Schema, table: Option<&Table>) -> String {
+    let mut lines = vec!["name | type | null | key | extras | watermark".to_owned()];
+    for (index, field) in columns.fields.iter().enumerate() {
+        let (mut nullable, mut key, mut extras, mut watermark) = (true, "", String::new(), String::new());
+        if let Some(table) = table {
+            if let Some(position) = table.spec.schema.index_of(&field.name) {
+                nullable = table.spec.schema.fields[position].nullable;
+                if table.spec.primary_key.contains(&position) {
+                    key = "PRI";
+                }
+            }
+            if let Some(Some(expression)) = table.computed.get(index) {
+                extras = format!("AS {expression}");
+            }
+            if let Some((column, expression)) = &table.watermark
+                && *column == field.name
+            {
+                watermark = expression.clone();
+            }
+        }
+        let nullable = if nullable { "TRUE" } else { "FALSE" };
+        lines.push(format!("{} | {} | {nullable} | {key} | {extras} | {watermark}", field.name, field.data_type));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,6 @@
+CREATE TABLE sink (auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), dateTime TIMESTAMP(3), extra VARCHAR)
+WITH ('connector' = 'blackhole');
+INSERT INTO sink
+SELECT auction, bidder, 0.908 * price as price, -- convert dollar to euro
+    dateTime, extra
+FROM bid;
