@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use model::{Batch, Watermark};
 
+/// What a batch counts for beside its values: batches without columns are held back too.
+const BATCH_OVERHEAD_BYTES: usize = 256;
+
 /// One item of a channel, in order.
 #[derive(Clone, Debug)]
 pub enum Element {
@@ -20,10 +23,10 @@ pub enum Element {
 }
 
 impl Element {
-    /// Bytes it takes of a channel's capacity; only rows count.
+    /// Bytes it takes of a channel's capacity; only rows count, and never as nothing.
     pub fn size_bytes(&self) -> usize {
         match self {
-            Self::Batch(batch) => batch.size_bytes(),
+            Self::Batch(batch) => batch.size_bytes() + BATCH_OVERHEAD_BYTES,
             _ => 0,
         }
     }

@@ -248,7 +248,8 @@ async fn upload_database(
             }
         }
     }
-    let uploading = new.iter().map(|(path, name, uri)| upload(storage, path, name, uri.clone()));
+    // Collected first: a stream over the closure would not be `Send` for every lifetime.
+    let uploading: Vec<_> = new.iter().map(|(path, name, uri)| upload(storage, path, name, uri.clone())).collect();
     let uploaded: Result<Vec<_>, _> =
         futures::stream::iter(uploading).buffer_unordered(FILES_IN_FLIGHT_MAX).try_collect().await;
     match uploaded {

@@ -113,7 +113,8 @@ fn at_files(failure: Failure, files: &[StateFile]) -> Failure {
 }
 
 async fn download_all(scope: &Scope, files: &[StateFile], folder: &Path) -> Result<(), Failure> {
-    let downloads = files.iter().map(|file| download(&scope.storage, file, folder));
+    // Collected first: a stream over the closure would not be `Send` for every lifetime.
+    let downloads: Vec<_> = files.iter().map(|file| download(&scope.storage, file, folder)).collect();
     futures::stream::iter(downloads).buffer_unordered(FILES_IN_FLIGHT_MAX).try_collect().await
 }
 
