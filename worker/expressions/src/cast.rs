@@ -21,6 +21,7 @@ mod temporal;
 mod text;
 
 pub(crate) use temporal::units_per_second;
+pub(crate) use text::write_value;
 
 /// A kernel with one argument, or none if the types have the same values.
 ///

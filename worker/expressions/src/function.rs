@@ -81,6 +81,7 @@ pub(crate) enum Body {
     Bound(fn(&Arguments<'_>) -> Result<Kernel, Failure>),
 }
 
+type Coercion = fn(&[DataType]) -> Option<Vec<DataType>>;
 type Returns = fn(&Arguments<'_>) -> Result<DataType, Failure>;
 
 /// One entry of the library.
@@ -92,6 +93,8 @@ pub(crate) struct Function {
     variadic: bool,
     returns: Returns,
     body: Body,
+    /// Where the types of parameters depend on each other.
+    coercion: Option<Coercion>,
     /// Whether values can make it fail, so that it must not be evaluated on rows that do not need it.
     pub(crate) fallible: bool,
     /// Whether it differs between rows or calls on equal arguments.
@@ -115,6 +118,7 @@ pub(crate) const fn function(
         variadic: false,
         returns,
         body,
+        coercion: None,
         fallible: false,
         volatile: false,
         named: true,
@@ -151,6 +155,12 @@ impl Function {
         self
     }
 
+    /// Arguments are cast to the types that `coercion` finds for theirs.
+    pub(crate) const fn coercing(mut self, coercion: Coercion) -> Self {
+        self.coercion = Some(coercion);
+        self
+    }
+
     pub(crate) const fn fallible(mut self) -> Self {
         self.fallible = true;
         self
@@ -166,6 +176,12 @@ impl Function {
         let least = self.parameters.len() - self.optional;
         if types.len() < least || (types.len() > self.parameters.len() && !self.variadic) {
             return Err(Failure::user(format!("function {} does not take {} arguments", self.name, types.len())));
+        }
+        if let Some(coercion) = self.coercion {
+            return coercion(types).ok_or_else(|| {
+                let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+                Failure::user(format!("function {} does not take ({})", self.name, types.join(", ")))
+            });
         }
         let parameter = |index: usize| self.parameters[index.min(self.parameters.len() - 1)];
         let mut common = DataType::Null;

@@ -11,9 +11,14 @@ use crate::{
 
 static FAMILIES: &[&[Function]] = &[
     functions::arithmetic::FUNCTIONS,
+    functions::arrays::FUNCTIONS,
     functions::comparison::FUNCTIONS,
     functions::conditional::FUNCTIONS,
+    functions::encoding::FUNCTIONS,
+    functions::json::FUNCTIONS,
     functions::logic::FUNCTIONS,
+    functions::maps::FUNCTIONS,
+    functions::math::FUNCTIONS,
     functions::regexp::FUNCTIONS,
     functions::strings::FUNCTIONS,
     functions::temporal::FUNCTIONS,

@@ -1,0 +1,346 @@
+//! JSON in text. Paths are strict unless they say `lax`: what a path does not find is an error, which is null unless
+//! the call says otherwise.
+
+use std::{fmt::Write, sync::Arc};
+
+use arrow::array::{Array, ArrayRef, BooleanArray, StringArray, StringBuilder};
+use model::{DataType, Failure};
+
+use crate::{
+    arg::{Inputs, Text},
+    function::{
+        Arguments,
+        Body::{Bound, Plain},
+        Function, Kernel,
+        Parameter::{Any, Text as TextParameter},
+        function, returns,
+    },
+};
+
+mod path;
+mod value;
+mod write;
+
+use path::{Found, Path};
+use value::Json;
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    function("IS JSON ARRAY", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, Json::is_array))),
+    function("IS JSON OBJECT", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, Json::is_object))),
+    function("IS JSON SCALAR", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, Json::is_scalar))),
+    function("IS JSON VALUE", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, |_| true)))
+        .aliases(&["IS JSON"]),
+    function("JSON_ARRAY", &[Any], returns::string, Bound(json_array)).optional(1).variadic(),
+    // Text and path, then what an error gives: 'TRUE', 'FALSE', 'UNKNOWN' or 'ERROR'.
+    function("JSON_EXISTS", &[TextParameter, TextParameter, TextParameter], returns::boolean, Bound(json_exists))
+        .optional(1)
+        .fallible(),
+    // Keys and values in turn; a last argument alone is 'NULL' or 'ABSENT' for nulls.
+    function("JSON_OBJECT", &[Any], returns::string, Bound(json_object)).optional(1).variadic(),
+    // Text and path, then the wrapper ('WITHOUT', 'CONDITIONAL', 'UNCONDITIONAL'), and what an empty result and an
+    // error give: 'NULL', 'EMPTY ARRAY', 'EMPTY OBJECT' or 'ERROR'.
+    function(
+        "JSON_QUERY",
+        &[TextParameter, TextParameter, TextParameter, TextParameter, TextParameter],
+        returns::string,
+        Bound(json_query),
+    )
+    .optional(3)
+    .fallible(),
+    function("JSON_QUOTE", &[TextParameter], returns::string, Plain(json_quote)),
+    function("JSON_STRING", &[Any], returns::string, Bound(json_string)),
+    function("JSON_UNQUOTE", &[TextParameter], returns::string, Plain(json_unquote)),
+    // Text and path, then twice what is given ('NULL', 'ERROR', 'DEFAULT') and the default: for an empty result, for
+    // an error.
+    function(
+        "JSON_VALUE",
+        &[TextParameter, TextParameter, TextParameter, TextParameter, TextParameter, TextParameter],
+        returns::string,
+        Bound(json_value),
+    )
+    .optional(4)
+    .fallible(),
+];
+
+fn is_json(inputs: &Inputs<'_>, is: fn(&Json) -> bool) -> Result<ArrayRef, Failure> {
+    let texts = inputs.text(0)?;
+    let holds = |row| Some(texts.get(row).and_then(value::parse).is_some_and(|value| is(&value)));
+    Ok(Arc::new((0..inputs.rows).map(holds).collect::<BooleanArray>()))
+}
+
+/// The path of each row: one for all, or the last that was parsed.
+struct Paths<'a> {
+    texts: Text<'a>,
+    last: Option<(&'a str, Path)>,
+}
+
+impl<'a> Paths<'a> {
+    fn new(inputs: &Inputs<'a>) -> Result<Self, Failure> {
+        Ok(Self { texts: inputs.text(1)?, last: None })
+    }
+
+    fn get(&mut self, row: usize) -> Result<Option<&Path>, Failure> {
+        let Some(text) = self.texts.get(row) else { return Ok(None) };
+        if self.last.as_ref().is_none_or(|(known, _)| *known != text) {
+            self.last = Some((text, Path::parse(text)?));
+        }
+        Ok(self.last.as_ref().map(|(_, path)| path))
+    }
+}
+
+/// A constant path is checked before anything runs.
+fn check_path(arguments: &Arguments<'_>) -> Result<(), Failure> {
+    match arguments.constant_text(1) {
+        Some(text) => Path::parse(text).map(|_| ()).map_err(|failure| Failure::user(failure.message)),
+        None => Ok(()),
+    }
+}
+
+/// What a path finds in each row; none for null.
+fn each(
+    inputs: &Inputs<'_>,
+    mut visit: impl FnMut(usize, Option<Found<'_>>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let (texts, mut paths) = (inputs.text(0)?, Paths::new(inputs)?);
+    for row in 0..inputs.rows {
+        match (texts.get(row), paths.get(row)?) {
+            (Some(text), Some(path)) => match value::parse(text) {
+                Some(json) => visit(row, Some(path.find(&json)))?,
+                None => visit(row, Some(Found::Error))?,
+            },
+            _ => visit(row, None)?,
+        }
+    }
+    Ok(())
+}
+
+fn json_exists(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    check_path(arguments)?;
+    let on_error = arguments.constant_text(2).unwrap_or("FALSE").to_ascii_uppercase();
+    let on_error = match on_error.as_str() {
+        "TRUE" => Some(Some(true)),
+        "FALSE" => Some(Some(false)),
+        "UNKNOWN" => Some(None),
+        _ => None,
+    };
+    Ok(Arc::new(move |inputs| {
+        let mut out = arrow::array::BooleanBuilder::with_capacity(inputs.rows);
+        each(inputs, |_, found| {
+            out.append_option(match found {
+                None => None,
+                Some(Found::Values(values)) => Some(!values.is_empty()),
+                Some(Found::Error) => on_error.ok_or_else(|| Failure::data("a JSON path finds nothing"))?,
+            });
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()))
+    }))
+}
+
+/// What is given instead of a value.
+enum Instead {
+    Null,
+    Error,
+    Text(String),
+    /// The text of an argument.
+    Argument(usize),
+}
+
+impl Instead {
+    fn new(arguments: &Arguments<'_>, index: usize) -> Result<Self, Failure> {
+        let Some(name) = arguments.constant_text(index) else { return Ok(Self::Null) };
+        Ok(match name.to_ascii_uppercase().as_str() {
+            "NULL" => Self::Null,
+            "ERROR" => Self::Error,
+            "DEFAULT" => Self::Argument(index + 1),
+            "EMPTY ARRAY" => Self::Text("[]".to_owned()),
+            "EMPTY OBJECT" => Self::Text("{}".to_owned()),
+            other => return Err(Failure::user(format!("{other} is not a behaviour of a JSON function"))),
+        })
+    }
+
+    fn append(&self, out: &mut StringBuilder, inputs: &Inputs<'_>, row: usize) -> Result<(), Failure> {
+        match self {
+            Self::Null => out.append_null(),
+            Self::Error => return Err(Failure::data("a JSON path finds no such value")),
+            Self::Text(text) => out.append_value(text),
+            Self::Argument(index) if *index < inputs.len() => out.append_option(inputs.text(*index)?.get(row)),
+            Self::Argument(_) => out.append_null(),
+        }
+        Ok(())
+    }
+}
+
+fn write_json(out: &mut StringBuilder, json: &Json) -> Result<(), Failure> {
+    json.write(out).map_err(|_| Failure::internal("JSON cannot be written"))
+}
+
+/// A scalar as text: strings without quotes.
+fn json_value(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    check_path(arguments)?;
+    let (on_empty, on_error) = (Instead::new(arguments, 2)?, Instead::new(arguments, 4)?);
+    Ok(Arc::new(move |inputs| {
+        let mut out = StringBuilder::new();
+        each(inputs, |row, found| {
+            match found {
+                None => out.append_null(),
+                Some(Found::Error) => on_error.append(&mut out, inputs, row)?,
+                Some(Found::Values(values)) => match values.as_slice() {
+                    [] | [Json::Null] => on_empty.append(&mut out, inputs, row)?,
+                    [Json::String(text)] => out.append_value(text),
+                    [json] if json.is_scalar() => {
+                        write_json(&mut out, json)?;
+                        out.append_value("");
+                    }
+                    _ => on_error.append(&mut out, inputs, row)?,
+                },
+            }
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()))
+    }))
+}
+
+/// An object or array as JSON.
+fn json_query(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    check_path(arguments)?;
+    let wrapper = arguments.constant_text(2).unwrap_or("WITHOUT").to_ascii_uppercase();
+    let (on_empty, on_error) = (Instead::new(arguments, 3)?, Instead::new(arguments, 4)?);
+    Ok(Arc::new(move |inputs| {
+        let mut out = StringBuilder::new();
+        each(inputs, |row, found| {
+            let values = match found {
+                None => {
+                    out.append_null();
+                    return Ok(());
+                }
+                Some(Found::Error) => return on_error.append(&mut out, inputs, row),
+                Some(Found::Values(values)) => values,
+            };
+            match values.as_slice() {
+                [] | [Json::Null] => return on_empty.append(&mut out, inputs, row),
+                [json] if !json.is_scalar() && wrapper != "UNCONDITIONAL" => write_json(&mut out, json)?,
+                _ if wrapper == "WITHOUT" => return on_error.append(&mut out, inputs, row),
+                many => write_json(&mut out, &Json::Array(many.iter().map(|json| (*json).clone()).collect()))?,
+            }
+            out.append_value("");
+            Ok(())
+        })?;
+        Ok(Arc::new(out.finish()))
+    }))
+}
+
+fn json_string(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let from = arguments.get(0).clone();
+    Ok(Arc::new(move |inputs| {
+        let arg = inputs.arg(0)?;
+        texts(inputs.rows, |row, out| {
+            let index = arg.index(row);
+            if arg.array.is_null(index) {
+                return Ok(None);
+            }
+            write::write_value(out, &arg.array, &from, index).map(Some)
+        })
+    }))
+}
+
+/// A text for each row that is not null.
+fn texts(
+    rows: usize,
+    mut write: impl FnMut(usize, &mut StringBuilder) -> Result<Option<()>, std::fmt::Error>,
+) -> Result<ArrayRef, Failure> {
+    let mut out = StringBuilder::with_capacity(rows, rows * 16);
+    for row in 0..rows {
+        match write(row, &mut out) {
+            Ok(Some(())) => out.append_value(""),
+            Ok(None) => out.append_null(),
+            Err(_) => return Err(Failure::internal("JSON cannot be written")),
+        }
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// Values in turn; a last argument that is the constant `NULL ON NULL` or `ABSENT ON NULL` says what nulls become.
+fn nulls_left_out(arguments: &Arguments<'_>, default: bool) -> (usize, bool) {
+    let last = arguments.types.len().checked_sub(1);
+    match last.and_then(|last| arguments.constant_text(last)) {
+        Some("NULL ON NULL") => (arguments.types.len() - 1, false),
+        Some("ABSENT ON NULL") => (arguments.types.len() - 1, true),
+        _ => (arguments.types.len(), default),
+    }
+}
+
+fn json_array(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let (count, absent) = nulls_left_out(arguments, true);
+    let types = arguments.types.to_vec();
+    Ok(Arc::new(move |inputs| {
+        texts(inputs.rows, |row, out| {
+            out.write_char('[')?;
+            let mut first = true;
+            for (arg, from) in inputs.args[..count].iter().zip(&types) {
+                let index = arg.index(row);
+                if absent && arg.array.is_null(index) {
+                    continue;
+                }
+                if !first {
+                    out.write_char(',')?;
+                }
+                first = false;
+                write::write_value(out, &arg.array, from, index)?;
+            }
+            out.write_char(']').map(Some)
+        })
+    }))
+}
+
+fn json_object(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let (count, absent) = nulls_left_out(arguments, false);
+    if count % 2 == 1 {
+        return Err(Failure::user("a key without a value"));
+    }
+    if let Some(other) = arguments.types[..count].iter().step_by(2).find(|key| !crate::coercion::is_text(key)) {
+        return Err(Failure::user(format!("a key of type {other}")));
+    }
+    let types: Vec<DataType> = arguments.types.to_vec();
+    Ok(Arc::new(move |inputs| {
+        texts(inputs.rows, |row, out| {
+            out.write_char('{')?;
+            let mut first = true;
+            for (pair, kinds) in inputs.args[..count].chunks(2).zip(types.chunks(2)) {
+                let (key, value) = (&pair[0], &pair[1]);
+                if absent && value.array.is_null(value.index(row)) {
+                    continue;
+                }
+                if !first {
+                    out.write_char(',')?;
+                }
+                first = false;
+                write::write_value(out, &key.array, &kinds[0], key.index(row))?;
+                out.write_char(':')?;
+                write::write_value(out, &value.array, &kinds[1], value.index(row))?;
+            }
+            out.write_char('}').map(Some)
+        })
+    }))
+}
+
+fn json_quote(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let values = inputs.text(0)?;
+    texts(inputs.rows, |row, out| match values.get(row) {
+        None => Ok(None),
+        Some(text) => value::write_quoted(out, text, true).map(Some),
+    })
+}
+
+/// Text that is no JSON string stays as it is.
+fn json_unquote(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let values = inputs.text(0)?;
+    let unquoted = |row| {
+        let text: &str = values.get(row)?;
+        Some(match value::parse(text) {
+            Some(Json::String(text)) if values.get(row)?.starts_with('"') => text,
+            _ => text.to_owned(),
+        })
+    };
+    Ok(Arc::new((0..inputs.rows).map(unquoted).collect::<StringArray>()))
+}
