@@ -4,6 +4,8 @@ pub mod apply;
 pub mod build;
 pub mod decide;
 pub mod dereference;
+#[cfg(test)]
+mod fixture;
 mod status;
 pub mod validate;
 

@@ -26,3 +26,38 @@ pub const FINALIZER: &str = "sluice.dev/savepoint-on-deletion";
 pub fn yaml() -> Result<String, serde_yaml_ng::Error> {
     serde_yaml_ng::to_string(&FlinkJob::crd())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// `crds/` holds what this build prints; the chart has the same text.
+    #[test]
+    fn the_definition_is_as_recorded() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let text = super::yaml().unwrap();
+        let chart = format!("{{{{- if .Values.crds.enabled }}}}\n{}{{{{- end }}}}\n", kept(&text));
+        let files = [("crds/flinkjobs.sluice.dev.yaml", text), ("charts/sluice/templates/crds.yaml", chart)];
+        for (file, text) in files {
+            let file = root.join(file);
+            if std::env::var_os("UPDATE").is_some() {
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(&file, &text).unwrap();
+            }
+            let recorded = std::fs::read_to_string(&file).unwrap_or_default();
+            assert!(recorded == text, "{} is out of date; run the tests with UPDATE=1", file.display());
+        }
+    }
+
+    /// With `crds.keep` an uninstalled chart leaves the definition, and so all jobs, behind.
+    fn kept(text: &str) -> String {
+        let annotation =
+            "{{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n";
+        text.replacen("metadata:\n", &format!("metadata:\n  {annotation}"), 1)
+    }
+
+    #[test]
+    fn the_definition_stays_small() {
+        assert!(super::yaml().unwrap().len() < 50_000);
+    }
+}

@@ -226,7 +226,7 @@ impl Endpoint {
 impl Job {
     /// Whether it will never run again by itself.
     pub fn is_terminal(&self) -> bool {
-        matches!(self.state.as_str(), "FAILED" | "FINISHED" | "CANCELED")
+        matches!(self.state.as_str(), "FAILED" | "FINISHED" | "CANCELED" | "SUSPENDED")
     }
 
     /// Whether data flows.

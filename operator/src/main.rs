@@ -11,8 +11,6 @@ use operator::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-const LEASE: &str = "sluice-operator";
-
 #[derive(Parser)]
 #[command(name = "sluice-operator", version, about = "Runs FlinkJobs on Kubernetes")]
 struct Arguments {
@@ -33,6 +31,9 @@ struct Arguments {
     /// Namespace of the Lease; the pod's or the kubeconfig's if not given.
     #[arg(long, env = "POD_NAMESPACE")]
     lease_namespace: Option<String>,
+    /// Name of the Lease.
+    #[arg(long, env = "SLUICE_LEASE", default_value = "sluice-operator")]
+    lease: String,
     /// Who holds the Lease.
     #[arg(long, env = "POD_NAME")]
     identity: Option<String>,
@@ -73,7 +74,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     };
     let identity = election::identity(arguments.identity, chrono::Utc::now());
-    let mut candidate = election::Candidate::new(client.clone(), &namespace, LEASE, &identity);
+    let mut candidate = election::Candidate::new(client.clone(), &namespace, &arguments.lease, &identity);
     let options = Options { namespace: arguments.namespace, jobmanager_url: arguments.jobmanager_url };
     let elects = !arguments.no_leader_election;
     let work = async {

@@ -227,7 +227,7 @@ fn request_id(job: &Validated, parts: &[&str]) -> String {
     hash::hash(std::iter::once(job.uid.as_str()).chain(parts.iter().copied()))
 }
 
-/// The id of the job on the JobManager from a start on: the uid, and another one for each start from a named snapshot.
+/// The id of the job on the JobManager from a start on: the uid, and another one for each start anew.
 fn job_id(uid: &str, epoch: i64) -> String {
     let digits: String = uid.chars().filter(char::is_ascii_hexdigit).collect();
     if epoch == 1 && digits.len() == 32 {

@@ -108,7 +108,7 @@ fn phase(view: &View<'_>, status: &FlinkJobStatus) -> Phase {
             "RUNNING" if saving => Phase::Savepointing,
             "RUNNING" => Phase::Running,
             "FINISHED" => Phase::Finished,
-            "FAILED" | "CANCELED" => Phase::Failed,
+            "FAILED" | "CANCELED" | "SUSPENDED" => Phase::Failed,
             _ => Phase::Restarting,
         },
         Engine::Unknown | Engine::Unreachable => match view.old.phase {
@@ -147,9 +147,11 @@ fn problem(view: &View<'_>, phase: Phase, status: &FlinkJobStatus) -> Option<Pro
             let spec = failure.is_user();
             return Some(Problem { reason, message: failure.message, pod: None, stalls: true, spec });
         }
-        if job.state == "CANCELED" {
-            let message = "the job was canceled; change the spec or the restart annotation to start it".to_owned();
-            return Some(Problem { reason: "JobCanceled".to_owned(), message, pod: None, stalls: true, spec: false });
+        if matches!(job.state.as_str(), "CANCELED" | "SUSPENDED") {
+            let how = if job.state == "CANCELED" { "canceled" } else { "stopped with a savepoint" };
+            let message =
+                format!("the job was {how}, not by the operator; a new sluice.dev/restart annotation starts it");
+            return Some(Problem { reason: "JobStopped".to_owned(), message, pod: None, stalls: true, spec: false });
         }
     }
     if matches!(phase, Phase::Suspended | Phase::Finished | Phase::Failed) {
@@ -250,7 +252,7 @@ fn announce(old: &FlinkJobStatus, decision: &mut Decision) {
             "InvalidProgram" => "InvalidProgram",
             "JobFailed" => "JobFailed",
             "UpgradeBlocked" => "UpgradeBlocked",
-            "JobCanceled" => "JobCanceled",
+            "JobStopped" => "JobStopped",
             _ => "PodFailing",
         };
         news.push(Event { warning: true, reason, message: format!("{}: {}", failure.reason, failure.message) });

@@ -95,7 +95,7 @@ pub struct Condition {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobStatus {
-    /// Its id there. It changes when the job starts from a named snapshot or anew, as the old id's checkpoints then no longer count.
+    /// Its id there. It changes when the job starts anew or from restoreFrom, as the old id's checkpoints then no longer count.
     pub id: String,
     /// Rises at every start that the operator makes.
     pub epoch: i64,

@@ -1,8 +1,9 @@
 //! Changes that replace pods, as steps: Stopping → Replacing → Verifying.
 //!
 //! `begin` records what is to happen; `advance` enters the recorded step. What the next start restores is decided once,
-//! when Stopping is left, and is then part of `status.job`: the snapshot's path together with a new job id, or the same
-//! id, whose last checkpoint the JobManager finds itself. Only Stateless, and the rerun of a finished job, start empty.
+//! when Stopping is left, and is then part of `status.job`. Under the same job id a JobManager goes on from the job's
+//! last checkpoint, or from a path that no earlier start of that id has used; it fences off older JobManagers either way.
+//! A new id starts from the given path, or empty: only Stateless, and the rerun of a finished job, do the latter.
 
 use std::time::Duration;
 
@@ -26,12 +27,12 @@ const POLL_MAX: Duration = Duration::from_secs(10);
 
 /// What the next start restores.
 enum Source {
-    /// A named snapshot, under a new job id.
-    Path(String),
-    /// The last checkpoint of the same job id.
+    /// The savepoint that the job was just stopped with.
+    Savepoint(String),
+    /// The job's last checkpoint.
     LastState,
-    /// Nothing, under a new job id.
-    Fresh,
+    /// A named snapshot or nothing, under a new job id.
+    NewJob(Option<String>),
 }
 
 /// Records a change if the spec asks for one.
@@ -127,20 +128,32 @@ fn stop(pass: &mut Pass<'_>, mut upgrade: UpgradeStatus, elapsed: Duration) -> b
 fn source(pass: &mut Pass<'_>, upgrade: &mut UpgradeStatus, elapsed: Duration) -> Option<Source> {
     if upgrade.action == UpgradeAction::Restore {
         let restore = pass.job.spec.restore_from.as_ref();
-        return Some(restore.map_or(Source::LastState, |restore| Source::Path(restore.path.clone())));
+        return Some(restore.map_or(Source::LastState, |restore| Source::NewJob(Some(restore.path.clone()))));
     }
     let is_asked = upgrade.request_id.is_some();
-    let finished = pass.facts.job().is_some_and(|job| job.state == "FINISHED");
-    if finished && !is_asked {
-        return Some(Source::Fresh);
+    if let Some(source) = pass.facts.job().and_then(|job| ended(job, is_asked)) {
+        return Some(source);
     }
     if !is_asked {
         upgrade.mode = mode(pass);
     }
     match upgrade.mode {
-        UpgradeMode::Stateless => Some(Source::Fresh),
+        UpgradeMode::Stateless => Some(Source::NewJob(None)),
         UpgradeMode::LastState => Some(Source::LastState),
         UpgradeMode::Savepoint => with_savepoint(pass, upgrade, elapsed),
+    }
+}
+
+/// What a job restores that has ended without failing. Under its own id it would stay ended.
+fn ended(job: &Job, is_asked: bool) -> Option<Source> {
+    let savepoint = || job.savepoint.clone();
+    match job.state.as_str() {
+        // Also when the answer to our request was lost.
+        "SUSPENDED" => savepoint().map(Source::Savepoint),
+        "FINISHED" if is_asked => savepoint().map(Source::Savepoint),
+        "FINISHED" => Some(Source::NewJob(None)),
+        "CANCELED" => Some(Source::NewJob(job.checkpoint.as_ref().and_then(|checkpoint| checkpoint.path.clone()))),
+        _ => None,
     }
 }
 
@@ -161,7 +174,7 @@ fn keeps_checkpoints(pass: &Pass<'_>) -> bool {
 fn with_savepoint(pass: &mut Pass<'_>, upgrade: &mut UpgradeStatus, elapsed: Duration) -> Option<Source> {
     let operation = if upgrade.request_id.is_some() { pass.facts.operation.clone() } else { Operation::Unknown };
     match operation {
-        Operation::Completed(path) => Some(Source::Path(path)),
+        Operation::Completed(path) => Some(Source::Savepoint(path)),
         Operation::Failed(message) => savepoint_failed(pass, upgrade, &message),
         Operation::InProgress if elapsed > pass.job.savepoint_timeout + PATIENCE => {
             savepoint_failed(pass, upgrade, "the savepoint did not complete in time")
@@ -178,8 +191,6 @@ fn ask_or_fall_back(pass: &mut Pass<'_>, upgrade: &mut UpgradeStatus, elapsed: D
             ask(pass, upgrade);
             None
         }
-        // The answer was lost: the job stopped with a savepoint that nobody told us of.
-        Some(engine) if engine.state == "FINISHED" => Some(engine.savepoint.map_or(Source::LastState, Source::Path)),
         Some(engine) if engine.is_terminal() => fall_back(pass, upgrade, &format!("the job is {}", engine.state)),
         Some(engine) if elapsed > NOT_RUNNING_GRACE => {
             fall_back(pass, upgrade, &format!("the job is {}", engine.state))
@@ -262,20 +273,18 @@ fn leave_stopping(pass: &mut Pass<'_>, source: Source) {
     upgrade.stopped_at.get_or_insert(now);
     let action = upgrade.action;
     match source {
-        Source::Path(path) => {
+        Source::Savepoint(path) => {
             upgrade.restore_path = Some(path.clone());
-            started.id = job_id(&uid, started.epoch + 1);
             started.restore_path = Some(path.clone());
-            if action != UpgradeAction::Restore {
-                pass.record_savepoint(&path);
-                pass.tell("SavepointCompleted", path);
-            }
+            pass.record_savepoint(&path);
+            pass.tell("SavepointCompleted", path);
         }
         // The JobManager looks for the newest one itself; this is for the reader.
         Source::LastState => upgrade.restore_path = latest.or_else(|| started.restore_path.clone()),
-        Source::Fresh => {
+        Source::NewJob(path) => {
             started.id = job_id(&uid, started.epoch + 1);
-            started.restore_path = None;
+            upgrade.restore_path.clone_from(&path);
+            started.restore_path = path;
         }
     }
     start(pass, action);
@@ -368,6 +377,13 @@ fn verify(pass: &mut Pass<'_>, upgrade: &UpgradeStatus) -> bool {
     match &pass.facts.engine {
         Engine::Job(job) if job.is_running() || job.state == "FINISHED" => {
             complete(pass, upgrade);
+            true
+        }
+        // The old JobManager stopped the job with a savepoint before it went, and could not say so.
+        Engine::Job(job)
+            if job.state == "SUSPENDED" && job.savepoint.is_some() && job.savepoint != started.restore_path =>
+        {
+            leave_stopping(pass, Source::Savepoint(job.savepoint.clone().unwrap_or_default()));
             true
         }
         Engine::Job(job) if job.is_terminal() => {

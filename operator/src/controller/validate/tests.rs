@@ -1,1 +1,88 @@
+use std::path::Path;
 
+use super::*;
+use crate::controller::fixture::{orders, sql, valid};
+
+fn mistake(change: impl FnOnce(&mut FlinkJob)) -> Error {
+    let mut job = orders();
+    change(&mut job);
+    validate(&job, sql(&job)).unwrap_err()
+}
+
+fn option(name: &str) -> impl FnOnce(&mut FlinkJob) {
+    let name = name.to_owned();
+    move |job| drop(job.spec.config.insert(name, "1".to_owned()))
+}
+
+#[test]
+fn mistakes_name_the_place_and_what_to_do() {
+    let unknown = mistake(option("state.backend.typ")).to_string();
+    assert_eq!(unknown, "spec.config: unknown option state.backend.typ, did you mean state.backend.type?");
+    let reserved = mistake(option("parallelism.default")).to_string();
+    assert_eq!(reserved, "spec.config: parallelism.default is set by the operator; use spec.parallelism");
+    let toleration = mistake(|job| {
+        job.spec.task_manager.scheduling.as_mut().unwrap().tolerations = vec![serde_json::json!({"key": 1})];
+    });
+    assert!(matches!(toleration, Error::Scheduling { field, .. } if field == "taskManager.scheduling.tolerations"));
+    let amount = mistake(|job| {
+        let limits = &mut job.spec.task_manager.resources.as_mut().unwrap().limits;
+        limits.insert("memory".to_owned(), Quantity("2GB".to_owned()));
+    });
+    assert!(matches!(amount, Error::Quantity { field, .. } if field == "taskManager.resources.limits.memory"));
+}
+
+#[test]
+fn state_is_not_dropped_by_leaving_a_field_out() {
+    let mut job = orders();
+    let started = crate::crd::JobStatus { checkpoint_uri: Some("s3://b".to_owned()), ..Default::default() };
+    job.status = Some(crate::crd::FlinkJobStatus { job: Some(started), ..Default::default() });
+    job.spec.checkpoint = None;
+    assert_eq!(validate(&job, sql(&job)), Err(Error::StateWouldBeLost));
+    job.spec.upgrade.mode = Some(UpgradeMode::Stateless);
+    assert!(validate(&job, sql(&job)).is_ok());
+}
+
+#[test]
+fn only_what_needs_a_restart_changes_the_revision() {
+    let before = valid(&orders());
+    let after = |change: &dyn Fn(&mut FlinkJob)| {
+        let mut job = orders();
+        change(&mut job);
+        let job = valid(&job);
+        (job.revision != before.revision, job.taskmanager_revision != before.taskmanager_revision)
+    };
+    assert_eq!(after(&|job| job.spec.task_manager.replicas = 5), (false, false));
+    assert_eq!(after(&|job| job.spec.parallelism = Some(1)), (false, false));
+    assert_eq!(after(&|job| job.spec.checkpoint.as_mut().unwrap().retain = Some(9)), (false, false));
+    assert_eq!(after(&|job| job.spec.restart_policy = None), (false, false));
+    assert_eq!(after(&|job| job.spec.upgrade.mode = Some(UpgradeMode::LastState)), (false, false));
+    assert_eq!(after(&|job| job.spec.deletion.timeout = "1s".to_owned()), (false, false));
+    assert_eq!(after(&|job| job.spec.job.sql.inline = Some("SELECT 1".to_owned())), (true, false));
+    assert_eq!(after(&|job| job.spec.image = "other".to_owned()), (true, true));
+    assert_eq!(after(&|job| job.spec.task_manager.slots = 1), (true, true));
+    assert_eq!(after(&|job| drop(job.annotations_mut().insert(crd::RESTART.to_owned(), "1".to_owned()))), (true, true));
+}
+
+#[test]
+fn durations() {
+    assert_eq!(duration("x", "500ms"), Ok(Duration::from_millis(500)));
+    assert_eq!(duration("x", "2h"), Ok(Duration::from_secs(7200)));
+    for wrong in ["", "5", "s", "-1s", "1d", "99999999999999999999s", "18446744073709551615h"] {
+        assert!(duration("x", wrong).is_err(), "{wrong}");
+    }
+}
+
+/// The operator knows no crate of the engine, so it has its own list of the engine's options.
+#[test]
+fn the_options_are_the_engines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(root.join("../worker/settings/src/keys.rs")).unwrap();
+    let declared = source.lines().filter_map(|line| line.trim().split_once(" = \"")?.1.split_once("\", \""));
+    let mut names: Vec<_> = declared.map(|(name, _)| name).filter(|name| name.contains('.')).collect();
+    names.sort_unstable();
+    let text = names.join("\n") + "\n";
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(root.join("src/controller/validate/options.txt"), &text).unwrap();
+    }
+    assert_eq!(options::KNOWN, text, "run the tests with UPDATE=1");
+}
