@@ -156,6 +156,8 @@ pub struct JobDetail {
     pub vertices: Vec<VertexDetail>,
     /// Its checkpoints.
     pub checkpoints: CheckpointStats,
+    /// How it takes them.
+    pub checkpoint_config: CheckpointConfig,
     /// How long it was in each status, in milliseconds.
     pub status_ms: BTreeMap<&'static str, u64>,
     /// When it last came into each status.
@@ -323,6 +325,25 @@ pub struct CheckpointStats {
     pub latest_restored: Option<RestoreDetail>,
     /// The last that ended, newest first.
     pub history: Vec<CheckpointDetail>,
+}
+
+/// How a job takes checkpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CheckpointConfig {
+    /// Time between them; 0 if only on request.
+    pub interval_ms: u64,
+    /// When one is given up.
+    pub timeout_ms: u64,
+    /// Time from the end of one to the start of the next.
+    pub min_pause_ms: u64,
+    /// How many may fail in a row.
+    pub tolerable_failures: u32,
+    /// How many are kept.
+    pub retained: u32,
+    /// Where they go.
+    pub directory: Option<String>,
+    /// Where keyed state is kept.
+    pub state_backend: &'static str,
 }
 
 /// A restore.

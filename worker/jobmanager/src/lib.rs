@@ -11,6 +11,7 @@ mod grpc;
 mod handle;
 mod job;
 mod ledger;
+mod rest;
 mod restart;
 mod service;
 mod workers;
@@ -18,4 +19,8 @@ mod workers;
 pub use api::{JobDetail, JobId, JobResult, JobStatus, JobSubmission, Progress};
 pub use grpc::{AttachService, grpc_service};
 pub use handle::Handle;
+pub use rest::{ExtraMetrics, serve_rest};
 pub use service::{JobManager, Options, Service};
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,10 @@
 
 use graph::{OperatorSpec, Partitioning};
 
+use settings::{keys, value::StateBackend};
+
 use super::{Job, Phase};
-use crate::api::{JobDetail, Progress, SubtaskDetail, SubtaskFigures, VertexDetail};
+use crate::api::{CheckpointConfig, JobDetail, Progress, SubtaskDetail, SubtaskFigures, VertexDetail};
 
 impl Job {
     pub(crate) fn detail(&self, now_ms: i64, taskmanager: impl Fn(u64) -> String) -> JobDetail {
@@ -32,8 +34,25 @@ impl Job {
             savepoint: self.savepoint(),
             vertices: self.vertices(taskmanager),
             checkpoints: self.coordinator.stats(now_ms),
+            checkpoint_config: self.checkpoint_config(),
             status_ms: status_ms.into_iter().map(|(status, ms)| (status.name(), ms)).collect(),
             status_since_ms: self.status_since.iter().map(|(status, &ms)| (status.name(), ms)).collect(),
+        }
+    }
+
+    fn checkpoint_config(&self) -> CheckpointConfig {
+        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        CheckpointConfig {
+            interval_ms: millis(self.settings.get(&keys::CHECKPOINT_INTERVAL)),
+            timeout_ms: millis(self.settings.get(&keys::CHECKPOINT_TIMEOUT)),
+            min_pause_ms: millis(self.settings.get(&keys::CHECKPOINT_MIN_PAUSE)),
+            tolerable_failures: self.settings.get(&keys::CHECKPOINT_TOLERABLE_FAILURES),
+            retained: self.settings.get(&keys::CHECKPOINT_RETAINED),
+            directory: self.ledger.checkpoint_dir.clone(),
+            state_backend: match self.settings.get(&keys::STATE_BACKEND) {
+                StateBackend::HashMap => "hashmap",
+                StateBackend::RocksDb => "rocksdb",
+            },
         }
     }
 

@@ -1,0 +1,5 @@
+//! Tests of the whole crate: the core by scripted events, the service with fake TaskManagers.
+
+mod core;
+mod fake;
+mod service;
