@@ -49,7 +49,7 @@ pub enum Engine {
     /// It does not know the job.
     Unknown,
     /// It knows the job.
-    Job(Job),
+    Job(Box<Job>),
 }
 
 /// A Deployment.
@@ -144,7 +144,7 @@ impl Facts {
         let Some(status) = &resource.status else { return };
         let Some(job) = status.job.as_ref().filter(|job| job.state == DesiredState::Running) else { return };
         self.engine = match endpoint.job(&job.id).await {
-            Ok(Some(job)) => Engine::Job(job),
+            Ok(Some(job)) => Engine::Job(Box::new(job)),
             Ok(None) => Engine::Unknown,
             Err(_) => Engine::Unreachable,
         };

@@ -12,25 +12,28 @@ pub(super) fn decide(pass: &mut Pass<'_>) -> i32 {
     let present = pass.facts.taskmanager.as_ref().map_or(wanted, |workload| workload.replicas);
     let Some(engine) = pass.facts.job().filter(|engine| !engine.is_terminal()) else { return wanted };
     let parallelism = pass.job.parallelism;
-    let declared = engine.requirements.values().max().copied();
-    let outdated = declared.is_some_and(|declared| declared != parallelism);
-    if declared.is_some_and(|declared| declared > parallelism) || (outdated && pass.facts.slots >= parallelism) {
-        require(pass);
+    let declared = engine.requirements.values().max().copied().unwrap_or(parallelism);
+    let may_rise = declared < parallelism && pass.facts.slots >= parallelism;
+    let fits = engine.parallelism.is_none_or(|used| used <= parallelism);
+    let is_running = engine.is_running();
+    // An engine may use less than it is allowed to.
+    let settled = declared == parallelism && fits;
+    if declared > parallelism || may_rise {
+        require(pass, declared);
     }
-    let unused = engine.parallelism.is_none_or(|used| used <= parallelism) && engine.is_running();
-    let settled = !outdated && (!engine.is_running() || engine.parallelism == Some(parallelism));
     if !settled || present != wanted {
         pass.scaling = true;
         pass.look_again(POLL);
     }
-    if wanted < present && !(unused && !outdated) { present } else { wanted }
+    // Pods go only when their slots are no longer used.
+    let may_shrink = settled && is_running;
+    if wanted >= present || may_shrink { wanted } else { present }
 }
 
-fn require(pass: &mut Pass<'_>) {
+fn require(pass: &mut Pass<'_>, from: i32) {
     let (Some(engine), Some(started)) = (pass.facts.job(), pass.status.job.as_ref()) else { return };
     let vertices = engine.requirements.keys().cloned().collect();
     let action = Action::Require { job: started.id.clone(), vertices, parallelism: pass.job.parallelism };
-    let from = engine.requirements.values().max().copied().unwrap_or_default();
     pass.actions.push(action);
     let message = format!("parallelism {from} -> {}", pass.job.parallelism);
     pass.tell("Scaling", message);

@@ -26,7 +26,7 @@ fn a_new_job_starts_once_under_its_uid() {
     assert_eq!(world.starts, [(UID.to_owned(), None)]);
     assert_eq!(world.status().phase, Some(Phase::Running));
     assert_eq!(world.condition("Ready"), (true, "Running".to_owned()));
-    assert_eq!(world.condition("Reconciling").0, false);
+    assert!(!world.condition("Reconciling").0);
     assert_eq!(world.status().job.unwrap().epoch, 1);
     assert_eq!(world.status().parallelism, Some(4));
 }
@@ -161,7 +161,7 @@ fn suspending_keeps_the_state_and_resuming_uses_it() {
     assert!(world.engine.is_none());
     assert_eq!(world.status().phase, Some(Phase::Suspended));
     assert_eq!(world.condition("Ready"), (true, "Suspended".to_owned()));
-    assert_eq!(world.condition("Running").0, false);
+    assert!(!world.condition("Running").0);
     assert_eq!(world.status().job.unwrap().restore_path.as_deref(), Some(SAVEPOINT));
     program(&mut world, "SELECT 2");
     world.settle();
@@ -232,7 +232,7 @@ fn pods_come_before_slots_are_asked_for_and_go_after_they_are_given_back() {
     assert_eq!(world.condition("Ready"), (false, "Scaling".to_owned()));
     world.settle();
     assert_eq!(world.job().parallelism, Some(8));
-    assert_eq!(world.condition("Ready").0, true);
+    assert!(world.condition("Ready").0);
     world.change(|job| job.spec.task_manager.replicas = 1);
     world.pass(false);
     assert_eq!((replicas(&world), world.job().parallelism), (4, Some(2)));
@@ -251,12 +251,12 @@ fn a_mistake_in_the_program_is_told_and_a_new_one_recovers() {
     world.job().failure = Some(Failure { class: "User".to_owned(), message: message.clone() });
     world.settle();
     assert_eq!(world.condition("SpecValid"), (false, "InvalidProgram".to_owned()));
-    assert_eq!(world.condition("Stalled").0, true);
+    assert!(world.condition("Stalled").0);
     assert_eq!(world.status().last_failure.unwrap().message, message);
     assert_eq!(world.starts.len(), 1, "it is not started again and again");
     program(&mut world, "SELECT 2");
     world.settle();
-    assert_eq!(world.condition("SpecValid").0, true);
+    assert!(world.condition("SpecValid").0);
     assert_eq!(world.status().phase, Some(Phase::Running));
 }
 
@@ -266,7 +266,7 @@ fn an_invalid_spec_leaves_the_running_job_alone() {
     world.change(|job| drop(job.spec.config.insert("no.such.option".to_owned(), "1".to_owned())));
     world.settle();
     assert_eq!(world.condition("SpecValid"), (false, "InvalidSpec".to_owned()));
-    assert_eq!(world.condition("Running").0, true);
+    assert!(world.condition("Running").0);
     assert_eq!(world.starts.len(), 1);
 }
 

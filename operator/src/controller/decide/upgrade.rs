@@ -388,7 +388,8 @@ fn verify(pass: &mut Pass<'_>, upgrade: &UpgradeStatus) -> bool {
         }
         Engine::Job(job) if job.is_terminal() => {
             pass.status.upgrade = None;
-            failed(pass, &job.clone());
+            let job = job.clone();
+            failed(pass, &job);
             true
         }
         Engine::Job(_) | Engine::Unknown | Engine::Unreachable => false,

@@ -105,7 +105,7 @@ impl World {
         let asked = status.and_then(|status| status.job.as_ref()).filter(|job| job.state == DesiredState::Running);
         let running = self.engine.as_ref().filter(|_| self.is_reachable);
         let engine = match (asked, running) {
-            (Some(asked), Some(running)) if running.id == asked.id => Engine::Job(running.job.clone()),
+            (Some(asked), Some(running)) if running.id == asked.id => Engine::Job(Box::new(running.job.clone())),
             (Some(_), Some(_)) => Engine::Unknown,
             _ => Engine::Unreachable,
         };
@@ -113,7 +113,7 @@ impl World {
             let stop = status.upgrade.as_ref().and_then(|upgrade| upgrade.request_id.as_ref());
             let saving = status.savepoint.as_ref().and_then(|savepoint| savepoint.in_progress.as_ref());
             let last = status.deletion.as_ref().map(|deletion| &deletion.request_id);
-            last.or(stop).or(saving.map(|request| &request.request_id))
+            last.or(stop).or_else(|| saving.map(|request| &request.request_id))
         });
         let operation = request.filter(|_| matches!(engine, Engine::Job(_))).and_then(|id| self.operations.get(id));
         Facts {
