@@ -1,1 +1,10 @@
-//! Tests
+//! The operators, driven directly and compared with naive models: under random splits into batches, retractions, and
+//! restores at another parallelism and on another backend.
+
+mod calc;
+mod group_aggregate;
+mod harness;
+mod join;
+mod rows;
+mod window_aggregate;
+mod window_assign;

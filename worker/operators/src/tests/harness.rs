@@ -1,0 +1,234 @@
+//! All subtasks of one operator, without a runtime.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::{
+    array::UInt32Array,
+    util::display::{ArrayFormatter, FormatOptions},
+};
+use checkpoint::{Item, KeyedState};
+use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot, operator::OUTPUT_ROWS_MAX};
+use graph::Node;
+use model::{Batch, Failure, RowKind, Schema, Watermark, batch::ROWS_TARGET, key, row};
+use settings::Settings;
+use state::{Backend, KeyedStore, StoreOptions};
+use storage::{Storage, StorageOptions};
+
+const MAX_PARALLELISM: u32 = 128;
+
+/// A change as it came out.
+pub(super) type Change = (RowKind, Vec<String>);
+
+/// A batch's rows as text; null is `NULL`.
+pub(super) fn rows(batch: &Batch) -> Vec<Change> {
+    let options = FormatOptions::new().with_null("NULL");
+    let columns: Vec<_> = batch
+        .columns()
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).expect("can be shown"))
+        .collect();
+    (0..batch.rows())
+        .map(|row| (batch.kind(row), columns.iter().map(|column| column.value(row).to_string()).collect()))
+        .collect()
+}
+
+struct NoClock;
+
+impl Clock for NoClock {
+    fn now_ms(&self) -> i64 {
+        0
+    }
+}
+
+/// Where state is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum On {
+    HashMap,
+    RocksDb,
+}
+
+struct Subtask {
+    operator: Box<dyn Operator>,
+    store: KeyedStore,
+}
+
+pub(super) struct Cluster {
+    node: Node,
+    inputs: Vec<Schema>,
+    /// The columns that spread each input's rows over subtasks.
+    keys: Vec<Vec<usize>>,
+    settings: Settings,
+    storage: Storage,
+    folder: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+    snapshots: u64,
+    subtasks: Vec<Subtask>,
+    /// What has come out.
+    pub(super) changes: Vec<Change>,
+    pub(super) late_rows: u64,
+}
+
+impl Cluster {
+    pub(super) fn new(node: Node, inputs: Vec<Schema>, keys: Vec<Vec<usize>>) -> Self {
+        Self::with_settings(node, inputs, keys, &[])
+    }
+
+    pub(super) fn with_settings(
+        node: Node,
+        inputs: Vec<Schema>,
+        keys: Vec<Vec<usize>>,
+        options: &[(&str, &str)],
+    ) -> Self {
+        let mut settings = Settings::default();
+        for (name, value) in options {
+            settings.set(name, value).expect("an option");
+        }
+        let mut cluster = Self {
+            node,
+            inputs,
+            keys,
+            settings,
+            storage: Storage::new(StorageOptions::default()),
+            folder: tempfile::tempdir().expect("a folder"),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .expect("starts"),
+            snapshots: 0,
+            subtasks: Vec::new(),
+            changes: Vec::new(),
+            late_rows: 0,
+        };
+        cluster.start(1, On::HashMap, &[], &BTreeMap::new()).expect("starts");
+        cluster
+    }
+
+    fn start(
+        &mut self,
+        parallelism: u32,
+        on: On,
+        keyed: &[KeyedState],
+        restored: &BTreeMap<String, Vec<Item>>,
+    ) -> Result<(), Failure> {
+        self.subtasks.clear();
+        for subtask in 0..parallelism {
+            let backend = match on {
+                On::HashMap => Backend::HashMap,
+                On::RocksDb => Backend::RocksDb { directory: self.folder.path().join("rocksdb"), cache_bytes: 1 << 12 },
+            };
+            let options = StoreOptions {
+                backend,
+                key_groups: key::range_of(subtask, parallelism, MAX_PARALLELISM),
+                max_parallelism: MAX_PARALLELISM,
+            };
+            let store = KeyedStore::open(options, keyed.to_vec(), self.storage.clone());
+            let mut context = OpenContext {
+                uid: self.node.uid.clone(),
+                subtask,
+                parallelism,
+                max_parallelism: MAX_PARALLELISM,
+                settings: Arc::new(self.settings.clone()),
+                clock: Arc::new(NoClock),
+                restored: restored.clone(),
+                is_restored: !keyed.is_empty(),
+                keyed: self.runtime.block_on(store)?,
+            };
+            let operator = crate::build(&self.node, &self.inputs, &mut context)?;
+            assert_eq!(context.keyed.unclaimed(), Vec::<String>::new());
+            self.subtasks.push(Subtask { operator, store: context.keyed });
+        }
+        Ok(())
+    }
+
+    /// Changes the specification; it is used from the next restart.
+    pub(super) fn replace_node(&mut self, node: Node) {
+        self.node = node;
+    }
+
+    /// Takes a snapshot of all subtasks and goes on from it.
+    pub(super) fn restart(&mut self, parallelism: u32, on: On) {
+        self.flush();
+        self.snapshots += 1;
+        let directory = self.folder.path().join(format!("chk-{}", self.snapshots)).display().to_string();
+        let mut keyed = Vec::new();
+        let mut lists: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+        for subtask in &mut self.subtasks {
+            let mut snapshot = Snapshot::default();
+            subtask.operator.snapshot(&mut snapshot).expect("a snapshot");
+            for (name, items) in snapshot.lists {
+                lists.entry(name).or_default().extend(items);
+            }
+            let pending = subtask.store.snapshot(snapshot.tables, true).expect("a snapshot");
+            let written = pending.write(&self.storage, &directory, &directory, self.snapshots);
+            keyed.extend(self.runtime.block_on(written).expect("written"));
+        }
+        self.start(parallelism, on, &keyed, &lists).expect("restored");
+    }
+
+    /// Feeds a batch to the subtasks that own its rows.
+    pub(super) fn process(&mut self, port: usize, batch: Batch) {
+        for (subtask, part) in self.split(port, &batch).into_iter().enumerate() {
+            if !part.is_empty() {
+                self.drive(subtask, |operator, output| operator.process(port, part, output));
+            }
+        }
+    }
+
+    fn split(&self, port: usize, batch: &Batch) -> Vec<Batch> {
+        let keys: Vec<_> = self.keys[port].iter().map(|&key| Arc::clone(batch.column(key))).collect();
+        let keys = row::encode(&keys, batch.rows()).expect("keys");
+        let parallelism = self.subtasks.len() as u32;
+        let owner = |row: usize| {
+            let group = key::key_group(key::hash(keys.row(row)), MAX_PARALLELISM);
+            key::subtask_of(group, parallelism, MAX_PARALLELISM)
+        };
+        (0..parallelism)
+            .map(|subtask| {
+                let own: UInt32Array =
+                    (0..batch.rows()).filter(|&row| owner(row) == subtask).map(|row| row as u32).collect();
+                batch.take(&own).expect("rows")
+            })
+            .collect()
+    }
+
+    pub(super) fn watermark(&mut self, watermark: i64) {
+        for subtask in 0..self.subtasks.len() {
+            self.drive(subtask, |operator, output| operator.watermark(Watermark(watermark), output));
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        for subtask in 0..self.subtasks.len() {
+            self.drive(subtask, |operator, output| operator.flush(output));
+        }
+    }
+
+    /// Calls an operator until it is done, as the runtime would.
+    fn drive(&mut self, subtask: usize, call: impl FnOnce(&mut dyn Operator, &mut Output) -> Result<Flow, Failure>) {
+        let operator = self.subtasks[subtask].operator.as_mut();
+        let mut output = Output::default();
+        let mut flow = call(operator, &mut output).expect("works");
+        loop {
+            assert!(output.rows() < OUTPUT_ROWS_MAX + 2 * ROWS_TARGET, "the output of a call is bounded");
+            self.late_rows += output.take_late();
+            for batch in output.take() {
+                assert_eq!(batch.schema(), self.node.schema.to_arrow());
+                let changes = rows(&batch);
+                let ends_in_a_pair = changes.last().is_some_and(|(kind, _)| *kind == RowKind::UpdateBefore);
+                assert!(!ends_in_a_pair || batch.rows() < ROWS_TARGET, "a pair is never split");
+                self.changes.extend(changes);
+            }
+            match flow {
+                Flow::Done => return,
+                Flow::More => flow = operator.resume(&mut output).expect("works"),
+            }
+        }
+    }
+
+    /// What has come out since the last call.
+    pub(super) fn take(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+}
