@@ -4,7 +4,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -49,7 +48,7 @@ pub struct Job {
     pub requirements: BTreeMap<String, i32>,
     /// The last completed checkpoint.
     pub checkpoint: Option<Checkpoint>,
-    /// The last completed savepoint's path.
+    /// The savepoint that the job was stopped with, or the last one.
     pub savepoint: Option<String>,
     /// Why it failed.
     pub failure: Option<Failure>,
@@ -90,20 +89,6 @@ pub enum Operation {
     Completed(String),
     /// It failed.
     Failed(String),
-}
-
-#[derive(Deserialize)]
-struct Overview {
-    #[serde(default)]
-    jobs: Vec<OverviewJob>,
-}
-
-#[derive(Deserialize)]
-struct OverviewJob {
-    jid: String,
-    state: String,
-    #[serde(rename = "start-time", default)]
-    start_time: i64,
 }
 
 impl Client {
@@ -147,30 +132,26 @@ impl Endpoint {
         self.send(self.http.get(format!("{}{path}", self.base))).await
     }
 
-    /// Parts that an answer may lack are left out; the JobManager gone is an error.
-    async fn optional(&self, path: &str) -> Result<Value, Error> {
-        match self.get(path).await {
-            Err(Error::Refused { .. }) => Ok(Value::Null),
-            other => other,
-        }
-    }
-
     /// What is known of a job; `None` if the JobManager does not know it.
     ///
     /// # Errors
     /// If the JobManager does not answer.
     pub async fn job(&self, id: &str) -> Result<Option<Job>, Error> {
+        match self.get(&format!("/jobs/{id}")).await {
+            Ok(body) => Ok(Some(Job::read(&body))),
+            Err(Error::Refused { .. }) => self.undeployed(id).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A job that failed before there was anything to run has no detail, only a state and the reason.
+    async fn undeployed(&self, id: &str) -> Result<Option<Job>, Error> {
         let overview = self.get("/jobs/overview").await?;
-        let jobs = serde_json::from_value::<Overview>(overview).map_or_else(|_| Vec::new(), |overview| overview.jobs);
-        let Some(found) = jobs.into_iter().find(|job| job.jid == id) else { return Ok(None) };
-        let mut job = Job { state: found.state, start_time: found.start_time, ..Job::default() };
-        job.read_checkpoints(&self.optional(&format!("/jobs/{id}/checkpoints")).await?);
+        let mut jobs = overview["jobs"].as_array().into_iter().flatten();
+        let Some(found) = jobs.find(|job| job["jid"] == id) else { return Ok(None) };
+        let mut job = Job::read(found);
         if job.state == "FAILED" {
-            job.failure = Some(Failure::read(&self.optional(&format!("/jobs/{id}/exceptions")).await?));
-        } else {
-            job.read_detail(&self.optional(&format!("/jobs/{id}")).await?);
-            job.read_requirements(&self.optional(&format!("/jobs/{id}/resource-requirements")).await?);
-            job.read_metrics(&self.optional(&format!("/jobs/{id}/metrics?get=numRestarts")).await?);
+            job.failure = Some(Failure::read(&self.get(&format!("/jobs/{id}/exceptions")).await?));
         }
         Ok(Some(job))
     }
@@ -234,39 +215,39 @@ impl Job {
         self.state == "RUNNING"
     }
 
-    fn read_checkpoints(&mut self, body: &Value) {
-        let latest = &body["latest"];
-        if let Some(id) = latest["completed"]["id"].as_i64() {
-            let completed = &latest["completed"];
-            let number = |name: &str| completed[name].as_i64().unwrap_or(0);
-            self.checkpoint = Some(Checkpoint {
-                id,
-                path: completed["external_path"].as_str().map(str::to_owned),
-                completed: number("latest_ack_timestamp"),
-                size: number("state_size"),
-                duration: number("end_to_end_duration"),
-            });
+    /// From Flink's job detail, with our engine's additions under `sluice`.
+    fn read(body: &Value) -> Self {
+        let ours = &body["sluice"];
+        let vertices = || body["vertices"].as_array().into_iter().flatten();
+        let declared = ours["desired-parallelism"].as_i64().map(saturate);
+        let requirement = |vertex: &Value| Some((vertex["id"].as_str()?.to_owned(), declared?));
+        let failure = &ours["failure"];
+        Self {
+            state: body["state"].as_str().unwrap_or_default().to_owned(),
+            start_time: body["start-time"].as_i64().unwrap_or(0),
+            restarts: ours["restarts"].as_i64(),
+            parallelism: vertices().filter_map(|vertex| vertex["parallelism"].as_i64()).max().map(saturate),
+            requirements: vertices().filter_map(requirement).collect(),
+            checkpoint: Checkpoint::read(&ours["last-checkpoint"]),
+            savepoint: ours["savepoint"].as_str().map(str::to_owned),
+            failure: failure["message"].as_str().map(|message| Failure {
+                class: failure["class"].as_str().unwrap_or_default().to_owned(),
+                message: shorten(message),
+            }),
         }
-        self.savepoint = latest["savepoint"]["external_path"].as_str().map(str::to_owned);
     }
+}
 
-    fn read_detail(&mut self, body: &Value) {
-        let vertices = body["vertices"].as_array().into_iter().flatten();
-        self.parallelism = vertices.filter_map(|vertex| vertex["parallelism"].as_i64()).max().map(saturate);
-    }
-
-    fn read_requirements(&mut self, body: &Value) {
-        let upper = |(vertex, bounds): (&String, &Value)| {
-            bounds["parallelism"]["upperBound"].as_i64().map(|upper| (vertex.clone(), saturate(upper)))
-        };
-        self.requirements = body.as_object().into_iter().flatten().filter_map(upper).collect();
-    }
-
-    fn read_metrics(&mut self, body: &Value) {
-        self.restarts = body.as_array().and_then(|metrics| {
-            let found = metrics.iter().find(|metric| metric["id"] == "numRestarts")?;
-            found["value"].as_str().map_or_else(|| found["value"].as_i64(), |text| text.parse().ok())
-        });
+impl Checkpoint {
+    fn read(body: &Value) -> Option<Self> {
+        let number = |name: &str| body[name].as_i64();
+        Some(Self {
+            id: number("id")?,
+            path: body["path"].as_str().map(str::to_owned),
+            completed: number("completed-timestamp").unwrap_or(0),
+            size: number("size").unwrap_or(0),
+            duration: number("duration").unwrap_or(0),
+        })
     }
 }
 
@@ -322,12 +303,13 @@ mod tests {
         assert_eq!(Operation::read(&failed), Operation::Failed("no bucket b".into()));
         assert_eq!(Operation::read(&json!({"status": {"id": "IN_PROGRESS"}})), Operation::InProgress);
 
-        let mut job = Job::default();
-        job.read_checkpoints(&json!({"latest": {
-            "completed": {"id": 7, "external_path": "s3://b/chk-7", "latest_ack_timestamp": 5, "state_size": 9},
-            "savepoint": null}}));
+        let job = Job::read(&json!({"state": "RUNNING", "start-time": 5,
+            "vertices": [{"id": "a", "parallelism": 1}, {"id": "b", "parallelism": 2}],
+            "sluice": {"restarts": 3, "desired-parallelism": 4, "savepoint": null, "failure": null,
+                "last-checkpoint": {"id": 7, "path": "s3://b/chk-7", "completed-timestamp": 6, "size": 9}}}));
+        assert_eq!((job.parallelism, job.restarts, job.savepoint, job.failure), (Some(2), Some(3), None, None));
+        assert_eq!(job.requirements, BTreeMap::from([("a".to_owned(), 4), ("b".to_owned(), 4)]));
         assert_eq!(job.checkpoint.map(|checkpoint| (checkpoint.id, checkpoint.size)), Some((7, 9)));
-        assert_eq!(job.savepoint, None);
     }
 
     #[test]

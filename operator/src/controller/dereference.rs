@@ -162,7 +162,11 @@ impl Facts {
                 (answer, _) => answer,
             };
         }
-        self.slots = endpoint.slots().await.unwrap_or(0);
+        let spec = &resource.spec;
+        let wanted = spec.parallelism.unwrap_or(spec.task_manager.replicas * spec.task_manager.slots);
+        if self.job().is_some_and(|job| job.requirements.values().any(|declared| *declared != wanted)) {
+            self.slots = endpoint.slots().await.unwrap_or(0);
+        }
     }
 }
 

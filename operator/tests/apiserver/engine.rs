@@ -9,7 +9,7 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::{Api, Client};
@@ -50,9 +50,8 @@ impl Engine {
             .route("/overview", get(overview))
             .route("/jobs/overview", get(jobs))
             .route("/jobs/{id}", get(detail))
-            .route("/jobs/{id}/checkpoints", get(checkpoints))
             .route("/jobs/{id}/exceptions", get(exceptions))
-            .route("/jobs/{id}/resource-requirements", get(requirements).put(require))
+            .route("/jobs/{id}/resource-requirements", put(require))
             .route("/jobs/{id}/savepoints", post(savepoint))
             .route("/jobs/{id}/stop", post(stop))
             .route("/jobs/{id}/savepoints/{request}", get(operation));
@@ -132,36 +131,34 @@ async fn overview(State(engine): State<Engine>, Path((namespace, name)): Job) ->
 
 async fn jobs(State(engine): State<Engine>, Path((namespace, name)): Job) -> Answer {
     let process = process(&engine, &namespace, &name).await?;
-    let state =
-        if process.is_slow && process.state == "RUNNING" && process.starts.len() > 1 && process.operations.is_empty() {
-            "CREATED".to_owned()
-        } else {
-            process.state
-        };
-    Ok(Json(json!({"jobs": [{"jid": process.id, "name": name, "state": state, "start-time": 1_000_000}]})))
+    Ok(Json(json!({"jobs": [{"jid": process.id, "state": process.state}]})))
 }
 
-async fn detail(State(engine): State<Engine>, Path((namespace, name, _)): JobId) -> Answer {
+/// As our engine answers; a program that cannot be planned has no detail.
+async fn detail(State(engine): State<Engine>, Path((namespace, name, id)): JobId) -> Answer {
     let process = process(&engine, &namespace, &name).await?;
-    Ok(Json(json!({"vertices": [{"id": "v", "parallelism": process.parallelism}]})))
-}
-
-async fn checkpoints(State(engine): State<Engine>, Path((namespace, name, _)): JobId) -> Answer {
-    let process = process(&engine, &namespace, &name).await?;
-    let completed = json!({"id": 1, "external_path": "s3://b/chk-1", "latest_ack_timestamp": 2_000_000});
-    let savepoint = process.savepoint.map(|path| json!({"external_path": path}));
-    Ok(Json(json!({"latest": {"completed": completed, "savepoint": savepoint}})))
+    if process.id != id || process.message.is_some() {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    let is_held = process.is_slow && process.starts.len() > 1 && process.operations.is_empty();
+    let state = if is_held { "CREATED" } else { &process.state };
+    Ok(Json(json!({
+        "state": state,
+        "start-time": 1_000_000,
+        "vertices": [{"id": "v", "parallelism": process.parallelism}],
+        "sluice": {
+            "desired-parallelism": process.parallelism,
+            "restarts": 0,
+            "savepoint": process.savepoint,
+            "last-checkpoint": {"id": 1, "path": "s3://b/chk-1", "completed-timestamp": 2_000_000},
+        },
+    })))
 }
 
 async fn exceptions(State(engine): State<Engine>, Path((namespace, name, _)): JobId) -> Answer {
     let process = process(&engine, &namespace, &name).await?;
     let entry = json!({"failureLabels": {"class": "User"}});
     Ok(Json(json!({"root-exception": process.message, "exceptionHistory": {"entries": [entry]}})))
-}
-
-async fn requirements(State(engine): State<Engine>, Path((namespace, name, _)): JobId) -> Answer {
-    let process = process(&engine, &namespace, &name).await?;
-    Ok(Json(json!({"v": {"parallelism": {"lowerBound": 1, "upperBound": process.parallelism}}})))
 }
 
 async fn require(State(engine): State<Engine>, Path((_, name, _)): JobId, Json(body): Json<Value>) -> Json<Value> {

@@ -131,7 +131,7 @@ fn source(pass: &mut Pass<'_>, upgrade: &mut UpgradeStatus, elapsed: Duration) -
         return Some(restore.map_or(Source::LastState, |restore| Source::NewJob(Some(restore.path.clone()))));
     }
     let is_asked = upgrade.request_id.is_some();
-    if let Some(source) = pass.facts.job().and_then(|job| ended(job, is_asked)) {
+    if let Some(source) = pass.facts.job().and_then(ended) {
         return Some(source);
     }
     if !is_asked {
@@ -145,12 +145,10 @@ fn source(pass: &mut Pass<'_>, upgrade: &mut UpgradeStatus, elapsed: Duration) -
 }
 
 /// What a job restores that has ended without failing. Under its own id it would stay ended.
-fn ended(job: &Job, is_asked: bool) -> Option<Source> {
-    let savepoint = || job.savepoint.clone();
+fn ended(job: &Job) -> Option<Source> {
     match job.state.as_str() {
         // Also when the answer to our request was lost.
-        "SUSPENDED" => savepoint().map(Source::Savepoint),
-        "FINISHED" if is_asked => savepoint().map(Source::Savepoint),
+        "SUSPENDED" => job.savepoint.clone().map(Source::Savepoint),
         "FINISHED" => Some(Source::NewJob(None)),
         "CANCELED" => Some(Source::NewJob(job.checkpoint.as_ref().and_then(|checkpoint| checkpoint.path.clone()))),
         _ => None,
