@@ -3,3 +3,4 @@
 mod core;
 mod fake;
 mod service;
+mod simulation;

@@ -38,13 +38,17 @@ fn submission(options: &[(&str, &str)]) -> JobSubmission {
     JobSubmission { job_id: Some(JOB.to_owned()), name: None, graph: graph(), settings, restore_from: None }
 }
 
-const CHECKPOINTED: &[(&str, &str)] = &[
-    ("parallelism.default", "2"),
-    ("execution.checkpointing.dir", "memory://ck/jobs"),
-    ("execution.checkpointing.savepoint-dir", "memory://ck/savepoints"),
-    ("execution.checkpointing.interval", "20 ms"),
-    ("restart-strategy.exponential-delay.initial-backoff", "10 ms"),
-];
+/// Options of a job with checkpoints; memory storage is shared by the process, so each test has its own place.
+fn checkpointed(test: &'static str) -> Vec<(&'static str, &'static str)> {
+    let place = |folder: &str| -> &'static str { format!("memory://{test}/{folder}").leak() };
+    vec![
+        ("execution.checkpointing.interval", "20 ms"),
+        ("parallelism.default", "2"),
+        ("execution.checkpointing.dir", place("jobs")),
+        ("execution.checkpointing.savepoint-dir", place("savepoints")),
+        ("restart-strategy.exponential-delay.initial-backoff", "10 ms"),
+    ]
+}
 
 /// Waits until a job looks as wanted.
 async fn until(handle: &Handle, wanted: impl Fn(&JobDetail) -> bool) -> JobDetail {
@@ -106,7 +110,7 @@ async fn a_bounded_job_commits_once_more_before_it_is_released() {
 async fn a_job_goes_on_from_its_last_checkpoint_after_a_lost_taskmanager() {
     let (handle, _) = jobmanager(&storage());
     let first = FakeTaskManager::connect(&handle, "tm1", 2, Script::default()).await;
-    handle.submit(submission(CHECKPOINTED)).await.expect("accepted");
+    handle.submit(submission(&checkpointed("lost"))).await.expect("accepted");
     until(&handle, |job| job.checkpoints.completed >= 3).await;
     first.kill();
     let down = until(&handle, |job| job.status != JobStatus::Running).await;
@@ -129,12 +133,12 @@ async fn a_new_jobmanager_takes_over_and_the_old_one_is_fenced() {
     let store = storage();
     let (old, old_service) = jobmanager(&store);
     let tm_old = FakeTaskManager::connect(&old, "tm1", 2, Script::default()).await;
-    old.submit(submission(CHECKPOINTED)).await.expect("accepted");
+    old.submit(submission(&checkpointed("fenced"))).await.expect("accepted");
     until(&old, |job| job.checkpoints.completed >= 2).await;
 
     let (new, _) = jobmanager(&store);
     let mut tm_new = FakeTaskManager::connect(&new, "tm2", 2, Script::default()).await;
-    new.submit(submission(CHECKPOINTED)).await.expect("accepted");
+    new.submit(submission(&checkpointed("fenced"))).await.expect("accepted");
     let up = until(&new, |job| job.checkpoints.completed >= 1).await;
     assert_eq!(up.epoch, 2);
     let deploy = tm_new.wait_for(|body| match body {
@@ -160,7 +164,7 @@ async fn the_users_mistake_fails_the_job_and_other_failures_restart_it() {
         let (handle, _) = jobmanager(&storage());
         let script = Script { failures: vec![failure(class)], ..Script::default() };
         let _taskmanager = FakeTaskManager::connect(&handle, "tm", 2, script).await;
-        handle.submit(submission(CHECKPOINTED)).await.expect("accepted");
+        handle.submit(submission(&checkpointed(class))).await.expect("accepted");
         let job = until(&handle, |job| job.failure.is_some() && job.status == status).await;
         let failure = job.failure.expect("a failure");
         assert_eq!((failure.message.as_str(), failure.task.as_deref()), ("division", Some("source (1/2)")));
@@ -176,10 +180,10 @@ async fn a_stop_ends_with_a_savepoint_that_another_start_goes_on_from() {
     let store = storage();
     let (handle, _) = jobmanager(&store);
     let taskmanager = FakeTaskManager::connect(&handle, "tm", 2, Script::default()).await;
-    handle.submit(submission(CHECKPOINTED)).await.expect("accepted");
+    handle.submit(submission(&checkpointed("stop"))).await.expect("accepted");
     until(&handle, |job| job.checkpoints.completed >= 1).await;
     let savepoint = handle.stop(JOB, true, None).await.expect("stops");
-    assert!(savepoint.starts_with("memory://ck/savepoints/savepoint-012345-"), "{savepoint}");
+    assert!(savepoint.starts_with("memory://stop/savepoints/savepoint-012345-"), "{savepoint}");
     let result = handle.await_termination(JOB).await.expect("ended");
     assert_eq!((result.status, result.savepoint.as_ref()), (JobStatus::Suspended, Some(&savepoint)));
     let stops = taskmanager.seen(|body| match body {
@@ -191,9 +195,9 @@ async fn a_stop_ends_with_a_savepoint_that_another_start_goes_on_from() {
     // The same start again leaves it so; one that names the savepoint goes on.
     let (handle, _) = jobmanager(&store);
     let taskmanager = FakeTaskManager::connect(&handle, "tm", 2, Script::default()).await;
-    handle.submit(submission(CHECKPOINTED)).await.expect("accepted");
+    handle.submit(submission(&checkpointed("stop"))).await.expect("accepted");
     assert_eq!(handle.await_termination(JOB).await.expect("ended").status, JobStatus::Suspended);
-    let mut again = submission(CHECKPOINTED);
+    let mut again = submission(&checkpointed("stop"));
     again.restore_from = Some(savepoint.clone());
     handle.submit(again).await.expect("accepted");
     let job = until(&handle, |job| job.status == JobStatus::Running).await;
@@ -206,11 +210,11 @@ async fn a_savepoint_commits_nothing_and_may_be_restored_by_another_job() {
     let store = storage();
     let (handle, _) = jobmanager(&store);
     let taskmanager = FakeTaskManager::connect(&handle, "tm", 4, Script::default()).await;
-    let mut options = CHECKPOINTED.to_vec();
-    options[3].1 = "1 h";
+    let mut options = checkpointed("savepoint");
+    options[0].1 = "1 h";
     handle.submit(submission(&options)).await.expect("accepted");
     until(&handle, |job| job.status == JobStatus::Running).await;
-    let savepoint = handle.savepoint(JOB, Some("memory://ck/mine/".to_owned())).await.expect("taken");
+    let savepoint = handle.savepoint(JOB, Some("memory://savepoint/mine/".to_owned())).await.expect("taken");
     let commits = taskmanager.seen(|body| match body {
         Body::CheckpointCompleted(completed) => Some(completed.commit),
         _ => None,
@@ -248,7 +252,7 @@ async fn a_savepoint_commits_nothing_and_may_be_restored_by_another_job() {
 async fn a_rescale_redeploys_from_a_checkpoint_when_there_are_slots() {
     let (handle, _) = jobmanager(&storage());
     let first = FakeTaskManager::connect(&handle, "tm1", 2, Script::default()).await;
-    handle.submit(submission(CHECKPOINTED)).await.expect("accepted");
+    handle.submit(submission(&checkpointed("rescale"))).await.expect("accepted");
     until(&handle, |job| job.status == JobStatus::Running).await;
     handle.rescale(JOB, 3).await.expect("accepted");
     let waiting = until(&handle, |job| job.desired_parallelism == 3).await;
@@ -269,7 +273,7 @@ async fn only_what_is_retained_stays_in_storage() {
     let store = storage();
     let (handle, _) = jobmanager(&store);
     let _taskmanager = FakeTaskManager::connect(&handle, "tm", 2, Script::default()).await;
-    let mut options = CHECKPOINTED.to_vec();
+    let mut options = checkpointed("retained");
     options.push(("execution.checkpointing.num-retained", "2"));
     handle.submit(submission(&options)).await.expect("accepted");
     until(&handle, |job| job.checkpoints.completed >= 8).await;
@@ -277,7 +281,7 @@ async fn only_what_is_retained_stays_in_storage() {
     assert_eq!(handle.await_termination(JOB).await.expect("ended").status, JobStatus::Canceled);
     let wait = async {
         loop {
-            let objects = store.list(&format!("memory://ck/jobs/{JOB}")).await.expect("lists");
+            let objects = store.list(&format!("memory://retained/jobs/{JOB}")).await.expect("lists");
             let metadata = objects.iter().filter(|object| object.uri.ends_with("/_metadata")).count();
             // Deletion runs behind the commit.
             if metadata == 2 && objects.len() <= 2 + checkpoint::pointer::RECORDS_KEPT + 1 {
@@ -296,7 +300,7 @@ async fn failed_checkpoints_are_tolerated_as_configured() {
         let (handle, _) = jobmanager(&storage());
         let script = Script { declines: 2, ..Script::default() };
         let _taskmanager = FakeTaskManager::connect(&handle, "tm", 2, script).await;
-        let mut options = CHECKPOINTED.to_vec();
+        let mut options = checkpointed(if restarts { "intolerant" } else { "tolerant" });
         options.push(("execution.checkpointing.tolerable-failed-checkpoints", tolerable));
         handle.submit(submission(&options)).await.expect("accepted");
         let job = until(&handle, |job| job.checkpoints.completed >= 1 && job.status == JobStatus::Running).await;
