@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
-use datafusion_common::{Column, ExprSchema};
+use datafusion_common::{Column, ExprSchema, TableReference};
 use datafusion_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, TableSource};
 use graph::TableSpec;
 use model::{DataType, Field, Schema};
@@ -198,12 +198,14 @@ fn plan_table(spec: &TableSpec, create: &CreateTable) -> Result<LogicalPlan, Sql
     let fields: Vec<_> =
         spec.schema.fields.iter().map(|field| escape::arrow_field(&field.name, &field.data_type)).collect();
     let source = PhysicalTable { spec: Arc::new(spec.clone()), schema: Arc::new(ArrowSchema::new(fields)) };
-    let scan = LogicalPlanBuilder::scan(spec.name.as_str(), Arc::new(source), None)
+    let scan = LogicalPlanBuilder::scan(TableReference::bare(spec.name.as_str()), Arc::new(source), None)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| place(&error))?;
     let columns = create.columns.iter().map(|column| {
         let expr = match &column.kind {
-            ColumnKind::Physical { .. } => Expr::Column(Column::new(Some(spec.name.as_str()), &column.name.value)),
+            ColumnKind::Physical { .. } => {
+                Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
+            }
             ColumnKind::Computed(syntax) => expression(syntax.clone(), &scan)?,
         };
         Ok(expr.alias(column.name.value.as_str()))

@@ -8,8 +8,8 @@ use graph::{
 };
 use model::{DataType, Schema};
 
-/// The whole graph.
-pub(crate) fn explain(graph: &JobGraph) -> String {
+/// A job graph as text: a tree for each sink, with row kinds, exchanges and fixed parallelism.
+pub fn explain(graph: &JobGraph) -> String {
     let mut text = String::new();
     let mut printed = HashSet::new();
     for (node, spec) in graph.nodes.iter().enumerate() {

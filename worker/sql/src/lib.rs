@@ -21,4 +21,5 @@ mod statement;
 mod types;
 
 pub use error::SqlError;
+pub use explain::explain;
 pub use session::{JobKind, Outcome, PlannedJob, Session};

@@ -64,7 +64,13 @@ impl Lowering<'_> {
         let groups = aggregate.group_expr.iter().map(|expr| scope.lower(expr)).collect::<Result<Vec<_>, _>>()?;
         let calls =
             aggregate.aggr_expr.iter().map(|expr| lower_call(&scope, schema, expr)).collect::<Result<Vec<_>, _>>()?;
-        let names = aggregate.schema.fields().iter().map(|field| field.name().clone()).collect();
+        // The library's names for what has no name of its own are its own syntax.
+        let plain = aggregate.group_expr.iter().map(|expr| matches!(expr, Logical::Column(_) | Logical::Alias(_)));
+        let plain = plain.chain(std::iter::repeat_n(false, aggregate.aggr_expr.len()));
+        let fields = aggregate.schema.fields().iter().zip(plain).enumerate();
+        let names = fields
+            .map(|(index, (field, plain))| if plain { field.name().clone() } else { format!("$f{index}") })
+            .collect();
         self.aggregated(relation, groups, calls, names)
     }
 

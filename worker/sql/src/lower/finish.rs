@@ -54,6 +54,11 @@ fn without_identities(graph: JobGraph) -> JobGraph {
             position[id] = kept.add(node.clone());
         }
     }
+    for (id, node) in graph.nodes.iter().enumerate() {
+        if replaced[id].is_some() {
+            adopt_names(&graph, &mut kept, resolve(id), position[resolve(id)], &node.schema);
+        }
+    }
     for edge in &graph.edges {
         if replaced[edge.to].is_none() {
             let mut edge = edge.clone();
@@ -63,6 +68,19 @@ fn without_identities(graph: JobGraph) -> JobGraph {
         }
     }
     kept
+}
+
+/// What is left of a Calc that changed nothing are the names it gave to columns, if nobody else reads them.
+fn adopt_names(graph: &JobGraph, kept: &mut JobGraph, producer: NodeId, position: NodeId, schema: &model::Schema) {
+    let renames = matches!(
+        graph.nodes[producer].operator,
+        OperatorSpec::Calc(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::WindowAggregate(_)
+    );
+    if renames && graph.outputs(producer).count() == 1 {
+        for (field, named) in kept.nodes[position].schema.fields.iter_mut().zip(&schema.fields) {
+            field.name.clone_from(&named.name);
+        }
+    }
 }
 
 /// The input of a Calc that passes it on as it is.

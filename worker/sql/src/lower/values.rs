@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, NaiveDate, TimeDelta};
 use datafusion_common::DFSchema;
 use datafusion_expr::Values;
 use graph::{
@@ -113,7 +114,15 @@ fn json_of(expr: &Expr, data_type: &DataType) -> Option<serde_json::Value> {
             Some(json!(value))
         }
         (Value::Float(value), _) if value.is_finite() => Some(json!(value)),
-        (Value::String(text), _) => Some(json!(text)),
+        (Value::String(text), DataType::Char(_) | DataType::Varchar(_) | DataType::String) => Some(json!(text)),
+        (Value::Integer(days), DataType::Date) => {
+            let date = NaiveDate::default().checked_add_signed(TimeDelta::try_days(*days)?)?;
+            Some(json!(date.format("%Y-%m-%d").to_string()))
+        }
+        (Value::Integer(milliseconds), DataType::Timestamp(0..=3)) => {
+            let time = DateTime::from_timestamp_millis(*milliseconds)?.naive_utc();
+            Some(json!(time.format("%Y-%m-%d %H:%M:%S%.3f").to_string()))
+        }
         _ => None,
     }
 }

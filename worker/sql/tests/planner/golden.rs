@@ -1,14 +1,12 @@
 //! Golden plans: each `plans/NAME.sql` explained after Nexmark's declarations. `UPDATE=1` writes them.
 
-mod support;
-
 use std::{env, fs, path::Path};
 
-use support::{nexmark, text};
+use crate::support::{nexmark, text};
 
 #[test]
 fn plans_are_as_recorded() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/planner/plans");
     let mut wrong = Vec::new();
     let mut seen = 0;
     for entry in fs::read_dir(&folder).unwrap() {

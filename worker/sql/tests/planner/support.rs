@@ -1,5 +1,4 @@
 //! A catalog for tests: every connector exists, and some cannot take or give all row kinds.
-#![allow(dead_code, reason = "each test binary uses some of it")]
 
 use std::sync::Arc;
 

@@ -1,0 +1,14 @@
+//! The planner, from scripts to job graphs.
+
+#[path = "planner/changelog.rs"]
+mod changelog;
+#[path = "planner/golden.rs"]
+mod golden;
+#[path = "planner/graphs.rs"]
+mod graphs;
+#[path = "planner/mistakes.rs"]
+mod mistakes;
+#[path = "planner/statements.rs"]
+mod statements;
+#[path = "planner/support.rs"]
+mod support;

@@ -1,0 +1,122 @@
+//! Row kinds: what operators give, who needs −U, and what sinks refuse.
+
+use graph::{JobGraph, OperatorSpec, Partitioning};
+
+use crate::support::{error, job, session};
+
+const TABLES: &str = "
+    CREATE TABLE t (k STRING, a BIGINT, b BIGINT) WITH ('connector' = 'datagen');
+    CREATE TABLE hole (k STRING, n BIGINT) WITH ('connector' = 'blackhole');
+    CREATE TABLE printed (k STRING, n BIGINT) WITH ('connector' = 'print');
+    CREATE TABLE appended (k STRING, n BIGINT) WITH ('connector' = 'filesystem');
+    CREATE TABLE keyed (k STRING, n BIGINT, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'upsert');
+    CREATE TABLE changes (k STRING, a BIGINT) WITH ('connector' = 'cdc');
+    CREATE TABLE upserts (k STRING PRIMARY KEY NOT ENFORCED, a BIGINT) WITH ('connector' = 'upsert');
+";
+
+fn planned(script: &str) -> JobGraph {
+    let mut session = session();
+    session.run(TABLES).unwrap();
+    job(&mut session, script).graph
+}
+
+fn mistake(script: &str) -> String {
+    let mut session = session();
+    session.run(TABLES).unwrap();
+    error(&mut session, script).to_string()
+}
+
+/// The row kinds of each aggregation, in order.
+fn aggregations(graph: &JobGraph) -> Vec<(String, bool)> {
+    graph
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.operator {
+            OperatorSpec::GroupAggregate(spec) => Some((node.changelog.to_string(), spec.emit_update_before)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn sink_input(graph: &JobGraph) -> String {
+    match &graph.nodes.last().unwrap().operator {
+        OperatorSpec::Sink(sink) => sink.input.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_aggregation_leaves_out_update_before_unless_the_sink_wants_it() {
+    let hole = planned("INSERT INTO hole SELECT k, COUNT(*) FROM t GROUP BY k");
+    assert_eq!(aggregations(&hole), [("I,UA".to_owned(), false)]);
+    assert_eq!(sink_input(&hole), "I,UA");
+    let printed = planned("INSERT INTO printed SELECT k, COUNT(*) FROM t GROUP BY k");
+    assert_eq!(aggregations(&printed), [("I,UB,UA".to_owned(), true)]);
+}
+
+#[test]
+fn an_aggregation_of_updates_needs_the_rows_they_replace() {
+    let graph = planned(
+        "INSERT INTO hole SELECT CAST(n AS STRING), COUNT(*) FROM (SELECT k, COUNT(*) n FROM t GROUP BY k) GROUP BY n",
+    );
+    assert_eq!(aggregations(&graph), [("I,UB,UA".to_owned(), true), ("I,UA,D".to_owned(), false)]);
+}
+
+#[test]
+fn a_filter_on_a_value_needs_update_before_and_one_on_the_key_does_not() {
+    let on_value = planned("INSERT INTO hole SELECT k, n FROM (SELECT k, COUNT(*) n FROM t GROUP BY k) WHERE n > 3");
+    assert_eq!(aggregations(&on_value), [("I,UB,UA".to_owned(), true)]);
+    let on_key = planned("INSERT INTO hole SELECT k, COUNT(*) FROM t GROUP BY k HAVING k LIKE 'a%'");
+    assert_eq!(aggregations(&on_key), [("I,UA".to_owned(), false)]);
+}
+
+#[test]
+fn distinct_rows_never_change() {
+    let graph = planned("INSERT INTO appended SELECT DISTINCT k, a FROM t");
+    assert_eq!(aggregations(&graph), [("I".to_owned(), false)]);
+}
+
+#[test]
+fn a_sink_of_inserts_refuses_updates_by_name() {
+    let message = mistake("INSERT INTO appended SELECT k, COUNT(*) FROM t GROUP BY k");
+    assert!(message.contains("table sink 'appended' doesn't support consuming update changes"), "{message}");
+    assert!(message.contains("GroupAggregate(groupBy=[k]"), "{message}");
+}
+
+#[test]
+fn a_join_gives_what_its_inputs_give() {
+    let graph = planned("INSERT INTO hole SELECT t.k, c.a FROM t JOIN changes c ON t.k = c.k");
+    let join = graph.nodes.iter().find_map(|node| match &node.operator {
+        OperatorSpec::Join(join) => Some((join.left_input, join.right_input, node.changelog)),
+        _ => None,
+    });
+    let (left, right, output) = join.unwrap();
+    assert_eq!((left.to_string(), right.to_string()), ("I".to_owned(), "I,UB,UA,D".to_owned()));
+    assert_eq!(output.to_string(), "I,UB,UA,D");
+}
+
+#[test]
+fn upserts_cannot_be_aggregated_without_what_they_replace() {
+    let message = mistake("INSERT INTO hole SELECT k, SUM(a) FROM upserts GROUP BY k");
+    assert!(message.contains("table 'upserts'") && message.contains("-U"), "{message}");
+}
+
+#[test]
+fn updates_reach_a_keyed_sink_by_its_key() {
+    let by_key = planned("INSERT INTO keyed SELECT k, COUNT(*) FROM t GROUP BY k");
+    let into_sink =
+        |graph: &JobGraph| graph.edges.iter().find(|e| e.to == graph.nodes.len() - 1).unwrap().partitioning.clone();
+    assert_eq!(into_sink(&by_key), Partitioning::Forward, "the aggregation has spread them by the key already");
+    let from_source = planned("INSERT INTO keyed SELECT k, a FROM upserts");
+    assert_eq!(into_sink(&from_source), Partitioning::Hash(vec![0]));
+    let message = mistake("INSERT INTO keyed SELECT CAST(a AS STRING), COUNT(*) FROM t GROUP BY a, b");
+    assert!(message.contains("differs from the table's primary key [k]"), "{message}");
+}
+
+#[test]
+fn a_global_aggregation_runs_once_and_so_does_what_follows() {
+    let graph = planned("SELECT COUNT(*), MAX(a) + 1 FROM t");
+    let parallelisms: Vec<_> = graph.nodes.iter().map(|node| node.parallelism).collect();
+    assert_eq!(parallelisms, [None, None, Some(1), Some(1), Some(1)]);
+    assert!(graph.edges.iter().any(|edge| edge.partitioning == Partitioning::Global));
+}

@@ -1,0 +1,204 @@
+//! What is read, shared and computed where.
+
+use graph::{Expr, JobGraph, OperatorSpec, operator::SourceSpec};
+use model::DataType;
+
+use crate::support::{job, nexmark, session};
+
+fn sources(graph: &JobGraph) -> Vec<&SourceSpec> {
+    graph
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.operator {
+            OperatorSpec::Source(source) => Some(source),
+            _ => None,
+        })
+        .collect()
+}
+
+fn paths(source: &SourceSpec) -> Vec<String> {
+    source.columns.iter().map(|column| column.path.join(".")).collect()
+}
+
+fn result_types(script: &str) -> Vec<String> {
+    let mut session = session();
+    session
+        .run(
+            "CREATE TABLE t (i INT, b BIGINT, d DOUBLE, dc DECIMAL(10, 2), s STRING, ts TIMESTAMP(3), dt DATE,
+                bo BOOLEAN, n INT) WITH ('connector' = 'datagen')",
+        )
+        .unwrap();
+    let graph = job(&mut session, script).graph;
+    graph.nodes.last().unwrap().schema.fields.iter().map(|field| field.data_type.to_string()).collect()
+}
+
+#[test]
+fn a_source_reads_only_the_fields_that_are_used() {
+    let graph = job(&mut nexmark(), "SELECT auction, price FROM bid WHERE price > 10").graph;
+    let source = sources(&graph)[0];
+    assert_eq!(paths(source), ["event_type", "bid.auction", "bid.price"]);
+    assert!(source.watermark.is_none(), "nothing needs event time");
+    assert_eq!(source.filters.len(), 2, "{:?}", source.filters);
+}
+
+#[test]
+fn a_whole_row_is_read_once() {
+    let graph = job(&mut nexmark(), "SELECT bid, bid.price FROM nexmark").graph;
+    assert_eq!(paths(sources(&graph)[0]), ["bid"]);
+}
+
+#[test]
+fn counting_rows_reads_one_cheap_column() {
+    let graph = job(&mut nexmark(), "SELECT COUNT(*) FROM nexmark").graph;
+    assert_eq!(paths(sources(&graph)[0]), ["event_type"]);
+}
+
+#[test]
+fn tables_are_read_once_in_a_job() {
+    let script = "SELECT A.id, B.price FROM auction A JOIN bid B ON A.id = B.auction";
+    let graph = job(&mut nexmark(), script).graph;
+    let found = sources(&graph);
+    assert_eq!(found.len(), 1);
+    assert_eq!(paths(found[0]), ["event_type", "auction.id", "bid.auction", "bid.price"]);
+    let Expr::Call { function, .. } = &found[0].filters[0] else { panic!("{:?}", found[0].filters) };
+    assert_eq!(function, "OR", "a row is needed if either side needs it");
+}
+
+#[test]
+fn a_statement_set_is_one_job() {
+    let script = "
+        CREATE TABLE prices (price BIGINT) WITH ('connector' = 'blackhole');
+        CREATE TABLE names (name STRING) WITH ('connector' = 'blackhole');
+        EXECUTE STATEMENT SET BEGIN
+            INSERT INTO prices SELECT price FROM bid;
+            INSERT INTO names SELECT name FROM person;
+        END;";
+    let graph = job(&mut nexmark(), script).graph;
+    let sinks = graph.nodes.iter().filter(|node| matches!(node.operator, OperatorSpec::Sink(_)));
+    assert_eq!((sinks.count(), sources(&graph).len()), (2, 1));
+    let uids: std::collections::HashSet<_> = graph.nodes.iter().map(|node| &node.uid).collect();
+    assert_eq!(uids.len(), graph.nodes.len(), "uids are unique");
+    for edge in &graph.edges {
+        assert!(edge.from < edge.to, "in topological order");
+    }
+}
+
+#[test]
+fn windows_make_the_source_give_watermarks() {
+    let script = "SELECT window_end, COUNT(*) FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
+        GROUP BY window_start, window_end";
+    let graph = job(&mut nexmark(), script).graph;
+    assert!(sources(&graph)[0].watermark.is_some());
+}
+
+#[test]
+fn a_window_over_windows_is_a_window() {
+    let script = "
+        SELECT MAX(bids), wend FROM (
+            SELECT COUNT(*) AS bids, window_start AS wstart, window_end AS wend
+            FROM TABLE(HOP(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
+            GROUP BY auction, window_start, window_end)
+        GROUP BY wstart, wend";
+    let graph = job(&mut nexmark(), script).graph;
+    let windows = graph.nodes.iter().filter(|node| matches!(node.operator, OperatorSpec::WindowAggregate(_))).count();
+    assert_eq!(windows, 2);
+    assert!(graph.nodes.last().unwrap().changelog.is_append());
+}
+
+#[test]
+fn cascaded_windows_use_window_time() {
+    let script = "
+        CREATE VIEW seconds AS
+        SELECT window_time AS at, COUNT(*) AS bids
+        FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '1' SECOND))
+        GROUP BY window_start, window_end, window_time;
+        SELECT window_end, SUM(bids) FROM TABLE(TUMBLE(TABLE seconds, DESCRIPTOR(at), INTERVAL '1' MINUTE))
+        GROUP BY window_start, window_end";
+    let graph = job(&mut nexmark(), script).graph;
+    let windows = graph.nodes.iter().filter(|node| matches!(node.operator, OperatorSpec::WindowAggregate(_))).count();
+    assert_eq!(windows, 2);
+}
+
+#[test]
+fn windows_that_are_not_aggregated_are_assigned() {
+    let script = "SELECT price, window_start FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '1' HOUR))";
+    let graph = job(&mut nexmark(), script).graph;
+    assert!(graph.nodes.iter().any(|node| matches!(node.operator, OperatorSpec::WindowAssign(_))));
+}
+
+#[test]
+fn results_have_flinks_types() {
+    for (expression, expected) in [
+        ("i + n", "INT"),
+        ("i + b", "BIGINT"),
+        ("i * 3", "INT"),
+        ("-i", "INT"),
+        ("dc * 2", "DECIMAL(21, 2)"),
+        ("dc + b", "DECIMAL(22, 2)"),
+        ("dc / 3", "DECIMAL(21, 13)"),
+        ("0.908 * b", "DECIMAL(24, 3)"),
+        (".5 + i", "DECIMAL(12, 1)"),
+        ("i + d", "DOUBLE"),
+        ("1e3", "DOUBLE"),
+        ("i > 2", "BOOLEAN"),
+        ("ts + INTERVAL '1' DAY", "TIMESTAMP(3)"),
+        ("ts - INTERVAL '1-2' YEAR TO MONTH", "TIMESTAMP(3)"),
+        ("CAST(s AS VARCHAR(2))", "VARCHAR(2)"),
+        ("CAST(i AS DECIMAL(5, 2))", "DECIMAL(5, 2)"),
+        ("TRY_CAST(s AS DOUBLE)", "DOUBLE"),
+        ("TIME '10:11:12'", "TIME(0)"),
+        ("TIMESTAMP '2020-01-01 00:00:00.123'", "TIMESTAMP(3)"),
+        ("s || 'x'", "STRING"),
+        ("CASE WHEN bo THEN i ELSE b END", "BIGINT"),
+        ("s IN ('a', 'b')", "BOOLEAN"),
+        ("dt BETWEEN DATE '2020-01-01' AND DATE '2020-02-01'", "BOOLEAN"),
+    ] {
+        assert_eq!(result_types(&format!("SELECT {expression} FROM t")), [expected], "{expression}");
+    }
+    for (aggregate, expected) in [
+        ("SUM(i)", "INT"),
+        ("AVG(b)", "BIGINT"),
+        ("AVG(dc)", "DECIMAL(38, 6)"),
+        ("SUM(dc)", "DECIMAL(38, 2)"),
+        ("COUNT(s)", "BIGINT"),
+        ("MAX(ts)", "TIMESTAMP(3)"),
+        ("MIN(s)", "STRING"),
+    ] {
+        assert_eq!(result_types(&format!("SELECT {aggregate} FROM t")), [expected], "{aggregate}");
+    }
+}
+
+#[test]
+fn columns_have_flinks_names() {
+    let graph = job(&mut nexmark(), "SELECT B.price, price * 2, B.price, auction AS a FROM bid B").graph;
+    let names: Vec<_> = graph.nodes.last().unwrap().schema.fields.iter().map(|field| field.name.clone()).collect();
+    assert_eq!(names, ["price", "EXPR$1", "price0", "a"]);
+}
+
+#[test]
+fn values_are_a_source() {
+    let graph =
+        job(&mut session(), "SELECT a + 1, b FROM (VALUES (1, 'x'), (2, CAST(NULL AS STRING))) AS v(a, b)").graph;
+    let source = sources(&graph)[0];
+    assert_eq!(source.table.options["connector"], "values");
+    assert_eq!(source.table.options["rows"], r#"[[1,"x"],[2,null]]"#);
+    assert_eq!(source.columns[0].data_type, DataType::Int);
+    let computed = job(&mut session(), "VALUES (TIMESTAMP '2020-01-01 00:00:00', 1.5), (NULL, 2)").graph;
+    let types: Vec<_> = computed.nodes.last().unwrap().schema.fields.iter().map(|f| f.data_type.to_string()).collect();
+    assert_eq!(types, ["TIMESTAMP(0)", "DECIMAL(11, 1)"]);
+    job(&mut session(), "SELECT 1, 'a'");
+}
+
+#[test]
+fn unions_have_one_type() {
+    let graph = job(&mut nexmark(), "SELECT id FROM person UNION ALL SELECT CAST(price AS INT) FROM bid").graph;
+    assert_eq!(graph.nodes.last().unwrap().schema.fields[0].data_type, DataType::BigInt);
+    let distinct = job(&mut nexmark(), "SELECT id FROM person UNION SELECT price FROM bid").graph;
+    assert!(distinct.nodes.iter().any(|node| matches!(node.operator, OperatorSpec::GroupAggregate(_))));
+}
+
+#[test]
+fn graphs_survive_being_stored() {
+    let graph = job(&mut nexmark(), include_str!("plans/q5.sql")).graph;
+    assert_eq!(JobGraph::from_json(&graph.to_json().unwrap()).unwrap(), graph);
+}

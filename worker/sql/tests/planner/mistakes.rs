@@ -1,0 +1,152 @@
+//! Mistakes and where they are found.
+
+use model::{ErrorClass, Failure};
+
+use crate::support::{error, nexmark, session};
+
+#[test]
+fn mistakes_have_a_message_and_a_place() {
+    for (script, place, part) in [
+        ("SELECT price\n  , prise FROM bid", (2, 5), "column 'prise' not found"),
+        ("SELECT B.prise FROM bid B", (1, 8), "column 'prise' not found in 'B'"),
+        ("SELECT price FROM bit", (1, 19), "table 'bit' not found"),
+        ("SELECT 1,\n COUNTT(price) FROM bid", (2, 2), "function 'COUNTT' not found"),
+        ("SELECT price FRUM bid", (1, 19), "expected: end of statement, found: bid"),
+        ("SELECT FROM", (1, 8), "expected"),
+        ("SELECT 'a", (1, 8), "unterminated string"),
+        ("FLY ME", (1, 1), "FLY statements are not supported"),
+        ("SELECT price FROM bid ORDER BY price", (1, 32), "ORDER BY on a stream is not supported"),
+        ("SELECT price FROM bid LIMIT 3", (1, 1), "LIMIT and FETCH is not supported"),
+        ("SELECT * FROM bid B LEFT JOIN auction A ON A.id = B.auction", (1, 31), "LEFT JOIN is not supported"),
+        ("SELECT ROW_NUMBER() OVER (ORDER BY price) FROM bid", (1, 8), "OVER is not supported"),
+        ("SELECT price FROM bid WHERE auction IN (SELECT id FROM auction)", (1, 29), "IN (SELECT …) is not supported"),
+        ("SELECT price + channel FROM bid", (1, 8), "cannot apply '+' to arguments of type BIGINT and STRING"),
+        ("SELECT bid.prise FROM nexmark", (1, 8), "'prise'"),
+        ("SELECT CAST(price AS BIGGINT) FROM bid", (1, 22), "a data type"),
+        ("SELECT INTERVAL '1x' DAY", (1, 17), "'1x' is no interval of DAY"),
+        ("SELECT DATE '2020-13-01'", (1, 13), "is no DATE"),
+        ("INSERT INTO nowhere SELECT 1", (1, 13), "table 'nowhere' not found"),
+        ("INSERT INTO bid SELECT 1", (1, 13), "'bid' is a view"),
+        ("CREATE TABLE t (a INT, a INT) WITH ('connector' = 'x')", (1, 24), "column 'a' is declared twice"),
+        ("CREATE TABLE t (a INT, b AS c + 1) WITH ('connector' = 'x')", (1, 29), "column 'c' not found"),
+        (
+            "CREATE TABLE t (a INT, WATERMARK FOR a AS a) WITH ('connector' = 'x')",
+            (1, 38),
+            "watermark column 'a' is INT",
+        ),
+        ("CREATE TABLE t (a INT, PRIMARY KEY (a)) WITH ('connector' = 'x')", (1, 24), "must be NOT ENFORCED"),
+        ("CREATE TABLE t (a INT METADATA) WITH ('connector' = 'x')", (1, 23), "METADATA columns are not supported"),
+        ("CREATE VIEW bid AS SELECT 1", (1, 13), "'bid' already exists"),
+        ("CREATE VIEW v AS SELECT nothing FROM bid", (1, 25), "column 'nothing' not found"),
+        ("DROP TABLE nothing", (1, 12), "table 'nothing' not found"),
+        (
+            "SELECT * FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(price), INTERVAL '1' DAY))",
+            (1, 50),
+            "'price' is no time attribute",
+        ),
+        (
+            "SELECT * FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(dateTime), INTERVAL '1' DAY))",
+            (1, 34),
+            "table 'bids' not found",
+        ),
+        (
+            "SELECT * FROM TABLE(HOP(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '3' SECOND, INTERVAL '10' SECOND))",
+            (1, 79),
+            "must be a multiple of its slide",
+        ),
+        (
+            "SELECT * FROM TABLE(CUMULATE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '1' DAY, INTERVAL '2' DAY))",
+            (1, 21),
+            "CUMULATE is not supported",
+        ),
+        (
+            "SELECT COUNT(*) FROM bid GROUP BY TUMBLE(dateTime, INTERVAL '1' DAY)",
+            (1, 35),
+            "use the window table function",
+        ),
+    ] {
+        let found = error(&mut nexmark(), script);
+        assert!(found.to_string().contains(part), "{script}\n{found}");
+        assert_eq!((found.line, found.column), place, "{script}\n{found}");
+        assert_eq!(found.class, ErrorClass::User, "{script}\n{found}");
+    }
+}
+
+#[test]
+fn a_time_attribute_is_lost_by_a_join_and_a_computation() {
+    for script in [
+        "CREATE VIEW j AS SELECT B.dateTime AS at FROM bid B JOIN auction A ON A.id = B.auction;
+         SELECT * FROM TABLE(TUMBLE(TABLE j, DESCRIPTOR(at), INTERVAL '1' DAY))",
+        "CREATE VIEW j AS SELECT dateTime + INTERVAL '1' SECOND AS at FROM bid;
+         SELECT * FROM TABLE(TUMBLE(TABLE j, DESCRIPTOR(at), INTERVAL '1' DAY))",
+    ] {
+        let found = error(&mut nexmark(), script);
+        assert!(found.message.contains("'at' is no time attribute"), "{found}");
+        assert_eq!(found.line, 2);
+    }
+}
+
+#[test]
+fn columns_of_query_and_sink_must_agree() {
+    let mut session = session();
+    session
+        .run(
+            "CREATE TABLE t (a BIGINT, s STRING) WITH ('connector' = 'datagen');
+             CREATE TABLE u (a INT, s STRING, c AS a + 1) WITH ('connector' = 'blackhole');",
+        )
+        .unwrap();
+    let count = error(&mut session, "INSERT INTO u SELECT a FROM t").to_string();
+    assert!(count.contains("different number of columns"), "{count}");
+    assert!(count.contains("query schema: [a: BIGINT]; sink schema: [a: INT, s: STRING]"), "{count}");
+    let kind = error(&mut session, "INSERT INTO u SELECT a, s FROM t").to_string();
+    assert!(kind.contains("incompatible types for sink column 'a' at position 0"), "{kind}");
+    let computed = error(&mut session, "INSERT INTO u (a, c) SELECT 1, 2").to_string();
+    assert!(computed.contains("column 'c' is computed"), "{computed}");
+    session.run("INSERT INTO u (s) SELECT s FROM t").unwrap();
+    session.run("INSERT INTO u SELECT 1, NULL").unwrap();
+}
+
+#[test]
+fn a_mistake_of_the_connector_names_the_table() {
+    let mut session = session();
+    session.run("CREATE TABLE hole (a INT) WITH ('connector' = 'blackhole')").unwrap();
+    let failure = Failure::from(error(&mut session, "SELECT a FROM hole"));
+    assert_eq!(failure.class, ErrorClass::User);
+    assert!(failure.message.contains("table 'hole': connector 'blackhole' is no source"), "{failure}");
+}
+
+#[test]
+fn no_script_makes_the_planner_panic() {
+    let scripts = [
+        "",
+        ";;",
+        "SELECT",
+        "SELECT * FROM bid, bid",
+        "SELECT price FROM bid GROUP BY auction",
+        "SELECT COUNT(*) FROM bid HAVING",
+        "SELECT COUNT() FROM bid",
+        "SELECT SUM(channel) FROM bid",
+        "SELECT * FROM (SELECT * FROM bid B JOIN auction A ON TRUE) t",
+        "SELECT x.y.z.w.v FROM bid x",
+        "WITH w AS (SELECT 1) SELECT * FROM w",
+        "SELECT 99999999999999999999999999999999999999999",
+        "SELECT -2147483648, 2147483648",
+        "SELECT MAP['a', 1]['a'], ARRAY[1, 2][1]",
+        "SELECT * FROM TABLE(TUMBLE())",
+        "SELECT * FROM TUMBLE(bid)",
+        "SELECT a.* FROM bid",
+        "SELECT CASE price WHEN 1 THEN 'a' END FROM bid",
+        "SELECT price FROM bid WHERE channel",
+        "SELECT (SELECT 1)",
+        "SELECT $1, ?",
+        "CREATE TABLE t () WITH ()",
+        "CREATE TABLE t (a ROW<b ARRAY<ROW<c INT>>>) WITH ('connector' = 'datagen'); SELECT a.b[1].c FROM t",
+        "EXPLAIN",
+        "SET",
+        "RESET",
+        "SHOW",
+    ];
+    for script in scripts {
+        let _ = nexmark().run(script);
+    }
+}

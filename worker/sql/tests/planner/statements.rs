@@ -1,0 +1,115 @@
+//! Statements other than queries.
+
+use sql::{JobKind, Outcome};
+
+use crate::support::{job, nexmark, session, text};
+
+#[test]
+fn settings_are_in_force_from_where_they_are_set() {
+    let mut session = session();
+    session.set("parallelism.default", "2");
+    let script = "
+        SET 'pipeline.name' = 'counts'; -- a comment
+        SELECT 1;
+        SET 'table.exec.state.ttl' = '1 h';
+        SELECT 2;
+        RESET 'pipeline.name';";
+    let outcomes = session.run(script).unwrap();
+    let jobs: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Job(job) => (job.graph.name.clone(), job.settings.len()),
+            Outcome::Text(text) => panic!("{text}"),
+        })
+        .collect();
+    assert_eq!(jobs, [("counts".to_owned(), 2), ("counts".to_owned(), 3)]);
+    assert_eq!(session.settings().len(), 2);
+    assert_eq!(session.settings()["parallelism.default"], "2");
+}
+
+#[test]
+fn each_insert_is_a_job() {
+    let mut session = nexmark();
+    let script = "
+        CREATE TEMPORARY TABLE a (p BIGINT) WITH ('connector' = 'blackhole');
+        CREATE TABLE IF NOT EXISTS a (p STRING) WITH ('connector' = 'blackhole');
+        INSERT INTO a SELECT price FROM bid;
+        INSERT INTO a SELECT id FROM person;
+        SELECT price FROM bid;";
+    let outcomes = session.run(script).unwrap();
+    let kinds: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Job(job) => match &job.kind {
+                JobKind::Insert { sinks } => sinks.join(","),
+                JobKind::Select { schema, changelog } => format!("{} {changelog}", schema.fields[0].name),
+            },
+            Outcome::Text(text) => panic!("{text}"),
+        })
+        .collect();
+    assert_eq!(kinds, ["a", "a", "price I"]);
+}
+
+#[test]
+fn tables_are_described_and_listed() {
+    let mut session = session();
+    let script = "
+        CREATE TABLE orders (
+            id BIGINT NOT NULL COMMENT 'the id',
+            price DECIMAL(10, 2),
+            note VARCHAR(20),
+            tags ARRAY<STRING>,
+            attributes MAP<STRING, ROW<a INT, b TIMESTAMP_LTZ(3)>>,
+            at TIMESTAMP(3),
+            total AS price * 2,
+            WATERMARK FOR at AS at - INTERVAL '5' SECOND,
+            CONSTRAINT pk PRIMARY KEY (id) NOT ENFORCED
+        ) COMMENT 'orders' PARTITIONED BY (note) WITH ('connector' = 'datagen', 'rows-per-second' = '1');
+        CREATE VIEW large (id, cost) AS SELECT id, total FROM orders WHERE total > 100;
+        DESCRIBE orders";
+    let described = text(&mut session, script);
+    let expected = "\
+name | type | null | key | extras | watermark
+id | BIGINT | FALSE | PRI |  | 
+price | DECIMAL(10, 2) | TRUE |  |  | 
+note | VARCHAR(20) | TRUE |  |  | 
+tags | ARRAY<STRING> | TRUE |  |  | 
+attributes | MAP<STRING, ROW<`a` INT, `b` TIMESTAMP_LTZ(3)>> | TRUE |  |  | 
+at | TIMESTAMP(3) | TRUE |  |  | `at` - INTERVAL '5' SECOND
+total | DECIMAL(21, 2) | TRUE |  | AS price * 2 | ";
+    let normal = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+    let skip_watermark =
+        |lines: Vec<String>| lines.into_iter().filter(|line| !line.starts_with("at ")).collect::<Vec<_>>();
+    assert_eq!(skip_watermark(normal(&described)), skip_watermark(normal(expected)));
+    assert!(described.lines().any(|line| line.starts_with("at ") && !line.ends_with("| ")), "{described}");
+    assert_eq!(text(&mut session, "SHOW TABLES"), "large\norders");
+    assert_eq!(text(&mut session, "SHOW VIEWS"), "large");
+    assert!(text(&mut session, "DESCRIBE large").contains("cost | DECIMAL(21, 2)"));
+    assert!(text(&mut session, "SHOW CREATE VIEW large").starts_with("CREATE VIEW large (id, cost) AS SELECT"));
+    assert!(text(&mut session, "SHOW FUNCTIONS").lines().any(|line| line == "DATE_FORMAT"));
+    session.run("DROP VIEW large; DROP TABLE IF EXISTS large; DROP TABLE orders").unwrap();
+    assert_eq!(text(&mut session, "SHOW TABLES"), "");
+}
+
+#[test]
+fn a_table_keeps_its_key_and_partitions() {
+    let script = "
+        CREATE TABLE t (a INT, `group` STRING, b AS a + 1, c INT, PRIMARY KEY (c, a) NOT ENFORCED)
+        PARTITIONED BY (`group`) WITH ('connector' = 'upsert', 'k' = 'it''s');
+        INSERT INTO t SELECT 1, 'x', 2";
+    let graph = job(&mut session(), script).graph;
+    let graph::OperatorSpec::Sink(sink) = &graph.nodes.last().unwrap().operator else { panic!("no sink") };
+    assert_eq!(sink.table.schema.fields.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["a", "group", "c"]);
+    assert_eq!(sink.table.primary_key, [2, 0]);
+    assert_eq!(sink.table.partitioned_by, [1]);
+    assert_eq!(sink.table.options["k"], "it's");
+}
+
+#[test]
+fn words_of_sql_are_names_where_flink_lets_them() {
+    let script = "
+        CREATE TABLE t (name STRING, state STRING, category INT, channel STRING, url STRING, extra STRING, num BIGINT)
+        WITH ('connector' = 'datagen');
+        SELECT name, state, category, channel, url, extra, num FROM t";
+    job(&mut session(), script);
+}
