@@ -26,6 +26,7 @@ pub(crate) const WRITE_BYTES_MAX: usize = 4 << 20;
 pub(crate) const KEY_PREFIX_BYTES: usize = 12;
 /// Behind every key group: there are at most 32768 of them.
 const CATALOG_KEY: &[u8] = b"\xff\xffcatalog";
+const FAMILY: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 const CATALOG_VERSION: u32 = 1;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 const BACKGROUND_JOBS: i32 = 2;
@@ -179,7 +180,8 @@ impl Disk {
         let folder = database_folder(root);
         std::fs::create_dir_all(&folder)
             .map_err(|error| Failure::external(format!("{}: {error}", folder.display())))?;
-        let db = DB::open(&options(cache_bytes), &folder).map_err(failure)?;
+        let options = options(cache_bytes);
+        let db = DB::open_cf_with_opts(&options, &folder, [(FAMILY, options.clone())]).map_err(failure)?;
         let (used, budget) = (AtomicUsize::new(0), cache_bytes / 2);
         Ok(Self {
             db: Some(db),
@@ -259,7 +261,7 @@ impl Disk {
         keys: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Vec<Result<Option<DBPinnableSlice<'_>>, rocksdb::Error>>, Failure> {
         self.wait()?;
-        let family = self.db().cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME);
+        let family = self.db().cf_handle(FAMILY);
         let family = family.ok_or_else(|| Failure::internal("a database has its default column family"))?;
         Ok(self.db().batched_multi_get_cf(family, keys, true))
     }
@@ -382,7 +384,7 @@ pub(crate) fn scan(
     let names: BTreeMap<_, _> = catalog.tables.iter().map(|(name, table)| (table.id, name.as_str())).collect();
     let mut cursor = Cursor(db.raw_iterator());
     cursor.seek(prefix(*key_groups.start(), 0, i64::MIN));
-    while let Some((key, value)) = cursor.item() {
+    while let Some((key, value)) = cursor.item().filter(|(key, _)| *key < CATALOG_KEY) {
         let (group, table, namespace, key) =
             split_key(key).ok_or_else(|| Failure::data("the state database has a key of no table"))?;
         if group > *key_groups.end() {
