@@ -14,7 +14,8 @@ pub(crate) fn failure(uri: &str, location: &Location, error: &object_store::Erro
     if let StoreId::S3 { bucket } = &location.store {
         match code {
             "NoSuchBucket" => return Failure::user(format!("{uri}: bucket {bucket} does not exist")),
-            "InvalidAccessKeyId" => {
+            // The second is versitygw's name for it, with status 404.
+            "InvalidAccessKeyId" | "XAdminUserNotFound" => {
                 return Failure::user(format!("{uri}: the server does not know the access key (s3.access-key)"));
             }
             "SignatureDoesNotMatch" => {
@@ -25,7 +26,7 @@ pub(crate) fn failure(uri: &str, location: &Location, error: &object_store::Erro
         }
     }
     match error {
-        Error::NotFound { .. } => Failure::data(format!("{uri}: not found")),
+        Error::NotFound { .. } if is_missing(error) => Failure::data(format!("{uri}: not found")),
         Error::PermissionDenied { .. } => Failure::user(format!("{uri}: access denied: {}", brief(&text))),
         Error::Unauthenticated { .. } => Failure::user(format!("{uri}: not authenticated: {}", brief(&text))),
         Error::InvalidPath { .. } => Failure::user(format!("{uri}: {}", brief(&text))),
@@ -37,9 +38,10 @@ pub(crate) fn failure(uri: &str, location: &Location, error: &object_store::Erro
     }
 }
 
-/// Whether the object (rather than its bucket) does not exist.
+/// Whether it is the object that does not exist, rather than its bucket or the user.
 pub(crate) fn is_missing(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::NotFound { .. }) && !chain(error).contains("NoSuchBucket")
+    matches!(error, object_store::Error::NotFound { .. })
+        && between(&chain(error), "<Code>", "</Code>").is_none_or(|code| code == "NoSuchKey")
 }
 
 fn is_denied(error: &object_store::Error) -> bool {
