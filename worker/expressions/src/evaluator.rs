@@ -285,6 +285,10 @@ fn compile(expr: &Expr, input: &Schema) -> Result<Node, Failure> {
     }
 }
 
+fn type_of(node: Option<&Node>) -> DataType {
+    node.map_or(DataType::Null, |node| node.data_type.clone())
+}
+
 fn compile_literal(value: &Value, data_type: &DataType) -> Result<Node, Failure> {
     let array = literal::array(value, data_type)?;
     Ok(Node { kind: Kind::Literal(Arg::scalar(array)), data_type: data_type.clone(), fallible: false })
@@ -301,9 +305,11 @@ pub(crate) fn compile_call(name: &str, mut args: Vec<Node>, data_type: &DataType
     match name {
         "AND" | "OR" if args.len() >= 2 => return logic::compile(name == "AND", args),
         "IF" if args.len() == 3 => {
-            let otherwise = args.pop();
-            let branch = args.pop().zip(args.pop()).map(|(result, condition)| (condition, result));
-            return case::compile(branch.into_iter().collect(), otherwise, data_type.clone());
+            let (otherwise, result, condition) = (args.pop(), args.pop(), args.pop());
+            let common = merge(&type_of(otherwise.as_ref()), &type_of(result.as_ref()))?;
+            let branches = condition.zip(result).into_iter().collect();
+            let chosen = case::compile(branches, otherwise, common)?;
+            return if *data_type == DataType::Null { Ok(chosen) } else { chosen.cast(data_type, false) };
         }
         _ => {}
     }

@@ -47,6 +47,10 @@ macro_rules! binary {
 const DOUBLE: &[crate::function::Parameter] = &[Double];
 const DOUBLES: &[crate::function::Parameter] = &[Double, Double];
 
+/// Java multiplies by these.
+const RADIANS_PER_DEGREE: f64 = 0.017_453_292_519_943_295;
+const DEGREES_PER_RADIAN: f64 = 57.295_779_513_082_32;
+
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("ABS", &[Number], returns::first, Bound(abs)),
     function("ACOS", DOUBLE, returns::double, unary!(f64::acos)),
@@ -57,7 +61,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("COS", DOUBLE, returns::double, unary!(f64::cos)),
     function("COSH", DOUBLE, returns::double, unary!(f64::cosh)),
     function("COT", DOUBLE, returns::double, unary!(|value: f64| 1.0 / value.tan())),
-    function("DEGREES", DOUBLE, returns::double, unary!(f64::to_degrees)),
+    function("DEGREES", DOUBLE, returns::double, unary!(|value: f64| value * DEGREES_PER_RADIAN)),
     function("E", &[], returns::double, Plain(|inputs| constant(inputs, std::f64::consts::E))),
     function("EXP", DOUBLE, returns::double, unary!(f64::exp)),
     function("LN", DOUBLE, returns::double, unary!(f64::ln)),
@@ -66,7 +70,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("LOG2", DOUBLE, returns::double, unary!(|value: f64| value.ln() / std::f64::consts::LN_2)),
     function("PI", &[], returns::double, Plain(|inputs| constant(inputs, std::f64::consts::PI))),
     function("POWER", DOUBLES, returns::double, binary!(f64::powf)).aliases(&["POW"]),
-    function("RADIANS", DOUBLE, returns::double, unary!(|value: f64| value / 180.0 * std::f64::consts::PI)),
+    function("RADIANS", DOUBLE, returns::double, unary!(|value: f64| value * RADIANS_PER_DEGREE)),
     function("RAND", &[Int], returns::double, Plain(rand)).optional(1).volatile(),
     function("RAND_INTEGER", &[Int, Int], returns::int, Plain(rand_integer)).optional(1).volatile(),
     function("ROUND", &[Number, Int], rounded_type, Bound(|arguments| round(arguments, true))).optional(1),

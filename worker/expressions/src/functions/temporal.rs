@@ -10,7 +10,7 @@ use model::{DataType, Failure};
 
 use crate::{
     arg::{Arg, Inputs},
-    calendar::{self, Date, HOUR_MILLIS, Instant, MINUTE_MILLIS, SECOND_MILLIS, split_millis},
+    calendar::{self, DAY_MILLIS, Date, HOUR_MILLIS, Instant, MINUTE_MILLIS, SECOND_MILLIS},
     cast,
     coercion::is_text,
     function::{
@@ -122,8 +122,9 @@ impl Unit {
         Self::parse(name.ok_or_else(|| Failure::user("the unit of time is not a constant"))?)
     }
 
+    /// Flink divides towards zero, which shows only before 1970.
     fn of(self, instant: Instant) -> i64 {
-        let (days, time) = split_millis(instant.millis);
+        let (days, time) = (instant.millis / DAY_MILLIS, instant.millis % DAY_MILLIS);
         let date = || Date::from_days(days);
         match self {
             Self::Millennium => (date().year + 999).div_euclid(1000),
@@ -144,7 +145,7 @@ impl Unit {
             Self::Millisecond => time % MINUTE_MILLIS,
             Self::Microsecond => time % MINUTE_MILLIS * 1000 + instant.nanos / 1000,
             Self::Nanosecond => time % MINUTE_MILLIS * 1_000_000 + instant.nanos,
-            Self::Epoch => instant.millis.div_euclid(SECOND_MILLIS),
+            Self::Epoch => instant.millis / SECOND_MILLIS,
         }
     }
 }
@@ -204,7 +205,7 @@ impl Temporals {
         }
         let value = self.values.value(row);
         Some(match self.scale {
-            Scale::Days => Instant { millis: value * calendar::DAY_MILLIS, nanos: 0 },
+            Scale::Days => Instant { millis: value * DAY_MILLIS, nanos: 0 },
             Scale::Millis => Instant { millis: value, nanos: 0 },
             Scale::Finer(per_milli) => Instant {
                 millis: value.div_euclid(per_milli),
@@ -259,7 +260,7 @@ fn extracted(unit: Unit, times: &Temporals, rows: usize) -> Result<ArrayRef, Fai
             if !by_day {
                 return Some(unit.of(instant));
             }
-            let day = instant.millis.div_euclid(calendar::DAY_MILLIS);
+            let day = instant.millis / DAY_MILLIS;
             if known.0 != day {
                 known = (day, unit.of(instant));
             }

@@ -230,19 +230,15 @@ pub(super) fn reverse(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     })
 }
 
-/// Words begin after what is neither letter nor digit.
+/// Words are of ASCII letters and digits; other characters stay and end a word.
 pub(super) fn initcap(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let texts = inputs.text(0)?;
     build(inputs, |row, out| {
         let Some(text) = texts.get(row) else { return Ok(None) };
         let mut begins = true;
         for character in text.chars() {
-            if begins {
-                character.to_uppercase().try_for_each(|upper| out.write_char(upper))?;
-            } else {
-                character.to_lowercase().try_for_each(|lower| out.write_char(lower))?;
-            }
-            begins = !character.is_alphanumeric();
+            out.write_char(if begins { character.to_ascii_uppercase() } else { character.to_ascii_lowercase() })?;
+            begins = !character.is_ascii_alphanumeric();
         }
         Ok(Some(()))
     })
