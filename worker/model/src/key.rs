@@ -19,17 +19,14 @@ fn fold(a: u64, b: u64) -> u64 {
 #[inline]
 pub fn hash(bytes: &[u8]) -> u64 {
     let mut state = MULTIPLIER_A ^ bytes.len() as u64;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut word = [0u8; 8];
-        word.copy_from_slice(chunk);
-        state = fold(state ^ u64::from_le_bytes(word), MULTIPLIER_B);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        state = fold(state ^ u64::from_le_bytes(*word), MULTIPLIER_B);
     }
-    let rest = chunks.remainder();
     if !rest.is_empty() {
-        let mut word = [0u8; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        state = fold(state ^ u64::from_le_bytes(word), MULTIPLIER_B);
+        // As if padded with zeros, without the call that a copy of unknown length would be.
+        let word = rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+        state = fold(state ^ word, MULTIPLIER_B);
     }
     fold(state ^ MULTIPLIER_B, MULTIPLIER_A)
 }
@@ -87,5 +84,5 @@ mod tests {
         assert_eq!(frozen.map(|value| key_group(value, 128)), FROZEN_GROUPS);
     }
 
-    const FROZEN_GROUPS: [u16; 4] = [0, 0, 0, 0];
+    const FROZEN_GROUPS: [u16; 4] = [78, 72, 61, 11];
 }
