@@ -33,4 +33,11 @@ impl Environment {
     pub fn new(storage: Storage, runtime: Handle) -> Self {
         Self { storage, runtime, collector: None, output: Arc::new(Mutex::new(std::io::stdout())) }
     }
+
+    /// The same environment with somewhere for `collect` to send.
+    #[must_use]
+    pub fn with_collector(mut self, collector: Collector) -> Self {
+        self.collector = Some(collector);
+        self
+    }
 }

@@ -19,6 +19,7 @@ mod values;
 mod testing;
 
 pub use environment::{Collector, Environment, PrintOutput};
+pub use print::value_text;
 pub use registry::{build_sink, build_source, catalog};
 
 use graph::operator::SourceSpec;

@@ -2,6 +2,8 @@
 
 mod text;
 
+pub use text::value_text;
+
 use std::sync::PoisonError;
 
 use async_trait::async_trait;

@@ -54,8 +54,8 @@ async fn submit_detached(options: &RunOptions, steps: Vec<Step>) -> Result<(), F
                     "name": job.name,
                     "graph": serde_json::from_str::<serde_json::Value>(&job.graph.to_json()?).unwrap_or_default(),
                     "settings": job.settings.values(),
-                    "restore-path": options.from,
-                    "job-id": options.job_id,
+                    "restore_from": options.from,
+                    "job_id": options.job_id,
                 });
                 let answer = client.call(reqwest::Method::POST, "/jobs", Some(&body)).await?;
                 display::line(answer["jobid"].as_str().unwrap_or_default());

@@ -296,6 +296,8 @@ pub struct CheckpointDetail {
     pub state_bytes: u64,
     /// The longest alignment of any subtask.
     pub alignment_ms: u64,
+    /// The longest time that a subtask's slot stood still.
+    pub sync_ms: u64,
     /// Acknowledgements so far, and how many it needs.
     pub acknowledged: (usize, usize),
     /// Its folder.

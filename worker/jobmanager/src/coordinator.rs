@@ -70,6 +70,7 @@ pub(crate) struct Pending {
     missing: BTreeSet<TaskKey>,
     state_bytes: u64,
     alignment_ms: u64,
+    sync_ms: u64,
 }
 
 /// A snapshot that somebody asked for.
@@ -186,6 +187,7 @@ impl Coordinator {
             missing: tasks,
             state_bytes: 0,
             alignment_ms: 0,
+            sync_ms: 0,
         };
         self.pending.insert(pending)
     }
@@ -210,6 +212,7 @@ impl Coordinator {
         }
         pending.state_bytes += ack.state_bytes;
         pending.alignment_ms = pending.alignment_ms.max(ack.alignment_ms);
+        pending.sync_ms = pending.sync_ms.max(ack.sync_ms);
         if !pending.missing.is_empty() {
             return Ok(false);
         }
@@ -298,6 +301,7 @@ fn detail(pending: &Pending, status: CheckpointStatus, now_ms: i64, failure: Opt
         duration_ms: now_ms.saturating_sub(pending.triggered_ms).unsigned_abs(),
         state_bytes: pending.state_bytes,
         alignment_ms: pending.alignment_ms,
+        sync_ms: pending.sync_ms,
         acknowledged: (pending.expected - pending.missing.len(), pending.expected),
         path: pending.directory.clone(),
         failure,

@@ -11,6 +11,14 @@ use arrow::{
 use formats::datetime::{self, Fraction, Separator};
 use model::Batch;
 
+/// A value as Flink's `Row` prints it.
+pub fn value_text(array: &dyn Array, row: usize) -> String {
+    let mut out = Vec::new();
+    push_value(&mut out, array, row);
+    // Only text is pushed.
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Appends one row with its kind: `+I[1, a, null]`.
 pub(super) fn push_row(out: &mut Vec<u8>, batch: &Batch, row: usize) {
     out.extend_from_slice(batch.kind(row).short().as_bytes());
