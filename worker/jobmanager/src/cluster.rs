@@ -53,6 +53,10 @@ impl Cluster {
         let mut out = Vec::new();
         match event {
             Event::Submit(request, submission) => self.submit(now_ms, request, *submission, &mut out),
+            Event::Reject(request, job, failure) => {
+                let answer = self.reject(now_ms, job, failure);
+                out.push(Action::Answer(request, answer));
+            }
             Event::Request(request, job, wish) => {
                 let unknown = || Failure::user(format!("no job {job}"));
                 match self.jobs.get_mut(&job) {
@@ -117,22 +121,33 @@ impl Cluster {
     }
 
     fn submit(&mut self, now_ms: i64, request: RequestId, submission: JobSubmission, out: &mut Vec<Action>) {
-        self.seed = model::key::hash(&self.seed.to_le_bytes());
         let answer = self.accept(now_ms, submission, out);
         out.push(Action::Answer(request, answer));
     }
 
-    fn accept(&mut self, now_ms: i64, submission: JobSubmission, out: &mut Vec<Action>) -> Result<String, Failure> {
+    fn new_id(&mut self, now_ms: i64, wanted: Option<JobId>) -> Result<JobId, Failure> {
+        self.seed = model::key::hash(&self.seed.to_le_bytes());
         let random = format!("{:016x}{:016x}", self.seed, model::key::hash(&now_ms.to_le_bytes()));
-        let id = submission.job_id.clone().unwrap_or(random);
+        let id = wanted.unwrap_or(random);
         if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
             return Err(Failure::user(format!("job id {id}: must be 32 hexadecimal characters")));
         }
         if self.jobs.get(&id).is_some_and(|job| !job.is_done()) {
             return Err(Failure::user(format!("job {id} is there already")));
         }
-        let mut job = Job::new(id.clone(), submission, &self.settings, now_ms, self.seed)?;
         self.ended.retain(|ended| *ended != id);
+        Ok(id)
+    }
+
+    fn reject(&mut self, now_ms: i64, id: Option<JobId>, failure: Failure) -> Result<String, Failure> {
+        let id = self.new_id(now_ms, id)?;
+        self.jobs.insert(id.clone(), Job::rejected(id.clone(), &self.settings, failure, now_ms));
+        Ok(id)
+    }
+
+    fn accept(&mut self, now_ms: i64, submission: JobSubmission, out: &mut Vec<Action>) -> Result<String, Failure> {
+        let id = self.new_id(now_ms, submission.job_id.clone())?;
+        let mut job = Job::new(id.clone(), submission, &self.settings, now_ms, self.seed)?;
         tracing::info!(job = %id, name = %job.name, "job submitted");
         job.start(&mut context(now_ms, &mut self.workers, out));
         self.jobs.insert(id.clone(), job);

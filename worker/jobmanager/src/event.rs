@@ -18,6 +18,8 @@ pub type RequestId = u64;
 pub enum Event {
     /// A client submits a job. Answered with its id.
     Submit(RequestId, Box<JobSubmission>),
+    /// A job cannot be planned, and is shown as failed. Answered with its id.
+    Reject(RequestId, Option<JobId>, Failure),
     /// A client wants something of a job.
     Request(RequestId, JobId, Request),
     /// A TaskManager's connection is there; it registers by its first message.

@@ -39,7 +39,7 @@ impl JobManager for AttachService {
         let mut stream = request.into_inner();
         let (inbound_sender, inbound) = mpsc::channel(MESSAGES_MAX);
         let (outbound, outbound_receiver) = mpsc::channel(MESSAGES_MAX);
-        self.handle.attach(inbound, outbound).await.map_err(|failure| Status::unavailable(failure.message))?;
+        self.handle.attach(inbound, outbound);
         tokio::spawn(async move {
             while let Some(Ok(message)) = stream.next().await {
                 if inbound_sender.send(message).await.is_err() {

@@ -17,6 +17,7 @@ pub(crate) const COMMANDS_MAX: usize = 256;
 /// A command to the service.
 pub(crate) enum Command {
     Submit(Box<JobSubmission>, oneshot::Sender<Result<String, Failure>>),
+    Reject(Option<JobId>, Failure, oneshot::Sender<Result<String, Failure>>),
     Request(JobId, Request, oneshot::Sender<Result<String, Failure>>),
     Attach(LinkId, mpsc::Receiver<ToJobManager>, mpsc::Sender<ToTaskManager>),
     Job(JobId, oneshot::Sender<Option<JobDetail>>),
@@ -54,18 +55,23 @@ impl Handle {
         self.ask(|answer| Command::Submit(Box::new(submission), answer)).await?
     }
 
-    /// Connects a TaskManager: what it says, and where to answer. The end of `inbound` is its loss.
+    /// Shows a job that could not even be planned, as failed.
     ///
     /// # Errors
-    /// If the JobManager has stopped.
-    pub async fn attach(
-        &self,
-        inbound: mpsc::Receiver<ToJobManager>,
-        outbound: mpsc::Sender<ToTaskManager>,
-    ) -> Result<(), Failure> {
+    /// Class `User` if the id is malformed or in use.
+    pub async fn reject(&self, job_id: Option<JobId>, failure: Failure) -> Result<JobId, Failure> {
+        self.ask(|answer| Command::Reject(job_id, failure, answer)).await?
+    }
+
+    /// Connects a TaskManager: what it says, and where to answer. The end of `inbound` is its loss; if the JobManager
+    /// has stopped, both ends are closed.
+    pub fn attach(&self, inbound: mpsc::Receiver<ToJobManager>, outbound: mpsc::Sender<ToTaskManager>) {
         let link = self.next_link.fetch_add(1, Ordering::Relaxed);
-        let attach = Command::Attach(link, inbound, outbound);
-        self.commands.send(attach).await.map_err(|_| Failure::external("the JobManager has stopped"))
+        let commands = self.commands.clone();
+        tokio::spawn(async move {
+            // Dropping the ends says that nobody is there.
+            let _ = commands.send(Command::Attach(link, inbound, outbound)).await;
+        });
     }
 
     async fn request(&self, id: &str, request: Request) -> Result<String, Failure> {

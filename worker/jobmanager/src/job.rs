@@ -143,19 +143,47 @@ impl Job {
                 "option execution.checkpointing.interval: needs execution.checkpointing.dir to be set too",
             ));
         }
-        let restore_from = submission.restore_from.or_else(|| settings.get(&keys::SAVEPOINT_PATH));
+        let name = submission.name.or_else(|| settings.get(&keys::JOB_NAME)).unwrap_or_else(|| graph.name.clone());
+        let mut job = Self::unchecked(id, name, graph, settings, now_ms, seed);
+        job.graph_json = job.graph.to_json()?;
+        job.max_parallelism = max_parallelism;
+        job.ledger.max_parallelism = max_parallelism;
+        if let Some(path) = submission.restore_from {
+            job.ledger.restore_from = Some(checkpoint::layout::snapshot_directory(&path).to_owned());
+        }
+        Ok(job)
+    }
+
+    /// A job that could not be planned: it has failed.
+    pub(crate) fn rejected(id: JobId, cluster: &Settings, failure: Failure, now_ms: i64) -> Self {
+        let name = cluster.get(&keys::JOB_NAME).unwrap_or_else(|| id.clone());
+        let mut job = Self::unchecked(id, name.clone(), JobGraph::new(name), cluster.clone(), now_ms, 0);
+        job.failures.push_front(FailureDetail {
+            class: failure.class,
+            message: failure.message.clone(),
+            time_ms: now_ms,
+            task: None,
+            taskmanager: None,
+        });
+        job.phase = Phase::Done(JobResult { status: JobStatus::Failed, failure: Some(failure), savepoint: None });
+        job
+    }
+
+    fn unchecked(id: JobId, name: String, graph: JobGraph, settings: Settings, now_ms: i64, seed: u64) -> Self {
+        let parallelism = settings.get(&keys::PARALLELISM);
+        let max_parallelism = key::default_max_parallelism(parallelism);
+        let restore_from = settings.get(&keys::SAVEPOINT_PATH);
         let ledger = LedgerSpec {
-            checkpoint_dir,
+            checkpoint_dir: settings.get(&keys::CHECKPOINT_DIRECTORY),
             restore_from: restore_from.map(|path| checkpoint::layout::snapshot_directory(&path).to_owned()),
             keep: settings.get(&keys::CHECKPOINT_RETAINED) as usize,
             max_parallelism,
         };
-        let name = submission.name.or_else(|| settings.get(&keys::JOB_NAME)).unwrap_or_else(|| graph.name.clone());
-        let has_checkpoints = ledger.checkpoint_dir.is_some() && !interval.is_zero();
-        Ok(Self {
+        let has_checkpoints = ledger.checkpoint_dir.is_some() && !settings.get(&keys::CHECKPOINT_INTERVAL).is_zero();
+        Self {
             id,
             name,
-            graph_json: graph.to_json()?,
+            graph_json: String::new(),
             physical: PhysicalGraph::new(&graph, parallelism),
             graph: Arc::new(graph),
             coordinator: Coordinator::new(&settings),
@@ -184,7 +212,7 @@ impl Job {
             status: JobStatus::Initializing,
             status_since: [(JobStatus::Initializing, now_ms)].into(),
             status_ms: BTreeMap::new(),
-        })
+        }
     }
 
     pub(crate) fn is_done(&self) -> bool {

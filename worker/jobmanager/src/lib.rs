@@ -19,7 +19,7 @@ mod workers;
 pub use api::{JobDetail, JobId, JobResult, JobStatus, JobSubmission, Progress};
 pub use grpc::{AttachService, grpc_service};
 pub use handle::Handle;
-pub use rest::{ExtraMetrics, serve_rest};
+pub use rest::serve_rest;
 pub use service::{JobManager, Options, Service};
 
 #[cfg(test)]

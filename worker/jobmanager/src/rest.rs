@@ -4,8 +4,6 @@ mod actions;
 mod metrics;
 mod views;
 
-use std::sync::Arc;
-
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Path, State},
@@ -23,14 +21,10 @@ use crate::{api::JobDetail, handle::Handle};
 /// A job graph may be large.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Further metrics for `GET /metrics`, as Prometheus text.
-pub type ExtraMetrics = Arc<dyn Fn() -> String + Send + Sync>;
-
 #[derive(Clone)]
 struct Rest {
     handle: Handle,
     triggers: Triggers,
-    metrics: Option<ExtraMetrics>,
 }
 
 /// An error as a response: `{"errors": […]}`.
@@ -59,14 +53,12 @@ impl IntoResponse for Error {
 ///
 /// # Errors
 /// Class `External` if connections can no longer be accepted.
-pub async fn serve_rest(handle: Handle, listener: TcpListener, metrics: Option<ExtraMetrics>) -> Result<(), Failure> {
-    axum::serve(listener, router(handle, metrics))
-        .await
-        .map_err(|error| Failure::external(format!("REST endpoint: {error}")))
+pub async fn serve_rest(handle: Handle, listener: TcpListener) -> Result<(), Failure> {
+    axum::serve(listener, router(handle)).await.map_err(|error| Failure::external(format!("REST endpoint: {error}")))
 }
 
 /// The routes.
-pub(crate) fn router(handle: Handle, metrics: Option<ExtraMetrics>) -> Router {
+pub(crate) fn router(handle: Handle) -> Router {
     let api = Router::new()
         .route("/overview", get(overview))
         .route("/config", get(config))
@@ -91,7 +83,7 @@ pub(crate) fn router(handle: Handle, metrics: Option<ExtraMetrics>) -> Router {
         .route("/healthz", get(health))
         .fallback(async || Error(StatusCode::NOT_FOUND, "no such path".to_owned()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Rest { handle, triggers: Triggers::default(), metrics })
+        .with_state(Rest { handle, triggers: Triggers::default() })
 }
 
 impl Rest {
@@ -158,10 +150,7 @@ async fn taskmanagers(State(rest): State<Rest>) -> Answer {
 
 async fn prometheus(State(rest): State<Rest>) -> Result<Response, Error> {
     let (jobs, taskmanagers) = (rest.handle.jobs().await?, rest.handle.taskmanagers().await?);
-    let mut text = metrics::render(&jobs, &taskmanagers);
-    if let Some(extra) = &rest.metrics {
-        text.push_str(&extra());
-    }
+    let text = metrics::render(&jobs, &taskmanagers);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 

@@ -166,6 +166,7 @@ impl Service {
     fn command(&mut self, command: Command) -> Option<Event> {
         match command {
             Command::Submit(submission, answer) => Some(Event::Submit(self.expect(answer), submission)),
+            Command::Reject(job, failure, answer) => Some(Event::Reject(self.expect(answer), job, failure)),
             Command::Request(job, request, answer) => Some(Event::Request(self.expect(answer), job, request)),
             Command::Attach(link, inbound, outbound) => {
                 self.attach(link, inbound, outbound);

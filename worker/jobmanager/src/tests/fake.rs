@@ -88,7 +88,7 @@ impl FakeTaskManager {
     pub(crate) async fn connect(handle: &Handle, id: &str, slots: u32, script: Script) -> Self {
         let (outbound, inbound_of_manager) = mpsc::channel(1024);
         let (outbound_of_manager, mut inbound) = mpsc::channel::<ToTaskManager>(1024);
-        handle.attach(inbound_of_manager, outbound_of_manager).await.expect("runs");
+        handle.attach(inbound_of_manager, outbound_of_manager);
         let script = Arc::new(Mutex::new(script));
         let (seen_sender, seen) = watch::channel(0);
         let mut running = Running { id: id.to_owned(), deploy: None, outbound, script: Arc::clone(&script) };
