@@ -6,6 +6,7 @@ mod blackhole;
 mod collect;
 mod datagen;
 mod environment;
+mod filesystem;
 mod generator;
 mod nexmark;
 mod options;

@@ -17,10 +17,6 @@ impl<'a> OptionReader<'a> {
         Self { table, known: BTreeSet::from(["connector".to_owned()]) }
     }
 
-    pub(crate) fn table(&self) -> &'a TableSpec {
-        self.table
-    }
-
     /// The value of an option that need not be given.
     pub(crate) fn optional<T: Value>(&mut self, name: &str) -> Result<Option<T>, Failure> {
         self.known.insert(name.to_owned());

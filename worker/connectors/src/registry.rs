@@ -9,7 +9,7 @@ use graph::{
 };
 use model::Failure;
 
-use crate::{Environment, blackhole, collect, datagen, nexmark, print, values};
+use crate::{Environment, blackhole, collect, datagen, filesystem, nexmark, print, values};
 
 /// A connector: its name in `'connector' = '…'`, and what it can be.
 pub(crate) struct Descriptor {
@@ -37,6 +37,7 @@ pub(crate) const CONNECTORS: &[Descriptor] = &[
     blackhole::DESCRIPTOR,
     collect::DESCRIPTOR,
     datagen::DESCRIPTOR,
+    filesystem::DESCRIPTOR,
     nexmark::DESCRIPTOR,
     print::DESCRIPTOR,
     values::DESCRIPTOR,

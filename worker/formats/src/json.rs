@@ -9,8 +9,10 @@ mod tests;
 
 use model::{DataType, Failure};
 
+pub use cursor::find_newline;
 pub use decoder::JsonDecoder;
 pub use encoder::JsonEncoder;
+pub(crate) use encoder::push_temporal;
 
 use crate::TimestampStyle;
 

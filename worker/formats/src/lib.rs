@@ -3,8 +3,10 @@
 //! It must not know where bytes come from or go to, nor options' names.
 
 mod builder;
+pub mod csv;
 pub mod datetime;
 pub mod json;
+pub mod parquet;
 mod scalar;
 
 use arrow::{
@@ -13,6 +15,7 @@ use arrow::{
 };
 use model::{DataType, Failure};
 
+pub use json::find_newline;
 pub use scalar::TimestampStyle;
 
 /// A wanted column: a field at the top of a record, or one inside a `ROW`.
@@ -83,4 +86,10 @@ pub trait Encoder: Send {
     /// # Errors
     /// Class `Data` if a value has no form in this format.
     fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Failure>;
+
+    /// Appends what ends a file. Nothing is encoded afterwards.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure>;
 }

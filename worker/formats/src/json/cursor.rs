@@ -33,7 +33,7 @@ fn find_special(data: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// The position of the first newline.
-pub(crate) fn find_newline(data: &[u8]) -> Option<usize> {
+pub fn find_newline(data: &[u8]) -> Option<usize> {
     const CHUNK: usize = 32;
     let mut at = 0;
     while let Some(chunk) = data.get(at..at + CHUNK) {

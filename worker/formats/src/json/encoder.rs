@@ -64,6 +64,10 @@ impl Encoder for JsonEncoder {
         }
         Ok(())
     }
+
+    fn finish(&mut self, _: &mut Vec<u8>) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 impl JsonEncoder {

@@ -1,0 +1,101 @@
+//! The `filesystem` connector: files of lines or Parquet, local or in object storage; read once or watched, and
+//! written exactly once.
+
+mod discovery;
+mod format;
+mod lines;
+mod part;
+mod path;
+mod rows;
+mod sink;
+mod source;
+mod split;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use graph::{ChangelogMode, SinkCapabilities, SourceCapabilities, TableSpec};
+use model::Failure;
+use settings::ByteSize;
+
+use crate::{
+    options::OptionReader,
+    registry::{Descriptor, SinkEntry, SourceEntry},
+};
+use format::Format;
+
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "filesystem",
+    source: Some(SourceEntry { capabilities: source_capabilities, build: source::build }),
+    sink: Some(SinkEntry { capabilities: sink_capabilities, build: sink::build }),
+};
+
+const FILE_SIZE_DEFAULT: ByteSize = ByteSize(128 << 20);
+
+/// The table's options.
+#[derive(Clone, Debug)]
+struct Options {
+    path: String,
+    format: Format,
+    /// How often to look for new files; none means that the files there are at the start are all.
+    monitor_interval: Option<Duration>,
+    rows_per_second: Option<f64>,
+    /// When a part file is closed and a new one begun.
+    file_size: u64,
+    /// The folder of rows whose partition column is null.
+    default_partition: String,
+}
+
+impl Options {
+    fn read(table: &TableSpec) -> Result<Self, Failure> {
+        let mut reader = OptionReader::new(table);
+        let path: String =
+            reader.required("path", "a file, a directory or a pattern such as s3://bucket/dir/*.json")?;
+        let path = path::normalized(&path).map_err(|problem| reader.wrong("path", problem))?;
+        let monitor_interval = reader.optional::<Duration>("source.monitor-interval")?;
+        if monitor_interval.is_some_and(|interval| interval.is_zero()) {
+            return Err(reader.wrong("source.monitor-interval", "must be above 0"));
+        }
+        let rows_per_second = reader.optional::<f64>("scan.rows-per-second")?;
+        if rows_per_second.is_some_and(|rate| rate <= 0.0) {
+            return Err(reader.wrong("scan.rows-per-second", "must be above 0"));
+        }
+        let file_size = reader.get("sink.rolling-policy.file-size", FILE_SIZE_DEFAULT)?.0;
+        // Part files are closed at each checkpoint, which is at least as often; the options are known for Flink's sake.
+        reader.optional::<Duration>("sink.rolling-policy.rollover-interval")?;
+        reader.optional::<Duration>("sink.rolling-policy.check-interval")?;
+        let default_partition = reader.get("partition.default-name", "__HIVE_DEFAULT_PARTITION__".to_owned())?;
+        let format = Format::read(&mut reader)?;
+        reader.finish()?;
+        Ok(Self { path, format, monitor_interval, rows_per_second, file_size, default_partition })
+    }
+}
+
+fn source_capabilities(table: &TableSpec) -> Result<SourceCapabilities, Failure> {
+    let options = Options::read(table)?;
+    options.format.check(table)?;
+    if !table.partitioned_by.is_empty() {
+        return Err(Failure::user(format!(
+            "table {}: reading a table that is PARTITIONED BY is not supported by connector 'filesystem'",
+            table.name
+        )));
+    }
+    Ok(SourceCapabilities { bounded: options.monitor_interval.is_none(), changelog: ChangelogMode::APPEND })
+}
+
+fn sink_capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
+    let options = Options::read(table)?;
+    options.format.check(table)?;
+    if path::is_pattern(&options.path) {
+        return Err(Failure::user(format!(
+            "table {}: option 'path': a pattern cannot be written to: {}",
+            table.name, options.path
+        )));
+    }
+    if table.partitioned_by.len() >= table.schema.len() {
+        return Err(Failure::user(format!("table {}: all columns are partition columns", table.name)));
+    }
+    Ok(SinkCapabilities { changelog: ChangelogMode::APPEND })
+}

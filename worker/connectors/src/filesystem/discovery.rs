@@ -1,0 +1,27 @@
+//! Finding the files of a table.
+
+use model::Failure;
+use storage::Storage;
+
+use super::{path, split::File};
+
+/// The files at a path, sorted: the file itself, all below a directory, or those that match a pattern. Hidden ones are
+/// left out.
+pub(super) async fn list(storage: &Storage, path: &str) -> Result<Vec<File>, Failure> {
+    let pattern = path::is_pattern(path);
+    if !pattern && let Some(object) = storage.head(path).await? {
+        return Ok(vec![File { uri: object.uri, size: object.size }]);
+    }
+    let root = path::root(path);
+    let objects = storage.list(root).await?;
+    let files: Vec<File> = objects
+        .into_iter()
+        .filter(|object| object.size > 0 && !path::is_hidden(root, &object.uri))
+        .filter(|object| !pattern || path::matches(path, &object.uri))
+        .map(|object| File { uri: object.uri, size: object.size })
+        .collect();
+    match files.iter().find(|file| file.uri.ends_with(".zst") || file.uri.ends_with(".bz2")) {
+        Some(file) => Err(Failure::user(format!("{}: only gzip compression is supported", file.uri))),
+        None => Ok(files),
+    }
+}

@@ -1,0 +1,274 @@
+//! Reading a split of lines: blocks are fetched ahead on the shared runtime, records decoded here.
+
+use std::io::Write as _;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use formats::Decoder;
+use futures::{StreamExt, stream};
+use model::{Failure, batch::BYTES_TARGET};
+use storage::Storage;
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+
+use super::split::{Position, Split, is_compressed};
+
+/// Bytes of one request.
+const BLOCK_BYTES: u64 = 2 << 20;
+/// Requests of one reader under way.
+const BLOCKS_IN_FLIGHT: usize = 3;
+/// Blocks that wait to be decoded.
+const BLOCKS_WAITING_MAX: usize = 1;
+/// A record may be no longer.
+const RECORD_BYTES_MAX: usize = 256 << 20;
+
+/// A reader of one split.
+pub(super) struct LineReader {
+    split: Split,
+    decoder: Box<dyn Decoder>,
+    blocks: mpsc::Receiver<Result<Bytes, Failure>>,
+    fetching: JoinHandle<()>,
+    /// A record that began in an earlier block.
+    carry: Vec<u8>,
+    block: Bytes,
+    /// Offset of the first byte of `carry`, or of `block` if that is empty.
+    at: u64,
+    /// Where the split ends, in the bytes that are decoded.
+    end: u64,
+    /// Whether the rest of a line that belongs to the split before is still to be passed over.
+    skipping: bool,
+    ended: bool,
+    /// Lines before those of the decoder; unknown in the middle of a file.
+    lines: Option<u64>,
+    /// Bytes decoded since the last rows were given.
+    pending_bytes: usize,
+}
+
+impl Drop for LineReader {
+    fn drop(&mut self) {
+        self.fetching.abort();
+    }
+}
+
+impl LineReader {
+    pub(super) fn open(split: Split, decoder: Box<dyn Decoder>, storage: &Storage, runtime: &Handle) -> Self {
+        let position = split.position;
+        let compressed = is_compressed(&split.file);
+        // The byte before tells whether a line begins at the start.
+        let skipping = split.start > 0 && position.offset == split.start;
+        let from = position.offset - u64::from(skipping);
+        let (sender, blocks) = mpsc::channel(BLOCKS_WAITING_MAX);
+        let (storage, file) = (storage.clone(), split.file.clone());
+        let fetching = runtime.spawn(async move {
+            let result = if compressed {
+                fetch_compressed(&storage, &file, from, &sender).await
+            } else {
+                fetch(&storage, &file, from, &sender).await
+            };
+            if let Err(failure) = result {
+                // The reader may be gone, and then nobody needs to know.
+                let _ = sender.send(Err(failure)).await;
+            }
+        });
+        Self {
+            decoder,
+            blocks,
+            fetching,
+            carry: Vec::new(),
+            block: Bytes::new(),
+            at: from,
+            end: if compressed { u64::MAX } else { split.end },
+            skipping,
+            ended: false,
+            lines: (split.start == 0).then_some(position.count),
+            pending_bytes: 0,
+            split,
+        }
+    }
+
+    /// The split, its position behind all rows given so far.
+    pub(super) fn split(&self) -> &Split {
+        &self.split
+    }
+
+    pub(super) fn skipped_rows(&self) -> u64 {
+        self.decoder.skipped_rows()
+    }
+
+    /// The next rows, at most `rows_max`; none at the end of the split. Cancel-safe.
+    pub(super) async fn next(&mut self, rows_max: usize) -> Result<Option<RecordBatch>, Failure> {
+        loop {
+            self.decode(rows_max)?;
+            let done = self.at >= self.end || (self.ended && self.block.is_empty() && self.carry.is_empty());
+            let rows = self.decoder.rows();
+            if rows > 0 && (done || rows >= rows_max || self.pending_bytes >= BYTES_TARGET) {
+                return self.give().map(Some);
+            }
+            if done {
+                return Ok(None);
+            }
+            let block = match self.blocks.try_recv() {
+                // Rows do not wait for slow storage.
+                Err(mpsc::error::TryRecvError::Empty) if rows > 0 => return self.give().map(Some),
+                Err(mpsc::error::TryRecvError::Empty) => self.blocks.recv().await,
+                Err(mpsc::error::TryRecvError::Disconnected) => None,
+                Ok(block) => Some(block),
+            };
+            match block {
+                Some(block) => self.block = block?,
+                None => self.ended = true,
+            }
+        }
+    }
+
+    fn give(&mut self) -> Result<RecordBatch, Failure> {
+        self.pending_bytes = 0;
+        self.split.position = Position { offset: self.at, count: self.lines.unwrap_or(0) + self.decoder.lines() };
+        self.decoder.take()
+    }
+
+    /// Decodes what there is; afterwards `block` is empty unless there are enough rows or the split is read.
+    fn decode(&mut self, rows_max: usize) -> Result<(), Failure> {
+        if self.skipping && !self.skip_line() {
+            return Ok(());
+        }
+        loop {
+            if self.at >= self.end || self.decoder.rows() >= rows_max {
+                return Ok(());
+            }
+            if self.carry.is_empty() {
+                let block = self.block.clone();
+                let taken = self.decode_from(&block, self.ended, rows_max)?;
+                let _ = self.block.split_to(taken);
+                if self.decoder.rows() < rows_max && self.at < self.end && !self.block.is_empty() && taken == 0 {
+                    self.carry.extend_from_slice(&std::mem::take(&mut self.block));
+                }
+                if taken == 0 {
+                    return Ok(());
+                }
+            } else {
+                // The rest of the line that was cut.
+                let length = formats::find_newline(&self.block).map_or(self.block.len(), |newline| newline + 1);
+                self.carry.extend_from_slice(&self.block.split_to(length));
+                if self.carry.len() > RECORD_BYTES_MAX {
+                    let problem = format!("a record is longer than {RECORD_BYTES_MAX} bytes");
+                    return Err(self.failure(self.at, &problem));
+                }
+                let carry = std::mem::take(&mut self.carry);
+                let taken = self.decode_from(&carry, self.ended && self.block.is_empty(), rows_max);
+                self.carry = carry;
+                let taken = taken?;
+                self.carry.drain(..taken);
+                if taken == 0 && self.block.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Decodes the records of `data` that begin in the split; returns how many bytes were taken.
+    fn decode_from(&mut self, data: &[u8], last: bool, rows_max: usize) -> Result<usize, Failure> {
+        let in_split = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let (data, last) = if in_split < data.len() {
+            // The last line may reach beyond the end.
+            match formats::find_newline(&data[in_split - 1..]) {
+                Some(newline) => (&data[..in_split + newline], true),
+                None => (data, last),
+            }
+        } else {
+            (data, last)
+        };
+        match self.decoder.decode(data, last, rows_max) {
+            Ok(taken) => {
+                self.at += taken as u64;
+                self.pending_bytes += taken;
+                Ok(taken)
+            }
+            Err(malformed) => Err(self.failure(self.at + malformed.offset as u64, &malformed.message)),
+        }
+    }
+
+    /// Passes over bytes up to the first newline; false if more is needed.
+    fn skip_line(&mut self) -> bool {
+        match formats::find_newline(&self.block) {
+            Some(newline) => {
+                let _ = self.block.split_to(newline + 1);
+                self.at += newline as u64 + 1;
+                self.skipping = false;
+                true
+            }
+            None => {
+                self.at += self.block.len() as u64;
+                self.block = Bytes::new();
+                self.ended
+            }
+        }
+    }
+
+    fn failure(&self, offset: u64, problem: &str) -> Failure {
+        let file = &self.split.file;
+        Failure::data(match self.lines {
+            Some(lines) => format!("{file}, line {} (byte {offset}): {problem}", lines + self.decoder.lines() + 1),
+            None => format!("{file}, byte {offset}: {problem}"),
+        })
+    }
+}
+
+/// Sends a file's bytes from an offset on.
+async fn fetch(
+    storage: &Storage,
+    file: &str,
+    from: u64,
+    sender: &mpsc::Sender<Result<Bytes, Failure>>,
+) -> Result<(), Failure> {
+    // A file that has grown since it was listed is read to its new end; one that shrank is an error of the store.
+    let size = match storage.head(file).await? {
+        Some(object) => object.size,
+        None => return Err(Failure::data(format!("{file}: was deleted before it was read"))),
+    };
+    let starts = (from..size.max(from)).step_by(BLOCK_BYTES as usize);
+    let requests = starts.map(|start| storage.get_range(file, start..(start + BLOCK_BYTES).min(size)));
+    let mut blocks = stream::iter(requests).buffered(BLOCKS_IN_FLIGHT);
+    while let Some(block) = blocks.next().await {
+        if sender.send(Ok(block?)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Sends the decompressed bytes of a gzip file from an offset on.
+async fn fetch_compressed(
+    storage: &Storage,
+    file: &str,
+    from: u64,
+    sender: &mpsc::Sender<Result<Bytes, Failure>>,
+) -> Result<(), Failure> {
+    /// Compressed bytes that are decompressed at a time, so that the runtime's thread is not held for long.
+    const PIECE_BYTES: usize = 64 << 10;
+    let damaged = |error: std::io::Error| Failure::data(format!("{file}: gzip: {error}"));
+    let mut reader = storage.reader(file).await?;
+    let mut decompressor = flate2::write::MultiGzDecoder::new(Vec::new());
+    let mut skip = from;
+    while let Some(mut block) = reader.next().await? {
+        while !block.is_empty() {
+            let piece = block.split_to(block.len().min(PIECE_BYTES));
+            decompressor.write_all(&piece).map_err(damaged)?;
+            let mut output = Bytes::from(std::mem::take(decompressor.get_mut()));
+            let skipped = output.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
+            let _ = output.split_to(skipped);
+            skip -= skipped as u64;
+            if !output.is_empty() && sender.send(Ok(output)).await.is_err() {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    decompressor.try_finish().map_err(damaged)?;
+    let output = std::mem::take(decompressor.get_mut());
+    let skipped = output.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
+    if skipped < output.len() {
+        // The reader may be gone, and then nobody needs it.
+        let _ = sender.send(Ok(Bytes::from(output).slice(skipped..))).await;
+    }
+    Ok(())
+}

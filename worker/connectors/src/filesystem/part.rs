@@ -1,0 +1,124 @@
+//! A part file being written: encoded here, uploaded to its staging name on the shared runtime.
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use formats::Encoder;
+use model::Failure;
+use serde::{Deserialize, Serialize};
+use storage::Storage;
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+
+/// Bytes that are uploaded at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Chunks that wait to be uploaded.
+const CHUNKS_WAITING_MAX: usize = 2;
+
+/// A finished file under its staging name, to be moved to its final name: what a checkpoint holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StagedFile {
+    pub(super) staged: String,
+    #[serde(rename = "final")]
+    pub(super) target: String,
+}
+
+enum Message {
+    Write(Bytes),
+    Finish,
+}
+
+/// A part file that is open.
+pub(super) struct Part {
+    file: StagedFile,
+    encoder: Box<dyn Encoder>,
+    buffer: Vec<u8>,
+    written: u64,
+    sender: mpsc::Sender<Message>,
+    upload: JoinHandle<Result<(), Failure>>,
+}
+
+impl Part {
+    pub(super) fn open(file: StagedFile, encoder: Box<dyn Encoder>, storage: &Storage, runtime: &Handle) -> Self {
+        let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
+        let upload = runtime.spawn(upload(storage.clone(), file.staged.clone(), receiver));
+        Self { file, encoder, buffer: Vec::new(), written: 0, sender, upload }
+    }
+
+    /// Bytes encoded so far.
+    pub(super) fn size(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    pub(super) async fn write(&mut self, rows: &RecordBatch) -> Result<(), Failure> {
+        self.encoder.encode(rows, &mut self.buffer).map_err(|failure| failure.at(&self.file.target))?;
+        if self.buffer.len() >= CHUNK_BYTES {
+            self.send().await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self) -> Result<(), Failure> {
+        let chunk = Bytes::from(std::mem::take(&mut self.buffer));
+        self.written += chunk.len() as u64;
+        if self.sender.send(Message::Write(chunk)).await.is_err() {
+            return Err(self.failure().await);
+        }
+        Ok(())
+    }
+
+    /// Why the upload ended before it was told to.
+    async fn failure(&mut self) -> Failure {
+        match (&mut self.upload).await {
+            Ok(Err(failure)) => failure,
+            Ok(Ok(())) => Failure::internal(format!("{}: the upload ended early", self.file.staged)),
+            Err(error) => Failure::internal(format!("{}: {error}", self.file.staged)),
+        }
+    }
+
+    /// Ends the file and makes it durable under its staging name.
+    pub(super) async fn close(mut self) -> Result<StagedFile, Failure> {
+        self.encoder.finish(&mut self.buffer).map_err(|failure| failure.at(&self.file.target))?;
+        self.send().await?;
+        if self.sender.send(Message::Finish).await.is_err() {
+            return Err(self.failure().await);
+        }
+        match self.upload.await {
+            Ok(Ok(())) => Ok(self.file),
+            Ok(Err(failure)) => Err(failure),
+            Err(error) => Err(Failure::internal(format!("{}: {error}", self.file.staged))),
+        }
+    }
+}
+
+async fn upload(storage: Storage, uri: String, mut chunks: mpsc::Receiver<Message>) -> Result<(), Failure> {
+    let mut writer = storage.writer(&uri).await?;
+    while let Some(message) = chunks.recv().await {
+        match message {
+            Message::Write(chunk) => writer.write(chunk).await?,
+            Message::Finish => return writer.finish().await.map(drop),
+        }
+    }
+    // The sink is gone: nothing of the file is wanted.
+    writer.abort().await
+}
+
+/// Moves a staged file to its final name. Done twice, it does nothing more.
+pub(super) async fn commit(storage: &Storage, file: &StagedFile) -> Result<(), Failure> {
+    let StagedFile { staged, target } = file;
+    let copied = if storage.exists(staged).await? {
+        storage.copy(staged, target).await
+    } else if storage.exists(target).await? {
+        return Ok(());
+    } else {
+        return Err(Failure::data(format!(
+            "{staged}: the prepared file is gone, and {target} was never made from it: its rows are lost"
+        )));
+    };
+    match copied {
+        Ok(()) => storage.delete(staged).await,
+        // Someone else may just have committed the same.
+        Err(failure) => {
+            let done = !storage.exists(staged).await? && storage.exists(target).await?;
+            if done { Ok(()) } else { Err(failure) }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The source: takes its splits one by one, file by file, and looks for new files if it watches.
+
+use std::{sync::Arc, time::Duration};
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use dataflow::{OpenContext, Snapshot, Source, SourceEvent, SplitId};
+use formats::Column;
+use graph::operator::SourceSpec;
+use model::{Batch, Failure, Schema, batch::ROWS_TARGET};
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::{
+    Options, discovery,
+    lines::LineReader,
+    rows::RowGroupReader,
+    split::{self, File, Place, Split, State},
+};
+use crate::{Environment, rate::RateLimiter};
+
+const STATE: &str = "file-splits";
+/// What stands for the files that are not yet listed, so that event time waits for them.
+const LISTING: &str = "<listing>";
+
+pub(super) fn build(
+    spec: &SourceSpec,
+    context: &mut OpenContext,
+    environment: &Environment,
+) -> Result<Box<dyn Source>, Failure> {
+    super::source_capabilities(&spec.table)?;
+    let options = Options::read(&spec.table)?;
+    let place = Place { subtask: context.subtask, parallelism: context.parallelism };
+    let watched = options.monitor_interval.is_some();
+    let states = context
+        .restored(STATE)
+        .iter()
+        .map(|item| serde_json::from_slice(&item.0))
+        .collect::<Result<Vec<State>, _>>()
+        .map_err(|error| Failure::data(format!("operator {}: file splits in the snapshot: {error}", context.uid)))?;
+    let state = if states.is_empty() {
+        State::fresh(place)
+    } else {
+        State::restore(states, place, watched).map_err(|failure| failure.at(&context.uid))?
+    };
+    Ok(Box::new(FileSource {
+        columns: crate::output_columns(spec),
+        schema: spec.table.schema.clone(),
+        limiter: options.rows_per_second.map(|rate| RateLimiter::shared(rate, context.parallelism)),
+        environment: environment.clone(),
+        place,
+        state,
+        listing: None,
+        next_listing: Instant::now(),
+        reading: None,
+        finished: None,
+        skipped: 0,
+        options,
+    }))
+}
+
+struct FileSource {
+    options: Options,
+    schema: Schema,
+    columns: Vec<Column>,
+    environment: Environment,
+    limiter: Option<RateLimiter>,
+    place: Place,
+    state: State,
+    listing: Option<JoinHandle<Result<Vec<File>, Failure>>>,
+    next_listing: Instant,
+    reading: Option<Reading>,
+    /// To be told before anything else.
+    finished: Option<SplitId>,
+    /// Rows skipped in splits that are done.
+    skipped: u64,
+}
+
+enum Reading {
+    Lines(LineReader),
+    Rows(RowGroupReader),
+}
+
+impl Reading {
+    fn split(&self) -> &Split {
+        match self {
+            Self::Lines(reader) => reader.split(),
+            Self::Rows(reader) => reader.split(),
+        }
+    }
+
+    fn skipped_rows(&self) -> u64 {
+        match self {
+            Self::Lines(reader) => reader.skipped_rows(),
+            Self::Rows(_) => 0,
+        }
+    }
+
+    async fn next(&mut self, rows_max: usize) -> Result<Option<RecordBatch>, Failure> {
+        match self {
+            Self::Lines(reader) => reader.next(rows_max).await,
+            Self::Rows(reader) => reader.next(rows_max).await,
+        }
+    }
+}
+
+impl FileSource {
+    fn interval(&self) -> Option<Duration> {
+        self.options.monitor_interval
+    }
+
+    /// Lists the files. Cancel-safe: the listing goes on in the background.
+    async fn list(&mut self) -> Result<(), Failure> {
+        let listing = self.listing.get_or_insert_with(|| {
+            let (storage, path) = (self.environment.storage.clone(), self.options.path.clone());
+            self.environment.runtime.spawn(async move { discovery::list(&storage, &path).await })
+        });
+        let result = listing.await;
+        self.listing = None;
+        let files = result.map_err(|error| Failure::internal(format!("listing files: {error}")))??;
+        let splits = split::cut(&files, self.options.format.is_cut_at_lines());
+        let first = !self.state.unlisted.is_empty();
+        match self.interval() {
+            None => {
+                if files.is_empty() {
+                    let path = &self.options.path;
+                    return Err(Failure::user(format!("{path}: there is no such file, nor any below it")));
+                }
+                self.state.list_once(splits);
+                self.finished = Some(Arc::from(LISTING));
+            }
+            Some(interval) => {
+                self.next_listing = Instant::now() + interval;
+                let reading = self.reading.as_ref().map(Reading::split);
+                if self.state.list_watched(splits, self.place, reading) || first {
+                    self.finished = Some(Arc::from(LISTING));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the next split, if there is one.
+    fn open_next(&mut self) -> Result<bool, Failure> {
+        if self.state.splits.is_empty() {
+            return Ok(false);
+        }
+        let split = self.state.splits.remove(0);
+        let Environment { storage, runtime, .. } = &self.environment;
+        self.reading = Some(match self.options.format.decoder(&self.schema, &self.columns)? {
+            Some(decoder) => Reading::Lines(LineReader::open(split, decoder, storage, runtime)),
+            None => Reading::Rows(RowGroupReader::open(split, &self.columns, storage, runtime)),
+        });
+        Ok(true)
+    }
+
+    fn finish_split(&mut self, reading: &Reading) {
+        self.skipped += reading.skipped_rows();
+        let split = reading.split();
+        if self.interval().is_some() {
+            self.state.finished.entry(split.file.clone()).or_default().insert(split.start);
+        }
+        if !self.state.splits.iter().any(|other| other.file == split.file) {
+            self.finished = Some(Arc::from(split.file.as_str()));
+        }
+    }
+}
+
+#[async_trait]
+impl Source for FileSource {
+    async fn poll(&mut self) -> Result<SourceEvent, Failure> {
+        loop {
+            if let Some(split) = self.finished.take() {
+                return Ok(SourceEvent::SplitFinished(split));
+            }
+            if !self.state.unlisted.is_empty() {
+                self.list().await?;
+                continue;
+            }
+            let Some(reading) = &mut self.reading else {
+                if self.open_next()? {
+                    continue;
+                }
+                if self.interval().is_none() {
+                    return Ok(SourceEvent::End);
+                }
+                tokio::time::sleep_until(self.next_listing).await;
+                self.list().await?;
+                continue;
+            };
+            let rows_max = match &mut self.limiter {
+                Some(limiter) => limiter.acquire(ROWS_TARGET as u64).await as usize,
+                None => ROWS_TARGET,
+            };
+            match reading.next(rows_max).await? {
+                Some(rows) => {
+                    let split = Arc::from(reading.split().file.as_str());
+                    return Ok(SourceEvent::Batch { split, batch: Batch::append(rows) });
+                }
+                None => {
+                    if let Some(reading) = self.reading.take() {
+                        self.finish_split(&reading);
+                    }
+                }
+            }
+        }
+    }
+
+    fn splits(&self) -> Vec<SplitId> {
+        let reading = self.reading.as_ref().map(|reading| reading.split().file.as_str());
+        let mut files: Vec<&str> = reading.into_iter().collect();
+        for split in &self.state.splits {
+            // Splits of one file follow one another.
+            if files.last() != Some(&split.file.as_str()) {
+                files.push(&split.file);
+            }
+        }
+        if !self.state.unlisted.is_empty() {
+            files.push(LISTING);
+        }
+        files.into_iter().map(Arc::from).collect()
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        let mut state = self.state.clone();
+        if let Some(reading) = &self.reading {
+            state.splits.insert(0, reading.split().clone());
+        }
+        let bytes = serde_json::to_vec(&state).map_err(|error| Failure::internal(format!("file splits: {error}")))?;
+        snapshot.add(STATE, bytes);
+        Ok(())
+    }
+
+    fn skipped_rows(&self) -> u64 {
+        self.skipped + self.reading.as_ref().map_or(0, Reading::skipped_rows)
+    }
+}

@@ -1,0 +1,277 @@
+//! Splits: parts of files, which subtask reads them, and how that survives a restore.
+//!
+//! No coordinator deals them out. Files that are read once: every subtask makes the same list and takes each
+//! p-th split; the snapshot holds what is left, which a restore deals out anew without listing. Watched files: a hash of
+//! the split's place decides, and the snapshot also remembers what is finished.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::Failure;
+use serde::{Deserialize, Serialize};
+
+/// Files of lines are cut into ranges of this length.
+const RANGE_BYTES: u64 = 16 << 20;
+
+/// A part of a file: the records that begin in `start..end`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Split {
+    pub(super) file: String,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// Where reading goes on.
+    pub(super) position: Position,
+}
+
+/// A position in a split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Position {
+    /// The byte where the next record begins, after decompression; for Parquet, the row group.
+    pub(super) offset: u64,
+    /// Lines before; for Parquet, rows of the row group.
+    pub(super) count: u64,
+}
+
+/// A file that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct File {
+    pub(super) uri: String,
+    pub(super) size: u64,
+}
+
+/// Cuts files into splits, in order.
+pub(super) fn cut(files: &[File], at_lines: bool) -> Vec<Split> {
+    let split = |file: &File, start: u64, end: u64, offset: u64| Split {
+        file: file.uri.clone(),
+        start,
+        end,
+        position: Position { offset, count: 0 },
+    };
+    let mut splits = Vec::new();
+    for file in files {
+        if at_lines && !is_compressed(&file.uri) {
+            let starts = (0..file.size).step_by(RANGE_BYTES as usize);
+            splits.extend(starts.map(|start| split(file, start, (start + RANGE_BYTES).min(file.size), start)));
+        } else {
+            splits.push(split(file, 0, file.size, 0));
+        }
+    }
+    splits
+}
+
+/// Whether a file is compressed as a whole.
+pub(super) fn is_compressed(uri: &str) -> bool {
+    uri.ends_with(".gz")
+}
+
+/// A share in the list of all splits: those whose place, modulo the parallelism, is one of the subtasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Share {
+    pub(super) parallelism: u32,
+    pub(super) subtasks: BTreeSet<u32>,
+}
+
+/// What a subtask puts into a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Splits not read to their end.
+    pub(super) splits: Vec<Split>,
+    /// The part of the list that was not yet made: a share of a share, and so on; empty if the list was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unlisted: Vec<Share>,
+    /// Watched files only: starts of finished splits, by file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) finished: BTreeMap<String, BTreeSet<u64>>,
+}
+
+/// Which subtask this is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) subtask: u32,
+    pub(super) parallelism: u32,
+}
+
+impl Place {
+    fn share(self) -> Share {
+        Share { parallelism: self.parallelism, subtasks: BTreeSet::from([self.subtask]) }
+    }
+
+    /// Whether this subtask reads a split of a watched file.
+    pub(super) fn owns(self, file: &str, start: u64) -> bool {
+        let mut hash = 0xCBF2_9CE4_8422_2325u64;
+        for byte in file.bytes().chain(start.to_le_bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        }
+        // The upper bits depend on all bytes.
+        (((hash >> 32) * u64::from(self.parallelism)) >> 32) as u32 == self.subtask
+    }
+}
+
+impl State {
+    /// The state of a subtask that starts afresh.
+    pub(super) fn fresh(place: Place) -> Self {
+        Self { unlisted: vec![place.share()], ..Self::default() }
+    }
+
+    /// A subtask's state made of the states of all subtasks of a snapshot.
+    pub(super) fn restore(states: Vec<Self>, place: Place, watched: bool) -> Result<Self, Failure> {
+        let mut all = Self::default();
+        let mut left = BTreeSet::new();
+        for state in states {
+            left.extend(state.splits);
+            for (file, starts) in state.finished {
+                all.finished.entry(file).or_default().extend(starts);
+            }
+            merge_unlisted(&mut all.unlisted, state.unlisted)?;
+        }
+        if watched {
+            all.splits = left.into_iter().filter(|split| place.owns(&split.file, split.start)).collect();
+            all.finished = all
+                .finished
+                .into_iter()
+                .map(|(file, starts)| {
+                    let own = starts.into_iter().filter(|start| place.owns(&file, *start)).collect();
+                    (file, own)
+                })
+                .filter(|(_, starts): &(String, BTreeSet<u64>)| !starts.is_empty())
+                .collect();
+            // What is watched is listed again anyway.
+            all.unlisted = vec![place.share()];
+        } else {
+            all.splits = dealt(left, &place.share());
+            if !all.unlisted.is_empty() {
+                all.unlisted.push(place.share());
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes this subtask's part of the list of all splits that are read once.
+    pub(super) fn list_once(&mut self, all: Vec<Split>) {
+        let shares = std::mem::take(&mut self.unlisted);
+        self.splits.extend(shares.iter().fold(all, dealt));
+    }
+
+    /// Takes what is new in a list of watched splits; says whether there was anything.
+    pub(super) fn list_watched(&mut self, all: Vec<Split>, place: Place, reading: Option<&Split>) -> bool {
+        self.unlisted.clear();
+        let known: BTreeSet<(&str, u64)> =
+            self.splits.iter().chain(reading).map(|split| (split.file.as_str(), split.start)).collect();
+        let new: Vec<Split> = all
+            .into_iter()
+            .filter(|split| {
+                place.owns(&split.file, split.start)
+                    && !known.contains(&(split.file.as_str(), split.start))
+                    && !self.finished.get(&split.file).is_some_and(|starts| starts.contains(&split.start))
+            })
+            .collect();
+        let found = !new.is_empty();
+        self.splits.extend(new);
+        found
+    }
+}
+
+fn dealt(splits: impl IntoIterator<Item = Split>, share: &Share) -> Vec<Split> {
+    let mine = |index: usize| share.subtasks.contains(&((index % share.parallelism.max(1) as usize) as u32));
+    splits.into_iter().enumerate().filter(|(index, _)| mine(*index)).map(|(_, split)| split).collect()
+}
+
+/// Shares of the same list differ in their last step only.
+fn merge_unlisted(all: &mut Vec<Share>, part: Vec<Share>) -> Result<(), Failure> {
+    if part.is_empty() {
+        return Ok(());
+    }
+    if all.is_empty() {
+        *all = part;
+        return Ok(());
+    }
+    let same = all.len() == part.len()
+        && all[..all.len() - 1] == part[..part.len() - 1]
+        && all.last().map(|share| share.parallelism) == part.last().map(|share| share.parallelism);
+    match (all.last_mut(), part.into_iter().last()) {
+        (Some(all), Some(part)) if same => {
+            all.subtasks.extend(part.subtasks);
+            Ok(())
+        }
+        _ => Err(Failure::data("the subtasks of the snapshot disagree about which files were listed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> Vec<File> {
+        (0..7).map(|n| File { uri: format!("f{n}"), size: (n + 1) * RANGE_BYTES / 2 }).collect()
+    }
+
+    fn restore(states: &[State], parallelism: u32, watched: bool) -> Vec<State> {
+        let place = |subtask| Place { subtask, parallelism };
+        (0..parallelism).map(|subtask| State::restore(states.to_vec(), place(subtask), watched).unwrap()).collect()
+    }
+
+    /// All splits of all subtasks; each once.
+    fn union(states: &[State]) -> Vec<Split> {
+        let mut all: Vec<Split> = states.iter().flat_map(|state| state.splits.clone()).collect();
+        all.sort();
+        let count = all.len();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        all
+    }
+
+    #[test]
+    fn ranges_cover_each_file_without_gaps() {
+        let splits = cut(&files(), true);
+        for file in files() {
+            let mut at = 0;
+            for split in splits.iter().filter(|split| split.file == file.uri) {
+                assert_eq!(split.start, at);
+                at = split.end;
+            }
+            assert_eq!(at, file.size);
+        }
+        assert_eq!(cut(&files(), false).len(), 7);
+        let compressed = File { uri: "x.gz".to_owned(), size: 1 << 40 };
+        assert_eq!(cut(&[compressed], true).len(), 1);
+    }
+
+    #[test]
+    fn no_split_is_lost_if_some_subtasks_had_not_listed() {
+        let all = cut(&files(), true);
+        let mut states: Vec<State> = (0..3).map(|subtask| State::fresh(Place { subtask, parallelism: 3 })).collect();
+        states[1].list_once(all.clone());
+        // Two restores before the others list.
+        let mut second = restore(&states, 2, false);
+        second[0].list_once(all.clone());
+        let mut third = restore(&second, 4, false);
+        for state in &mut third {
+            assert!(!state.unlisted.is_empty());
+            state.list_once(all.clone());
+        }
+        assert_eq!(union(&third), all);
+        // All have listed: nothing is listed again, so files that came later are not read.
+        let fourth = restore(&third, 5, false);
+        assert!(fourth.iter().all(|state| state.unlisted.is_empty()));
+        assert_eq!(union(&fourth), all);
+    }
+
+    #[test]
+    fn watched_files_are_read_once_and_new_ones_found() {
+        let all = cut(&files(), true);
+        let place = |subtask, parallelism| Place { subtask, parallelism };
+        let mut states: Vec<State> = (0..2).map(|subtask| State::fresh(place(subtask, 2))).collect();
+        for (subtask, state) in states.iter_mut().enumerate() {
+            state.list_watched(all[..10].to_vec(), place(subtask as u32, 2), None);
+            let finished = state.splits.remove(0);
+            state.finished.entry(finished.file).or_default().insert(finished.start);
+        }
+        assert_eq!(union(&states).len(), 8);
+        let mut restored = restore(&states, 3, true);
+        assert_eq!(union(&restored), union(&states));
+        for (subtask, state) in restored.iter_mut().enumerate() {
+            state.list_watched(all.clone(), place(subtask as u32, 3), None);
+            assert!(!state.list_watched(all.clone(), place(subtask as u32, 3), None));
+        }
+        assert_eq!(union(&restored).len(), all.len() - 2);
+    }
+}

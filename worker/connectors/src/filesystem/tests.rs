@@ -1,0 +1,371 @@
+use std::{collections::BTreeSet, io::Write as _, path::Path, sync::Arc};
+
+use arrow::array::{Int64Array, RecordBatch, StringArray};
+use dataflow::{Sink, Source, SourceEvent};
+use graph::{
+    TableSpec,
+    operator::{SinkSpec, SourceSpec},
+};
+use model::{Batch, DataType, ErrorClass, Field};
+
+use super::*;
+use crate::{
+    Environment,
+    testing::{context, environment, read, read_with_restores, snapshot, source_of, source_of_all, table_of},
+};
+
+fn columns() -> Vec<(&'static str, DataType)> {
+    vec![("n", DataType::BigInt), ("s", DataType::String)]
+}
+
+fn table(path: &Path, format: &str, options: &[(&str, &str)]) -> TableSpec {
+    let mut table = table_of(&columns(), options);
+    for (name, value) in [("connector", "filesystem"), ("path", path.to_str().unwrap()), ("format", format)] {
+        table.options.insert(name.to_owned(), value.to_owned());
+    }
+    table
+}
+
+fn batch(rows: std::ops::Range<i64>) -> Batch {
+    let texts = rows.clone().map(|n| (n % 7 != 0).then(|| format!("text {n}, \"q\"\n{}", "x".repeat(n as usize % 50))));
+    let texts = StringArray::from_iter(texts);
+    let numbers = Int64Array::from_iter_values(rows);
+    let schema = table_of(&columns(), &[]).schema.to_arrow();
+    Batch::append(RecordBatch::try_new(schema, vec![Arc::new(numbers), Arc::new(texts)]).unwrap())
+}
+
+fn lines(rows: std::ops::Range<i64>) -> Vec<String> {
+    let mut lines = crate::testing::lines(batch(rows).columns());
+    lines.sort();
+    lines
+}
+
+fn sink(table: &TableSpec, environment: &Environment) -> Box<dyn Sink> {
+    let spec = SinkSpec { table: table.clone(), input: ChangelogMode::APPEND };
+    crate::build_sink(&spec, &mut context(0, 1), environment).unwrap()
+}
+
+/// All files below a directory that readers see.
+fn visible(directory: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(next) = directories.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                files.push(path.strip_prefix(directory).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    files.retain(|file| !file.starts_with("_staging/"));
+    files.sort();
+    files
+}
+
+async fn write(table: &TableSpec, files: i64, rows: i64) {
+    let mut sink = sink(table, &environment());
+    for file in 0..files {
+        sink.write(batch(file * rows..(file + 1) * rows)).await.unwrap();
+        let prepared = sink.prepare().await.unwrap();
+        sink.commit(&prepared).await.unwrap();
+    }
+}
+
+async fn rows(spec: &SourceSpec, parallelism: u32) -> Vec<String> {
+    read_with_restores(spec, &environment(), &[], parallelism).await
+}
+
+#[tokio::test]
+async fn every_format_comes_back_and_restores_lose_nothing() {
+    for format in ["json", "csv", "parquet"] {
+        let directory = tempfile::tempdir().unwrap();
+        // Texts that are null come back so.
+        let options: &[(&str, &str)] = if format == "csv" { &[("csv.null-literal", "NULL")] } else { &[] };
+        let table = table(directory.path(), format, options);
+        write(&table, 5, 3000).await;
+        assert_eq!(visible(directory.path()).len(), 5);
+        let spec = source_of_all(table);
+        let expected = lines(0..15_000);
+        assert_eq!(rows(&spec, 1).await, expected, "{format}");
+        assert_eq!(rows(&spec, 3).await, expected, "{format}");
+        for stops in [vec![(1, 0)], vec![(3, 2500), (2, 1000)], vec![(2, 4000), (4, 1), (1, 0), (2, 3000)]] {
+            assert_eq!(read_with_restores(&spec, &environment(), &stops, 3).await, expected, "{format} {stops:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_is_cut_at_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("large.json");
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
+    let count = 70_000u64;
+    for n in 0..count {
+        // Lines of all lengths, about 40 MB.
+        writeln!(file, r#"{{"n":{n},"s":"{}"}}"#, "y".repeat((n * 7919 % 1200) as usize)).unwrap();
+    }
+    file.flush().unwrap();
+    let spec = source_of(table(&path, "json", &[]), &[("n", DataType::BigInt)]);
+    let mut expected: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+    expected.sort();
+    for parallelism in [1, 2, 5] {
+        assert_eq!(rows(&spec, parallelism).await, expected);
+    }
+    let stops = [(2, 9000), (3, 11_000), (1, 0)];
+    assert_eq!(read_with_restores(&spec, &environment(), &stops, 2).await, expected);
+}
+
+#[tokio::test]
+async fn gzip_is_read_and_resumed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows.json.gz");
+    let mut file = flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), flate2::Compression::fast());
+    for n in 0..50_000 {
+        writeln!(file, r#"{{"n":{n},"s":null}}"#).unwrap();
+    }
+    file.finish().unwrap();
+    let spec = source_of(table(&path, "json", &[]), &[("n", DataType::BigInt)]);
+    let mut expected: Vec<String> = (0..50_000).map(|n| n.to_string()).collect();
+    expected.sort();
+    assert_eq!(rows(&spec, 2).await, expected);
+    assert_eq!(read_with_restores(&spec, &environment(), &[(2, 20_000), (3, 8000)], 2).await, expected);
+
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    let failure = failure_of(source.as_mut()).await;
+    assert_eq!(failure.class, ErrorClass::Data);
+    assert!(failure.message.contains("rows.json.gz: gzip: "), "{failure}");
+}
+
+async fn failure_of(source: &mut dyn Source) -> Failure {
+    loop {
+        match source.poll().await {
+            Ok(SourceEvent::End) => panic!("the source ended"),
+            Ok(_) => {}
+            Err(failure) => return failure,
+        }
+    }
+}
+
+#[tokio::test]
+async fn malformed_records_are_named_or_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows.json");
+    std::fs::write(&path, "{\"n\":1}\n\n{\"n\":\"x\"}\n{\"n\":2}").unwrap();
+    let spec = source_of_all(table(&path, "json", &[]));
+    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    let failure = failure_of(source.as_mut()).await;
+    assert_eq!(failure.class, ErrorClass::Data);
+    assert_eq!(failure.message, format!("{}, line 3 (byte 9): field 'n': 'x' is not a BIGINT", path.display()));
+    let spec = source_of_all(table(&path, "json", &[("json.ignore-parse-errors", "true")]));
+    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    let mut rows = Vec::new();
+    assert!(read(source.as_mut(), usize::MAX, &mut rows).await);
+    assert_eq!(rows, ["1|null", "2|null"]);
+    assert_eq!(source.skipped_rows(), 1);
+}
+
+#[tokio::test]
+async fn patterns_choose_files_and_hidden_ones_are_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a/x.json", "a/y.json", "b/x.json", "b/z.txt", "_c/x.json", "a/.x.json"] {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, format!("{{\"s\":\"{name}\"}}\n")).unwrap();
+    }
+    let read = async |pattern: &str| {
+        let spec = source_of(table(&directory.path().join(pattern), "json", &[]), &[("s", DataType::String)]);
+        rows(&spec, 2).await
+    };
+    assert_eq!(read("*/x.json").await, ["a/x.json", "b/x.json"]);
+    assert_eq!(read("b").await, ["b/x.json", "b/z.txt"]);
+    assert_eq!(read("**/*.json").await, ["a/x.json", "a/y.json", "b/x.json"]);
+    let spec = source_of_all(table(&directory.path().join("nothing"), "json", &[]));
+    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    let failure = failure_of(source.as_mut()).await;
+    assert_eq!(failure.class, ErrorClass::User);
+    assert!(failure.message.ends_with("nothing: there is no such file, nor any below it"), "{failure}");
+}
+
+#[tokio::test]
+async fn watched_directories_give_new_files_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let add = |n: u32| {
+        std::fs::write(directory.path().join(format!("{n}.json")), format!("{{\"n\":{n}}}\n")).unwrap();
+    };
+    let spec =
+        source_of(table(directory.path(), "json", &[("source.monitor-interval", "5 ms")]), &[("n", DataType::BigInt)]);
+    assert!(!crate::catalog().source(&spec.table).unwrap().bounded);
+    (0..6).for_each(add);
+    let mut out = Vec::new();
+    let mut lists = None;
+    for (parallelism, known) in [(2u32, 6u32), (3, 12), (1, 18)] {
+        let mut sources: Vec<Box<dyn Source>> = (0..parallelism)
+            .map(|subtask| {
+                let mut context = match &lists {
+                    None => context(subtask, parallelism),
+                    Some(lists) => crate::testing::restored(subtask, parallelism, lists),
+                };
+                crate::build_source(&spec, &mut context, &environment()).unwrap()
+            })
+            .collect();
+        let mut next = 0;
+        while (out.len() as u32) < known {
+            // A subtask whose share is read waits for new files.
+            let index = next % sources.len();
+            next += 1;
+            let event = tokio::time::timeout(Duration::from_millis(20), sources[index].poll()).await;
+            if let Ok(Ok(SourceEvent::Batch { batch, .. })) = event {
+                out.extend(crate::testing::lines(batch.columns()));
+            }
+        }
+        lists = Some(snapshot(&mut sources));
+        (known..known + 6).for_each(add);
+    }
+    let numbers: BTreeSet<u32> = out.iter().map(|line| line.parse().unwrap()).collect();
+    assert_eq!((out.len(), numbers), (18, (0..18).collect()));
+}
+
+#[tokio::test]
+async fn nothing_is_visible_before_the_commit_and_all_after_however_often() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = table(directory.path(), "json", &[]);
+    let environment = environment();
+    let mut first = sink(&table, &environment);
+    first.write(batch(0..10)).await.unwrap();
+    let prepared = first.prepare().await.unwrap();
+    first.write(batch(10..20)).await.unwrap();
+    let lost = first.prepare().await.unwrap();
+    assert_eq!((prepared.len(), lost.len()), (1, 1));
+    assert!(visible(directory.path()).is_empty());
+    drop(first);
+
+    // Killed between prepare and commit: the restored attempt commits what the checkpoint holds, more than once.
+    let mut second = sink(&table, &environment);
+    for _ in 0..3 {
+        second.commit(&prepared).await.unwrap();
+        assert_eq!(visible(directory.path()).len(), 1);
+    }
+    second.write(batch(10..30)).await.unwrap();
+    let again = second.prepare().await.unwrap();
+    second.commit(&again).await.unwrap();
+    assert_eq!(rows(&source_of_all(table), 1).await, lines(0..30));
+    assert!(second.prepare().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_copy_that_was_not_deleted_is_committed_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = table(directory.path(), "json", &[]);
+    let environment = environment();
+    let mut sink = sink(&table, &environment);
+    sink.write(batch(0..10)).await.unwrap();
+    let prepared = sink.prepare().await.unwrap();
+    let file: part::StagedFile = serde_json::from_slice(&prepared[0].0).unwrap();
+    environment.storage.copy(&file.staged, &file.target).await.unwrap();
+    sink.commit(&prepared).await.unwrap();
+    assert_eq!(rows(&source_of_all(table), 1).await, lines(0..10));
+    assert!(!environment.storage.exists(&file.staged).await.unwrap());
+
+    environment.storage.delete(&file.target).await.unwrap();
+    let failure = sink.commit(&prepared).await.unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Data);
+    assert!(failure.message.contains("the prepared file is gone"), "{failure}");
+}
+
+#[tokio::test]
+async fn files_roll_by_size_and_partitions_are_folders() {
+    let directory = tempfile::tempdir().unwrap();
+    let rolling = table(&directory.path().join("rolling"), "csv", &[("sink.rolling-policy.file-size", "10 kb")]);
+    let environment = environment();
+    let mut sink = self::sink(&rolling, &environment);
+    for n in 0..10 {
+        sink.write(batch(n * 100..(n + 1) * 100)).await.unwrap();
+    }
+    let prepared = sink.prepare().await.unwrap();
+    assert!((3..8).contains(&prepared.len()), "{}", prepared.len());
+    sink.commit(&prepared).await.unwrap();
+    assert_eq!(rows(&source_of_all(rolling), 2).await.len(), 1000);
+
+    let folders = directory.path().join("folders");
+    let mut table = table(&folders, "json", &[]);
+    table.partitioned_by = vec![1];
+    let values = StringArray::from(vec![Some("12:30"), None, Some("a"), Some("a")]);
+    let numbers = Int64Array::from(vec![1, 2, 3, 4]);
+    let columns = RecordBatch::try_new(table.schema.to_arrow(), vec![Arc::new(numbers), Arc::new(values)]).unwrap();
+    let mut sink = self::sink(&table, &environment);
+    sink.write(Batch::append(columns)).await.unwrap();
+    let prepared = sink.prepare().await.unwrap();
+    sink.commit(&prepared).await.unwrap();
+    let files = visible(&folders);
+    let names: Vec<_> = files.iter().map(|file| file.split('/').next().unwrap()).collect();
+    assert_eq!(names, ["s=12%3A30", "s=__HIVE_DEFAULT_PARTITION__", "s=a"]);
+    assert_eq!(std::fs::read_to_string(folders.join(&files[2])).unwrap(), "{\"n\":3}\n{\"n\":4}\n");
+}
+
+#[tokio::test]
+async fn event_time_waits_for_all_files_of_a_subtask() {
+    let directory = tempfile::tempdir().unwrap();
+    for n in 0..3 {
+        std::fs::write(directory.path().join(format!("{n}.json")), "{\"n\":1}\n").unwrap();
+    }
+    let spec = source_of_all(table(directory.path(), "json", &[]));
+    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    assert_eq!(source.splits().len(), 1);
+    let mut finished = 0;
+    loop {
+        match source.poll().await.unwrap() {
+            SourceEvent::Batch { split, .. } => assert!(source.splits().contains(&split)),
+            SourceEvent::SplitFinished(split) => {
+                assert!(!source.splits().contains(&split));
+                assert_eq!(source.splits().len(), 3 - finished);
+                finished += 1;
+            }
+            SourceEvent::End => break,
+        }
+    }
+    assert_eq!(finished, 4);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let path = Path::new("/data");
+    let cases = [
+        (table(path, "avro", &[]), "table t: option 'format': 'avro' is not one of json, csv, parquet"),
+        (
+            table(path, "json", &[("csv.null-literal", "x")]),
+            "table t: connector 'filesystem' has no option 'csv.null-l",
+        ),
+        (
+            table(path, "json", &[("json.timestamp-format.standard", "ISO")]),
+            "table t: option 'json.timestamp-format.standard': 'ISO' is not one of SQL, ISO-8601",
+        ),
+        (
+            table(path, "csv", &[("csv.field-delimiter", "ab")]),
+            "table t: option 'csv.field-delimiter': 'ab' is not a single ASCII character",
+        ),
+        (
+            table(path, "json", &[("source.monitor-interval", "soon")]),
+            "table t: option 'source.monitor-interval': 'soon' is not a duration such as",
+        ),
+    ];
+    for (table, expected) in cases {
+        let failure = crate::catalog().source(&table).expect_err(expected);
+        assert_eq!(failure.class, ErrorClass::User);
+        assert!(failure.message.starts_with(expected), "{failure}");
+    }
+    let mut nested = table(path, "csv", &[]);
+    nested.schema.fields.push(Field::new("r", DataType::Row(vec![Field::new("x", DataType::Int)])));
+    let failure = crate::catalog().sink(&nested).unwrap_err();
+    assert_eq!(failure.message, "table t: column r: format csv has no ROW<`x` INT>");
+    let failure = crate::catalog().sink(&table(Path::new("/data/*.json"), "json", &[])).unwrap_err();
+    assert!(failure.message.starts_with("table t: option 'path': a pattern cannot be written to"), "{failure}");
+    let failure = crate::catalog().source(&table_of(&[], &[("connector", "filesystem")])).unwrap_err();
+    assert!(
+        failure.message.starts_with("table t: connector 'filesystem' needs the option 'path': a file"),
+        "{failure}"
+    );
+}

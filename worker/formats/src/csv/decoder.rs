@@ -1,0 +1,278 @@
+//! CSV records into columns; fields that are not wanted are passed over.
+
+use arrow::{
+    array::{RecordBatch, RecordBatchOptions},
+    datatypes::SchemaRef,
+};
+use model::{Failure, Schema};
+
+use super::CsvOptions;
+use crate::{
+    Column, Decoder, Malformed, TimestampStyle,
+    builder::{Builder, Problem},
+    schema_of,
+};
+
+/// Decodes CSV.
+pub struct CsvDecoder {
+    options: CsvOptions,
+    schema: SchemaRef,
+    /// For each field of a record, the columns it goes to.
+    targets: Vec<Vec<usize>>,
+    columns: Vec<Builder>,
+    rows: usize,
+    skipped: u64,
+    lines: u64,
+    scratch: Vec<u8>,
+}
+
+/// A field of a record.
+struct Field {
+    start: usize,
+    end: usize,
+    /// Whether it stood in quotes.
+    quoted: bool,
+    /// Whether its text is not what stands there, but what was put into the scratch buffer.
+    rewritten: bool,
+    /// Where the next field or record begins.
+    next: usize,
+    ends_record: bool,
+}
+
+impl CsvDecoder {
+    /// A decoder of these columns of records that have the fields of `schema`.
+    ///
+    /// # Errors
+    /// Class `User` if a type has no form in CSV or a column is not in the schema.
+    pub fn new(schema: &Schema, columns: &[Column], options: CsvOptions) -> Result<Self, Failure> {
+        let mut targets = vec![Vec::new(); schema.len()];
+        for (index, column) in columns.iter().enumerate() {
+            super::check_type(&column.data_type)?;
+            let field = match column.path.as_slice() {
+                [name] => schema.index_of(name),
+                _ => None,
+            };
+            let field = field.ok_or_else(|| Failure::user(format!("format csv has no column {}", column.name())))?;
+            targets[field].push(index);
+        }
+        Ok(Self {
+            options,
+            schema: schema_of(columns),
+            targets,
+            columns: columns.iter().map(|column| Builder::new(&column.data_type)).collect(),
+            rows: 0,
+            skipped: 0,
+            lines: 0,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Finds the field at `at`; `None` if the data end within it and more may follow.
+    fn field(&mut self, data: &[u8], at: usize, last: bool) -> Result<Option<Field>, Problem> {
+        let quoted = self.options.quote.is_some() && data.get(at).copied() == self.options.quote;
+        let mut rewritten = false;
+        let mut position = at + usize::from(quoted);
+        let start = position;
+        loop {
+            let Some(&byte) = data.get(position) else {
+                if !last {
+                    return Ok(None);
+                }
+                if quoted {
+                    return Err("a quoted field does not end".to_owned());
+                }
+                let end = position;
+                return Ok(Some(Field { start, end, quoted, rewritten, next: end, ends_record: true }));
+            };
+            if Some(byte) == self.options.escape && Some(byte) != self.options.quote {
+                if !rewritten {
+                    self.scratch.clear();
+                    self.scratch.extend_from_slice(&data[start..position]);
+                    rewritten = true;
+                }
+                match data.get(position + 1) {
+                    Some(escaped) => self.scratch.push(*escaped),
+                    None if last => return Err("the record ends within an escape".to_owned()),
+                    None => return Ok(None),
+                }
+                position += 2;
+                continue;
+            }
+            if quoted && Some(byte) == self.options.quote {
+                match data.get(position + 1) {
+                    Some(next) if *next == byte => {
+                        if !rewritten {
+                            self.scratch.clear();
+                            self.scratch.extend_from_slice(&data[start..position]);
+                            rewritten = true;
+                        }
+                        self.scratch.push(byte);
+                        position += 2;
+                        continue;
+                    }
+                    None if !last => return Ok(None),
+                    _ => {}
+                }
+                return after_quote(data, start, position, rewritten, last, self.options.delimiter);
+            }
+            if !quoted && (byte == self.options.delimiter || byte == b'\n') {
+                let ends_record = byte == b'\n';
+                let end = if ends_record && position > start && data[position - 1] == b'\r' && !rewritten {
+                    position - 1
+                } else {
+                    position
+                };
+                return Ok(Some(Field { start, end, quoted, rewritten, next: position + 1, ends_record }));
+            }
+            if rewritten {
+                self.scratch.push(byte);
+            }
+            position += 1;
+        }
+    }
+
+    /// Reads the record at `at`; returns where the next one begins, `None` if more data are needed.
+    fn record(&mut self, data: &[u8], mut at: usize, last: bool) -> Result<Option<usize>, (Problem, usize)> {
+        let mut problem = None;
+        let mut index = 0;
+        loop {
+            let field = match self.field(data, at, last) {
+                Ok(Some(field)) => field,
+                Ok(None) => return Ok(None),
+                Err(problem) => return Err((problem, end_of_line(data, at))),
+            };
+            if index < self.targets.len() {
+                if problem.is_none() {
+                    problem = self.append(index, data, &field).err();
+                }
+            } else if problem.is_none() {
+                problem = Some(format!("more than {} fields", self.targets.len()));
+            }
+            index += 1;
+            at = field.next;
+            if field.ends_record {
+                break;
+            }
+        }
+        if index < self.targets.len() && problem.is_none() {
+            problem = Some(format!("{index} fields instead of {}", self.targets.len()));
+        }
+        match problem {
+            None => Ok(Some(at)),
+            Some(problem) => Err((problem, at)),
+        }
+    }
+
+    fn append(&mut self, index: usize, data: &[u8], field: &Field) -> Result<(), Problem> {
+        let text = if field.rewritten { self.scratch.as_slice() } else { &data[field.start..field.end] };
+        for &column in &self.targets[index] {
+            let builder = &mut self.columns[column];
+            let is_null = match &self.options.null_literal {
+                Some(literal) => text == literal.as_bytes(),
+                // Nothing is no number; Flink writes nulls like this.
+                None => text.is_empty() && !field.quoted && !builder.is_text(),
+            };
+            if is_null {
+                builder.append_null();
+            } else {
+                let text = if builder.is_text() { text } else { text.trim_ascii() };
+                builder
+                    .append_text(text, TimestampStyle::Either)
+                    .map_err(|problem| format!("field {}: {problem}", index + 1))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What may follow a closing quote: space, then the end of the field.
+fn after_quote(
+    data: &[u8],
+    start: usize,
+    end: usize,
+    rewritten: bool,
+    last: bool,
+    delimiter: u8,
+) -> Result<Option<Field>, Problem> {
+    let mut position = end + 1;
+    loop {
+        let (next, ends_record) = match data.get(position) {
+            None if !last => return Ok(None),
+            None => (position, true),
+            Some(b'\n') => (position + 1, true),
+            Some(byte) if *byte == delimiter => (position + 1, false),
+            Some(b' ' | b'\r') => {
+                position += 1;
+                continue;
+            }
+            Some(byte) => return Err(format!("'{}' follows a closing quote", byte.escape_ascii())),
+        };
+        return Ok(Some(Field { start, end, quoted: true, rewritten, next, ends_record }));
+    }
+}
+
+fn end_of_line(data: &[u8], at: usize) -> usize {
+    crate::find_newline(&data[at..]).map_or(data.len(), |newline| at + newline + 1)
+}
+
+fn newlines(data: &[u8]) -> u64 {
+    data.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+}
+
+impl Decoder for CsvDecoder {
+    fn decode(&mut self, data: &[u8], last: bool, rows_max: usize) -> Result<usize, Malformed> {
+        let mut at = 0;
+        while at < data.len() && self.rows < rows_max {
+            let is_comment = self.options.allow_comments && data[at] == b'#';
+            if is_comment || data[at] == b'\n' || data[at..].starts_with(b"\r\n") {
+                match crate::find_newline(&data[at..]) {
+                    Some(newline) => at += newline + 1,
+                    None if last => at = data.len(),
+                    None => break,
+                }
+                self.lines += 1;
+                continue;
+            }
+            let rows = self.rows;
+            let next = match self.record(data, at, last) {
+                Ok(Some(next)) => {
+                    self.rows += 1;
+                    next
+                }
+                Ok(None) => {
+                    self.columns.iter_mut().for_each(|column| column.truncate(rows));
+                    break;
+                }
+                Err((message, next)) => {
+                    self.columns.iter_mut().for_each(|column| column.truncate(rows));
+                    if !self.options.ignore_parse_errors {
+                        return Err(Malformed { offset: at, message });
+                    }
+                    self.skipped += 1;
+                    next
+                }
+            };
+            self.lines += newlines(&data[at..next]).max(1);
+            at = next;
+        }
+        Ok(at)
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn take(&mut self) -> Result<RecordBatch, Failure> {
+        let arrays = self.columns.iter_mut().map(Builder::finish).collect::<Result<Vec<_>, _>>()?;
+        let rows = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), arrays, &rows)?)
+    }
+
+    fn skipped_rows(&self) -> u64 {
+        self.skipped
+    }
+
+    fn lines(&self) -> u64 {
+        self.lines
+    }
+}

@@ -1,0 +1,128 @@
+//! Rows as CSV.
+
+use arrow::{
+    array::{Array, AsArray, RecordBatch},
+    datatypes::{
+        DataType as Arrow, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    },
+};
+use model::{Failure, Schema};
+
+use super::CsvOptions;
+use crate::{
+    Encoder,
+    json::{JsonOptions, push_temporal},
+    scalar,
+};
+
+/// Encodes rows as CSV.
+pub struct CsvEncoder {
+    options: CsvOptions,
+    text: Vec<u8>,
+}
+
+impl CsvEncoder {
+    /// An encoder of rows of this schema.
+    ///
+    /// # Errors
+    /// Class `User` if a type has no form in CSV.
+    pub fn new(schema: &Schema, options: CsvOptions) -> Result<Self, Failure> {
+        for field in &schema.fields {
+            super::check_type(&field.data_type).map_err(|failure| failure.at(format_args!("column {}", field.name)))?;
+        }
+        Ok(Self { options, text: Vec::new() })
+    }
+
+    fn push_field(&self, out: &mut Vec<u8>, text: &[u8]) -> Result<(), Failure> {
+        let special = |byte: &u8| {
+            *byte == self.options.delimiter
+                || matches!(byte, b'\n' | b'\r')
+                || Some(*byte) == self.options.quote
+                || Some(*byte) == self.options.escape
+        };
+        // A text that looks like null, or like a comment, is quoted too.
+        let plain = !text.iter().any(special)
+            && !(self.options.allow_comments && text.first() == Some(&b'#'))
+            && !text.first().is_some_and(u8::is_ascii_whitespace)
+            && !text.last().is_some_and(u8::is_ascii_whitespace);
+        if plain {
+            out.extend_from_slice(text);
+            return Ok(());
+        }
+        let Some(quote) = self.options.quote else {
+            if text.iter().any(special) {
+                return Err(Failure::data("a value needs quotes, which 'csv.disable-quote-character' forbids"));
+            }
+            out.extend_from_slice(text);
+            return Ok(());
+        };
+        out.push(quote);
+        for byte in text {
+            if *byte == quote {
+                out.push(quote);
+            } else if Some(*byte) == self.options.escape {
+                out.push(*byte);
+            }
+            out.push(*byte);
+        }
+        out.push(quote);
+        Ok(())
+    }
+}
+
+impl Encoder for CsvEncoder {
+    fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let mut text = std::mem::take(&mut self.text);
+        for row in 0..rows.num_rows() {
+            for (index, column) in rows.columns().iter().enumerate() {
+                if index > 0 {
+                    out.push(self.options.delimiter);
+                }
+                if column.is_null(row) {
+                    out.extend_from_slice(self.options.null_literal.as_deref().unwrap_or_default().as_bytes());
+                    continue;
+                }
+                text.clear();
+                push_value(&mut text, column.as_ref(), row)?;
+                self.push_field(out, &text)?;
+            }
+            out.push(b'\n');
+        }
+        self.text = text;
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut Vec<u8>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn push_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), Failure> {
+    fn push(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+        use std::io::Write as _;
+        // Writing to memory cannot fail.
+        let _ = write!(out, "{value}");
+    }
+    macro_rules! number {
+        ($type:ty) => {
+            push(out, array.as_primitive::<$type>().value(row))
+        };
+    }
+    match array.data_type() {
+        Arrow::Boolean => push(out, array.as_boolean().value(row)),
+        Arrow::Int8 => number!(Int8Type),
+        Arrow::Int16 => number!(Int16Type),
+        Arrow::Int32 => number!(Int32Type),
+        Arrow::Int64 => number!(Int64Type),
+        Arrow::Float32 => push(out, format_args!("{:?}", array.as_primitive::<Float32Type>().value(row))),
+        Arrow::Float64 => push(out, format_args!("{:?}", array.as_primitive::<Float64Type>().value(row))),
+        Arrow::Decimal128(..) => push(out, array.as_primitive::<Decimal128Type>().value_as_string(row)),
+        Arrow::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
+        Arrow::Binary => scalar::push_base64(out, array.as_binary::<i32>().value(row)),
+        Arrow::Date32 | Arrow::Time32(_) | Arrow::Timestamp(..) => {
+            push_temporal(out, array, row, &JsonOptions::default());
+        }
+        other => return Err(Failure::internal(format!("no CSV for {other}"))),
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
+use model::{Field, Schema};
+
+use super::*;
+use crate::{Column, Decoder, Encoder};
+
+fn schema(types: &[(&str, DataType)]) -> Schema {
+    Schema::new(types.iter().map(|(name, data_type)| Field::new(*name, data_type.clone())).collect())
+}
+
+fn columns(schema: &Schema) -> Vec<Column> {
+    schema.fields.iter().map(|field| Column::new(&field.name, field.data_type.clone())).collect()
+}
+
+fn decode(schema: &Schema, options: &CsvOptions, text: &[u8]) -> RecordBatch {
+    let mut decoder = CsvDecoder::new(schema, &columns(schema), options.clone()).unwrap();
+    assert_eq!(decoder.decode(text, true, usize::MAX).unwrap(), text.len());
+    decoder.take().unwrap()
+}
+
+fn two() -> Schema {
+    schema(&[("a", DataType::Int), ("b", DataType::String)])
+}
+
+#[test]
+fn quotes_hold_delimiters_newlines_and_quotes() {
+    let text = b"1,\"x,\"\"y\"\"\nz\"\r\n2,plain\r\n\n3,\n,\"\"";
+    let batch = decode(&two(), &CsvOptions::default(), text);
+    let texts: Vec<_> = batch.column(1).as_string::<i32>().iter().collect();
+    assert_eq!(texts, [Some("x,\"y\"\nz"), Some("plain"), Some(""), Some("")]);
+    let numbers: Vec<_> = batch.column(0).as_primitive::<Int32Type>().iter().collect();
+    assert_eq!(numbers, [Some(1), Some(2), Some(3), None]);
+}
+
+#[test]
+fn records_are_left_until_they_are_whole_wherever_they_are_cut() {
+    let text = b"1,\"x,\"\"y\"\"\nz\"\r\n22,plain\r\n3,\"\"\n";
+    let whole = decode(&two(), &CsvOptions::default(), text);
+    for cut in 0..text.len() {
+        let mut decoder = CsvDecoder::new(&two(), &columns(&two()), CsvOptions::default()).unwrap();
+        let taken = decoder.decode(&text[..cut], false, usize::MAX).unwrap();
+        assert!(taken <= cut);
+        decoder.decode(&text[taken..], true, usize::MAX).unwrap();
+        assert_eq!(decoder.lines(), 4);
+        assert_eq!(decoder.take().unwrap(), whole, "{cut}");
+    }
+}
+
+#[test]
+fn malformed_records_are_named_or_skipped() {
+    let cases = [
+        ("x,y\n", "field 1: 'x' is not a INT"),
+        ("1\n", "1 fields instead of 2"),
+        ("1,2,3\n", "more than 2 fields"),
+        ("1,\"a\"b\n", "'b' follows a closing quote"),
+        ("1,\"a", "a quoted field does not end"),
+    ];
+    for (text, expected) in cases {
+        let mut decoder = CsvDecoder::new(&two(), &columns(&two()), CsvOptions::default()).unwrap();
+        let text = format!("7,ok\n{text}");
+        let malformed = decoder.decode(text.as_bytes(), true, 100).unwrap_err();
+        assert_eq!((malformed.offset, malformed.message.as_str()), (5, expected));
+        let options = CsvOptions { ignore_parse_errors: true, ..CsvOptions::default() };
+        let mut decoder = CsvDecoder::new(&two(), &columns(&two()), options).unwrap();
+        decoder.decode(text.as_bytes(), true, 100).unwrap();
+        assert_eq!((decoder.rows(), decoder.skipped_rows()), (1, 1), "{text}");
+    }
+}
+
+#[test]
+fn every_type_comes_back_with_any_options() {
+    let schema = schema(&[
+        ("boolean", DataType::Boolean),
+        ("big", DataType::BigInt),
+        ("float", DataType::Float),
+        ("double", DataType::Double),
+        ("decimal", DataType::Decimal(10, 3)),
+        ("text", DataType::String),
+        ("bytes", DataType::Bytes),
+        ("date", DataType::Date),
+        ("time", DataType::Time(3)),
+        ("timestamp", DataType::Timestamp(3)),
+        ("instant", DataType::TimestampLtz(3)),
+    ]);
+    let text = b"true,-5,0.1,-1e300,-1234.567,\"a;\"\"\\,\n b\",AP8Q,1969-12-31,23:59:59.5,2026-11-22 13:37:02.12,2026-11-22 13:37:02Z\n\
+        ,,,,,n/a,,,,,\n";
+    let batch = decode(&schema, &CsvOptions::default(), text);
+    assert_eq!(batch.column(0).null_count(), 1);
+    let all = [
+        CsvOptions::default(),
+        CsvOptions { delimiter: b';', null_literal: Some("NULL".to_owned()), ..CsvOptions::default() },
+        CsvOptions { quote: Some(b'\''), escape: Some(b'\\'), ..CsvOptions::default() },
+    ];
+    for options in all {
+        let mut written = Vec::new();
+        CsvEncoder::new(&schema, options.clone()).unwrap().encode(&batch, &mut written).unwrap();
+        assert_eq!(decode(&schema, &options, &written), batch, "{}", String::from_utf8_lossy(&written));
+    }
+}
+
+#[test]
+fn columns_are_pruned_and_comments_passed_over() {
+    let schema = schema(&[("a", DataType::Int), ("b", DataType::Int), ("c", DataType::String)]);
+    let options = CsvOptions { allow_comments: true, ..CsvOptions::default() };
+    let wanted = [Column::new("c", DataType::String)];
+    let mut decoder = CsvDecoder::new(&schema, &wanted, options).unwrap();
+    decoder.decode(b"# x\nnot a number,1,z\n", true, 10).unwrap();
+    assert_eq!(decoder.take().unwrap().column(0).as_string::<i32>().value(0), "z");
+    assert!(check_type(&DataType::Array(Box::new(DataType::Int))).is_err());
+}

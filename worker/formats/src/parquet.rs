@@ -1,0 +1,90 @@
+//! Parquet: footers, the byte ranges of wanted columns, and decoding a row group from them; and writing.
+
+mod encoder;
+mod row_group;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use model::{DataType, Failure};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
+    },
+    file::metadata::ParquetMetaDataReader,
+};
+
+pub use encoder::ParquetEncoder;
+pub use row_group::{RowGroup, RowGroupRows};
+
+use crate::Column;
+
+const MAGIC: &[u8] = b"PAR1";
+/// Length of the footer's length and the magic bytes.
+const TAIL_BYTES: u64 = 8;
+
+/// Whether a type has a form in Parquet.
+///
+/// # Errors
+/// Class `User` if not.
+pub fn check_type(data_type: &DataType) -> Result<(), Failure> {
+    match data_type {
+        DataType::IntervalDayTime | DataType::IntervalYearMonth | DataType::Null => {
+            Err(Failure::user(format!("format parquet has no {data_type}")))
+        }
+        DataType::Row(fields) => fields.iter().try_for_each(|field| check_type(&field.data_type)),
+        DataType::Array(item) => check_type(item),
+        DataType::Map(key, value) => check_type(key).and_then(|()| check_type(value)),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn damaged(error: impl std::fmt::Display) -> Failure {
+    Failure::data(format!("parquet: {error}"))
+}
+
+/// What a file says about itself, and which of its columns are wanted.
+pub struct Footer {
+    metadata: ArrowReaderMetadata,
+    mask: ProjectionMask,
+    columns: Arc<[Column]>,
+}
+
+impl Footer {
+    /// Reads the footer from the last bytes of a file of `size` bytes; the inner error is how many bytes it needs.
+    ///
+    /// # Errors
+    /// Class `Data` if this is no Parquet file.
+    pub fn parse(tail: &[u8], size: u64, columns: &[Column]) -> Result<Result<Self, u64>, Failure> {
+        let length = match tail.last_chunk::<8>() {
+            Some([a, b, c, d, magic @ ..]) if magic == MAGIC => u64::from(u32::from_le_bytes([*a, *b, *c, *d])),
+            _ => return Err(Failure::data("is not a parquet file")),
+        };
+        let needed = length + TAIL_BYTES;
+        if needed > size {
+            return Err(Failure::data("is not a whole parquet file"));
+        }
+        if needed > tail.len() as u64 {
+            return Ok(Err(needed));
+        }
+        let footer = &tail[tail.len() - needed as usize..tail.len() - TAIL_BYTES as usize];
+        let metadata = ParquetMetaDataReader::decode_metadata(footer).map_err(damaged)?;
+        let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).map_err(damaged)?;
+        let names: Vec<String> = columns.iter().map(Column::name).collect();
+        let mask = ProjectionMask::columns(metadata.parquet_schema(), names.iter().map(String::as_str));
+        Ok(Ok(Self { metadata, mask, columns: columns.into() }))
+    }
+
+    /// Number of row groups.
+    pub fn row_groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
+    }
+
+    /// A row group, without its bytes.
+    pub fn row_group(&self, index: usize) -> RowGroup {
+        RowGroup::new(self.metadata.clone(), self.mask.clone(), Arc::clone(&self.columns), index)
+    }
+}

@@ -1,0 +1,91 @@
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
+use bytes::Bytes;
+use model::{Field, Schema};
+
+use super::*;
+use crate::{
+    Decoder, Encoder,
+    json::{JsonDecoder, JsonOptions},
+};
+
+fn schema() -> Schema {
+    let row = DataType::Row(vec![Field::new("x", DataType::BigInt), Field::new("y", DataType::String)]);
+    Schema::new(vec![
+        Field::new("n", DataType::BigInt),
+        Field::new("r", row),
+        Field::new("t", DataType::Timestamp(3)),
+        Field::new("a", DataType::Array(Box::new(DataType::String))),
+        Field::new("d", DataType::Decimal(10, 2)),
+    ])
+}
+
+fn rows(schema: &Schema, count: usize) -> RecordBatch {
+    let columns: Vec<_> = schema.fields.iter().map(|field| Column::new(&field.name, field.data_type.clone())).collect();
+    let mut decoder = JsonDecoder::new(&columns, JsonOptions::default()).unwrap();
+    for n in 0..count {
+        let row = if n % 3 == 0 { "null".to_owned() } else { format!(r#"{{"x":{n},"y":"y{n}"}}"#) };
+        let line = format!(r#"{{"n":{n},"r":{row},"t":"2026-01-01 00:00:{:02}","a":["{n}",null],"d":{n}.25}}"#, n % 60);
+        decoder.decode(line.as_bytes(), true, usize::MAX).unwrap();
+    }
+    decoder.take().unwrap()
+}
+
+fn file(batch: &RecordBatch) -> Vec<u8> {
+    let mut encoder = ParquetEncoder::new(&schema()).unwrap();
+    let mut file = Vec::new();
+    encoder.encode(batch, &mut file).unwrap();
+    encoder.encode(batch, &mut file).unwrap();
+    encoder.finish(&mut file).unwrap();
+    file
+}
+
+fn read(file: &[u8], columns: &[Column], done: usize, rows_max: usize) -> RecordBatch {
+    let size = file.len() as u64;
+    let needed = Footer::parse(&file[file.len() - 8..], size, columns).unwrap().err().unwrap();
+    let footer = Footer::parse(&file[file.len() - needed as usize..], size, columns).unwrap().ok().unwrap();
+    assert_eq!(footer.row_groups(), 1);
+    let mut group = footer.row_group(0);
+    for range in group.ranges() {
+        let bytes = Bytes::copy_from_slice(&file[range.start as usize..range.end as usize]);
+        group.add(range, bytes);
+    }
+    let mut rows = group.open(done).unwrap();
+    let mut batches = Vec::new();
+    while let Some(batch) = rows.next(rows_max).unwrap() {
+        assert!(batch.num_rows() <= rows_max);
+        batches.push(batch);
+    }
+    concat_batches(&crate::schema_of(columns), &batches).unwrap()
+}
+
+#[test]
+fn rows_come_back_whole_pruned_and_from_the_middle() {
+    let batch = rows(&schema(), 5000);
+    let file = file(&batch);
+    let columns: Vec<_> =
+        schema().fields.iter().map(|field| Column::new(&field.name, field.data_type.clone())).collect();
+    let back = read(&file, &columns, 0, 4096);
+    assert_eq!(back, concat_batches(&back.schema(), [&batch, &batch]).unwrap());
+
+    let path = |path: &str| path.split('.').map(str::to_owned).collect();
+    let pruned = [
+        Column { path: path("r.x"), data_type: DataType::BigInt },
+        Column { path: path("missing"), data_type: DataType::String },
+        Column { path: path("n"), data_type: DataType::Int },
+    ];
+    let back = read(&file, &pruned, 4999, 100);
+    assert_eq!(back.num_rows(), 5001);
+    let inside = back.column(0).as_primitive::<Int64Type>();
+    assert_eq!((inside.value(0), inside.is_null(1), inside.value(2)), (4999, true, 1));
+    assert_eq!(back.column(1).null_count(), 5001);
+    assert_eq!(read(&file, &[], 0, 4096).num_rows(), 10_000);
+}
+
+#[test]
+fn other_files_are_refused() {
+    let text = b"{\"a\":1}\n{\"a\":1}\n";
+    let failure = Footer::parse(text, 16, &[]).err().unwrap();
+    assert_eq!((failure.class, failure.message.as_str()), (model::ErrorClass::Data, "is not a parquet file"));
+}
