@@ -226,6 +226,10 @@ impl Coordinator {
     /// The snapshot in progress is durable.
     pub(crate) fn complete(&mut self, now_ms: i64) -> Option<Pending> {
         let pending = self.pending.take()?;
+        if pending.directory.is_empty() {
+            // Only sinks committed: there is nothing to restore from.
+            return Some(pending);
+        }
         let detail = detail(&pending, CheckpointStatus::Completed, now_ms, None);
         self.stats.completed += 1;
         if pending.purpose.is_savepoint() {

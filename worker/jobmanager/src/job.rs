@@ -280,7 +280,7 @@ impl Job {
             _ if self.cancel_wanted && !self.is_done() => JobStatus::Cancelling,
             Phase::Recovering => starting(JobStatus::Initializing),
             Phase::Waiting => starting(JobStatus::Created),
-            Phase::Deployed(attempt) if attempt.is_up() => JobStatus::Running,
+            Phase::Deployed(attempt) if attempt.is_up() || attempt.released => JobStatus::Running,
             Phase::Deployed(attempt) if attempt.is_first => JobStatus::Initializing,
             Phase::Deployed(_) | Phase::Backoff { .. } => JobStatus::Restarting,
             Phase::Closing { next, .. } => match next {

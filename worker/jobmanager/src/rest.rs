@@ -4,9 +4,11 @@ mod actions;
 mod metrics;
 mod views;
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{DefaultBodyLimit, Path, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -66,6 +68,7 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/jobs/overview", get(jobs_overview))
         .route("/jobs/{id}", get(job).patch(actions::cancel))
         .route("/jobs/{id}/status", get(status))
+        .route("/jobs/{id}/metrics", get(job_metrics))
         .route("/jobs/{id}/plan", get(plan))
         .route("/jobs/{id}/exceptions", get(exceptions))
         .route("/jobs/{id}/checkpoints", get(checkpoints).post(actions::checkpoint))
@@ -121,6 +124,21 @@ async fn job(State(rest): State<Rest>, Path(id): Path<String>) -> Answer {
 
 async fn status(State(rest): State<Rest>, Path(id): Path<String>) -> Answer {
     Ok(Json(json!({ "status": rest.job(&id).await?.status.name() })))
+}
+
+/// With `?get=a,b` their values, else the names that there are.
+async fn job_metrics(
+    State(rest): State<Rest>,
+    Path(id): Path<String>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Answer {
+    let metrics = views::metrics(&rest.job(&id).await?);
+    let wanted: Option<Vec<&str>> = query.get("get").map(|names| names.split(',').collect());
+    let body = metrics.into_iter().filter_map(|(name, value)| match &wanted {
+        None => Some(json!({ "id": name })),
+        Some(wanted) => wanted.contains(&name).then(|| json!({ "id": name, "value": value.to_string() })),
+    });
+    Ok(Json(Value::Array(body.collect())))
 }
 
 async fn plan(State(rest): State<Rest>, Path(id): Path<String>) -> Answer {

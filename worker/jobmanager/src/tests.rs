@@ -2,5 +2,6 @@
 
 mod core;
 mod fake;
+mod rest;
 mod service;
 mod simulation;

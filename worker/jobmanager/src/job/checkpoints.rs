@@ -216,13 +216,15 @@ impl Job {
             }
         }
         attempt.released |= is_end;
+        if is_end {
+            for request in self.coordinator.stop() {
+                context.out.push(Action::Answer(request, Err(Failure::user("the job is ending"))));
+            }
+        }
         match pending.purpose {
             Purpose::Stop { .. } => {
                 self.stopped_with = Some(pending.directory);
                 self.stop_requests.extend(pending.requests);
-                self.coordinator.stop().into_iter().for_each(|request| {
-                    context.out.push(Action::Answer(request, Err(Failure::user("the job is stopping"))));
-                });
             }
             Purpose::Rescale => self.redeploy(context),
             Purpose::Final | Purpose::Checkpoint | Purpose::Savepoint { .. } => {

@@ -222,6 +222,32 @@ fn sluice(job: &JobDetail) -> Value {
     })
 }
 
+/// A job's metrics by Flink's names.
+pub(super) fn metrics(job: &JobDetail) -> Vec<(&'static str, i64)> {
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let last = job.checkpoints.latest_completed.as_ref();
+    let in_progress = u64::from(job.checkpoints.in_progress.is_some());
+    let (now, _) = now_and_end(job);
+    let mut all = vec![
+        ("numRestarts", number(job.restarts)),
+        ("numRescales", number(job.rescales)),
+        ("uptime", if job.down_since_ms.is_none() { now - job.start_ms } else { 0 }),
+        ("downtime", job.down_since_ms.map_or(0, |since| now - since)),
+        ("numberOfCompletedCheckpoints", number(job.checkpoints.completed)),
+        ("numberOfFailedCheckpoints", number(job.checkpoints.failed)),
+        ("numberOfInProgressCheckpoints", number(in_progress)),
+        ("totalNumberOfCheckpoints", number(job.checkpoints.completed + job.checkpoints.failed + in_progress)),
+    ];
+    all.extend(last.into_iter().flat_map(|last| {
+        [
+            ("lastCompletedCheckpointId", number(last.id)),
+            ("lastCheckpointDuration", number(last.duration_ms)),
+            ("lastCheckpointSize", number(last.state_bytes)),
+        ]
+    }));
+    all
+}
+
 pub(super) fn exceptions(job: &JobDetail) -> Value {
     let entry = |failure: &crate::api::FailureDetail| {
         json!({

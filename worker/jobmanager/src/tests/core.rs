@@ -420,6 +420,19 @@ fn without_a_directory_the_end_is_committed_without_state() {
     assert_eq!(stage.acknowledge(1), ["commit 1", "release"]);
     stage.both(TaskState::Canceled);
     assert_eq!(stage.status(), JobStatus::Finished);
+    assert_eq!(stage.detail().checkpoints.latest_completed, None, "nothing to restore from");
+}
+
+#[test]
+fn what_still_waits_when_a_job_ends_is_answered() {
+    let mut stage = Stage::running();
+    stage.pass(10_000);
+    assert_eq!(stage.request(Request::Savepoint { directory: None }), [""; 0], "checkpoint 1 is in progress");
+    stage.both(TaskState::Finished);
+    stage.acknowledge(1);
+    assert_eq!(stage.committed(1, Ok(())), ["commit 1", "trigger 2"]);
+    stage.acknowledge(2);
+    assert_eq!(stage.committed(2, Ok(())), ["commit 2", "release", "refuse: the job is ending"]);
 }
 
 #[test]

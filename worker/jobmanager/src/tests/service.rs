@@ -328,3 +328,38 @@ async fn wrong_submissions_are_refused_at_once() {
     assert!(handle.job(JOB).await.is_err());
     assert!(handle.await_termination(JOB).await.is_err());
 }
+
+#[tokio::test]
+async fn of_jobmanagers_that_start_at_once_one_remains() {
+    let store = storage();
+    let mut services = Vec::new();
+    let mut taskmanagers = Vec::new();
+    for number in 0..4 {
+        let (handle, service) = jobmanager(&store);
+        let name = format!("tm{number}");
+        taskmanagers.push(FakeTaskManager::connect(&handle, &name, 2, Script::default()).await);
+        services.push((handle, service));
+    }
+    let options = checkpointed("race");
+    let submissions = services.iter().map(|(handle, _)| handle.submit(submission(&options)));
+    for accepted in futures::future::join_all(submissions).await {
+        accepted.expect("accepted");
+    }
+    let wait = async {
+        while services.iter().filter(|(_, service)| service.is_finished()).count() < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("three are fenced");
+    let mut left = Vec::new();
+    for (handle, service) in services {
+        if service.is_finished() {
+            let failure = service.await.expect("no panic").expect_err("fenced");
+            assert_eq!(failure.class, ErrorClass::Fenced);
+        } else {
+            left.push(handle);
+        }
+    }
+    let job = until(&left[0], |job| job.checkpoints.completed >= 2).await;
+    assert_eq!((job.status, job.epoch), (JobStatus::Running, 4));
+}

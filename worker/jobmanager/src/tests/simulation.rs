@@ -26,7 +26,7 @@ use crate::{
     event::{Action, Event, LinkId, Recovery},
 };
 
-const CHAOS_STEPS: u32 = 1500;
+const CHAOS_STEPS: u32 = 4000;
 const HEALING_STEPS: u32 = 20_000;
 
 /// Object storage: the pointer's records and all snapshots with metadata.
@@ -454,7 +454,7 @@ fn jobs_survive_whatever_fails() {
     // The runs must be worth something.
     if seeds.end - seeds.start > 1 {
         assert!(managers > 200, "{managers} JobManagers in all");
-        assert!(records > 1500, "{records} records in all");
+        assert!(records > 1200, "{records} records in all");
     }
 }
 
