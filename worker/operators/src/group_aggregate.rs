@@ -22,6 +22,7 @@ use crate::{
     accumulator::{self, AccumulatorTable, Layout, Work},
     emission::Pending,
     grouping::{Grouper, Groups},
+    signature::{self, Signature},
 };
 
 /// The version of the stored form is part of the table's name.
@@ -31,6 +32,7 @@ pub(crate) struct GroupAggregate {
     columns: InputColumns,
     layout: Layout,
     table: Box<dyn AccumulatorTable>,
+    signature: Signature,
     emit_update_before: bool,
     schema: SchemaRef,
     grouper: Grouper,
@@ -54,12 +56,14 @@ impl GroupAggregate {
     ) -> Result<Self, Failure> {
         let columns = InputColumns::new(&spec.keys, &spec.aggregates, None, input)?;
         let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), spec.keys.is_empty())?;
+        let signature = columns.signature(&layout);
         let mini_batch = context.settings.get(&settings::keys::MINI_BATCH_ENABLED).then(|| MiniBatch {
             rows_max: context.settings.get(&settings::keys::MINI_BATCH_SIZE).clamp(1, u64::from(u32::MAX)) as usize,
             rows: 0,
             batches: Vec::new(),
         });
         Ok(Self {
+            signature: Signature::new(signature, context)?,
             table: accumulator::open(&layout, TABLE, context)?,
             columns,
             layout,
@@ -194,6 +198,7 @@ impl Operator for GroupAggregate {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        self.signature.snapshot(snapshot);
         self.table.snapshot(snapshot)
     }
 }
@@ -234,6 +239,12 @@ impl InputColumns {
             aggregates: aggregates.collect(),
             read,
         })
+    }
+
+    /// What the state is about.
+    pub(crate) fn signature(&self, layout: &Layout) -> String {
+        let keys = signature::types_at(&self.schema, &self.keys);
+        format!("{} by ({keys})", layout.signature(&self.aggregates, &self.schema))
     }
 
     /// A batch of only the columns that are read; nothing is copied.

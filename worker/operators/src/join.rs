@@ -16,7 +16,15 @@ use model::{Batch, Failure, Schema, Watermark, batch::is_retraction_code, row};
 use state::Table;
 
 use self::{matches::Matches, rows::StoredRows};
-use crate::{accumulator::not_null, grouping::Grouper, projection::Projection};
+use crate::{
+    accumulator::not_null,
+    grouping::Grouper,
+    projection::Projection,
+    signature::{self, Signature},
+};
+
+/// Pieces of matches that are looked at in one call at most, even if the condition leaves little of them.
+const PIECES_MAX: usize = 8;
 
 pub(crate) struct Join {
     /// Left and right.
@@ -24,6 +32,7 @@ pub(crate) struct Join {
     /// The rest of the condition.
     condition: Option<Projection>,
     schema: SchemaRef,
+    signature: Signature,
     grouper: Grouper,
     /// The batch whose matches are being emitted.
     current: Option<Matches>,
@@ -51,7 +60,13 @@ impl Join {
         if both.len() != node.schema.len() {
             return Err(Failure::internal("the join's output is not all columns of both sides"));
         }
+        let side = |schema: &Schema, keys: &[usize]| {
+            let columns = signature::types(schema.fields.iter().map(|field| &field.data_type));
+            format!("({columns}) by {keys:?}")
+        };
+        let signature = format!("{} JOIN {}", side(left, &spec.left_keys), side(right, &spec.right_keys));
         Ok(Self {
+            signature: Signature::new(signature, context)?,
             sides: [
                 Side::new(&spec.left_keys, left, context.keyed.table("left-v1")?),
                 Side::new(&spec.right_keys, right, context.keyed.table("right-v1")?),
@@ -68,10 +83,12 @@ impl Join {
     }
 
     fn advance(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        let mut pieces = 0;
         while let Some(current) = &mut self.current {
-            if output.is_full() {
+            if output.is_full() || pieces >= PIECES_MAX {
                 return Ok(Flow::More);
             }
+            pieces += 1;
             let other = &self.sides[1 - current.port];
             match current.next(&other.table, &other.schema)? {
                 Some(found) => {
@@ -157,6 +174,7 @@ impl Operator for Join {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        self.signature.snapshot(snapshot);
         for side in &mut self.sides {
             snapshot.table(&mut side.table)?;
         }

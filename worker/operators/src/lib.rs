@@ -10,6 +10,7 @@ mod grouping;
 mod join;
 mod projection;
 mod registry;
+mod signature;
 mod window;
 mod window_aggregate;
 mod window_assign;

@@ -26,6 +26,7 @@ use crate::{
     accumulator::{self, AccumulatorTable, Layout, Work},
     group_aggregate::InputColumns,
     grouping::Grouper,
+    signature::Signature,
     window::{Windows, times, timestamps},
 };
 
@@ -42,12 +43,16 @@ pub(crate) struct WindowAggregate {
     slices: Box<dyn AccumulatorTable>,
     /// By end of window: what hopping windows are known to hold beside the slices that are still open.
     merged: Option<Box<dyn AccumulatorTable>>,
+    signature: Signature,
     key_schema: SchemaRef,
     schema: SchemaRef,
     grouper: Grouper,
     watermark: EventTime,
     firing: Firing,
 }
+
+/// Pieces of slices that are merged in one call at most.
+const MERGES_MAX: usize = 8;
 
 /// What is still to be done for the current watermark.
 #[derive(Default)]
@@ -72,6 +77,7 @@ impl WindowAggregate {
         let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false)?;
         let windows = Windows::new(spec.window)?;
         let keys = columns.keys.iter().map(|&key| columns.schema.fields[key].clone()).collect();
+        let signature = format!("{} in {:?}", columns.signature(&layout), spec.window);
         let slices = accumulator::open(&layout, SLICES, context)?;
         let merged = if windows.is_tumbling() { None } else { Some(accumulator::open(&layout, WINDOWS, context)?) };
         Ok(Self {
@@ -80,6 +86,7 @@ impl WindowAggregate {
             columns,
             layout,
             windows,
+            signature: Signature::new(signature, context)?,
             slices,
             merged,
             grouper: Grouper::default(),
@@ -134,11 +141,13 @@ impl WindowAggregate {
 
     /// Fires what is due until the output is full.
     fn fire(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        let mut merges = 0;
         while let Some(&end) = self.firing.due.first() {
-            if output.is_full() {
+            if output.is_full() || merges >= MERGES_MAX {
                 return Ok(Flow::More);
             }
             if self.firing.slices.contains(&end) {
+                merges += 1;
                 if !self.merge_slice(end)? {
                     self.firing.slices.remove(&end);
                 }
@@ -290,6 +299,7 @@ impl Operator for WindowAggregate {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         snapshot.add(WATERMARK, self.watermark.to_be_bytes().to_vec());
+        self.signature.snapshot(snapshot);
         self.slices.snapshot(snapshot)?;
         match &mut self.merged {
             Some(merged) => merged.snapshot(snapshot),

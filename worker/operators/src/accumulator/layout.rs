@@ -103,10 +103,10 @@ impl Layout {
         !self.retracts && self.outcomes.iter().any(Outcome::counts_rows)
     }
 
-    /// A description that is equal for layouts whose stored accumulators are exchangeable.
-    pub(crate) fn signature(&self) -> String {
-        let Self { inputs, arguments, cells, objects, .. } = self;
-        format!("1 {} {inputs:?} {arguments:?} {cells:?} {objects:?}", self.retracts)
+    /// The accumulators as text: equal for layouts whose stored accumulators are exchangeable.
+    pub(crate) fn signature(&self, calls: &[AggregateCall], schema: &Schema) -> String {
+        let calls: Vec<String> = calls.iter().map(|call| described(call, schema)).collect();
+        format!("{}{}", calls.join(", "), if self.retracts { " over a changelog" } else { "" })
     }
 
     /// What a group without rows keeps outside the words.
@@ -249,6 +249,16 @@ pub(crate) fn words_of(value: i128) -> [i64; 2] {
 #[inline]
 pub(crate) fn wide(low: i64, high: i64) -> i128 {
     (i128::from(high) << 64) | i128::from(low as u64)
+}
+
+/// A call as in SQL, with the type in place of the argument.
+fn described(call: &AggregateCall, schema: &Schema) -> String {
+    let argument = call.argument.and_then(|column| schema.fields.get(column));
+    let argument = argument.map_or("*".to_owned(), |field| field.data_type.to_string());
+    let distinct = if call.distinct { "DISTINCT " } else { "" };
+    let filter = call.filter.map_or(String::new(), |column| format!(" FILTER {column}"));
+    let column = call.argument.map_or(String::new(), |column| format!(" {column}"));
+    format!("{:?}({distinct}{argument}{column}){filter}", call.function).to_uppercase()
 }
 
 fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {

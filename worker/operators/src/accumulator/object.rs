@@ -43,15 +43,16 @@ impl Object {
     /// Memory it takes beside itself.
     pub(crate) fn heap_bytes(&self) -> usize {
         const NODE: usize = 16;
+        const TEXT: usize = 32;
         match self {
             Self::Text(text) => text.as_ref().map_or(0, |text| text.len() + 16),
             Self::Ints(map) => map.len() * (16 + NODE),
             Self::Decimals(map) => map.len() * (24 + NODE),
-            Self::Texts(map) => map.keys().map(|key| key.len() + 40 + NODE).sum(),
             Self::DistinctInts(map) => map.allocation_size(),
             Self::DistinctDecimals(map) => map.allocation_size(),
             // An estimate: walking all strings for each change would cost more than it is worth.
-            Self::DistinctTexts(map) => map.allocation_size() + map.len() * 32,
+            Self::DistinctTexts(map) => map.allocation_size() + map.len() * TEXT,
+            Self::Texts(map) => map.len() * (24 + NODE + TEXT),
         }
     }
 

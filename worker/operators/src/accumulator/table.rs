@@ -78,41 +78,23 @@ pub(crate) trait AccumulatorTable: Send {
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure>;
 }
 
-/// The name of the operator state that tells which accumulators a snapshot holds.
-const SIGNATURE: &str = "accumulators";
-
 /// Opens the table `name` for a layout.
 pub(crate) fn open(
     layout: &Layout,
     name: &str,
     context: &mut OpenContext,
 ) -> Result<Box<dyn AccumulatorTable>, Failure> {
-    let signature = layout.signature().into_bytes();
-    if context.restored(SIGNATURE).iter().any(|item| item.0 != signature) {
-        return Err(Failure::user("the snapshot holds the state of other aggregate functions than the job has now"));
-    }
     Ok(match layout.template.len() {
-        0..=1 => typed::<[i64; 1]>(name, signature, context)?,
-        2 => typed::<[i64; 2]>(name, signature, context)?,
-        3..=4 => typed::<[i64; 4]>(name, signature, context)?,
-        5..=8 => typed::<[i64; 8]>(name, signature, context)?,
-        9..=16 => typed::<[i64; 16]>(name, signature, context)?,
-        _ => typed::<Box<[i64]>>(name, signature, context)?,
+        0..=1 => Box::new(Typed::<[i64; 1]>(context.keyed.table(name)?)),
+        2 => Box::new(Typed::<[i64; 2]>(context.keyed.table(name)?)),
+        3..=4 => Box::new(Typed::<[i64; 4]>(context.keyed.table(name)?)),
+        5..=8 => Box::new(Typed::<[i64; 8]>(context.keyed.table(name)?)),
+        9..=16 => Box::new(Typed::<[i64; 16]>(context.keyed.table(name)?)),
+        _ => Box::new(Typed::<Box<[i64]>>(context.keyed.table(name)?)),
     })
 }
 
-fn typed<W: Words>(
-    name: &str,
-    signature: Vec<u8>,
-    context: &mut OpenContext,
-) -> Result<Box<dyn AccumulatorTable>, Failure> {
-    Ok(Box::new(Typed::<W> { table: context.keyed.table(name)?, signature }))
-}
-
-struct Typed<W: Words> {
-    table: Table<State<W>>,
-    signature: Vec<u8>,
-}
+struct Typed<W: Words>(Table<State<W>>);
 
 impl<W: Words> AccumulatorTable for Typed<W> {
     fn load(
@@ -124,14 +106,14 @@ impl<W: Words> AccumulatorTable for Typed<W> {
         work: &mut Work,
     ) -> Result<(), Failure> {
         let first = work.entries.len();
-        self.table.hydrate(namespace, keys, rows, &mut work.entries)?;
+        self.0.hydrate(namespace, keys, rows, &mut work.entries)?;
         let groups = work.entries.len() - first;
         let start = work.grow(layout, groups);
         debug_assert_eq!(first, start, "an entry for each group");
         let has_objects = !layout.objects.is_empty();
         for group in start..start + groups {
             let entry = work.entries[group];
-            let Some(state) = self.table.get(entry) else {
+            let Some(state) = self.0.get(entry) else {
                 if has_objects {
                     work.objects.push(layout.new_objects());
                 }
@@ -142,7 +124,7 @@ impl<W: Words> AccumulatorTable for Typed<W> {
                 column[group] = word;
             }
             if has_objects {
-                let objects = self.table.get_mut(entry).as_mut().map(|state| std::mem::take(&mut state.objects));
+                let objects = self.0.get_mut(entry).as_mut().map(|state| std::mem::take(&mut state.objects));
                 work.objects.push(checked(objects.unwrap_or_default(), layout)?);
             }
         }
@@ -153,7 +135,7 @@ impl<W: Words> AccumulatorTable for Typed<W> {
         let mut objects = std::mem::take(&mut work.objects).into_iter();
         for group in 0..work.groups() {
             let objects = objects.next().unwrap_or_default();
-            let slot = self.table.get_mut(work.entries[group]);
+            let slot = self.0.get_mut(work.entries[group]);
             if !work.exists(layout, group) {
                 *slot = None;
                 continue;
@@ -180,7 +162,7 @@ impl<W: Words> AccumulatorTable for Typed<W> {
                 }
             }
         }
-        self.table.end_batch()
+        self.0.end_batch()
     }
 
     fn drain(
@@ -192,7 +174,7 @@ impl<W: Words> AccumulatorTable for Typed<W> {
         work: &mut Work,
     ) -> Result<bool, Failure> {
         let mut states = Vec::with_capacity(rows);
-        let more = self.table.drain(namespace, rows, &mut |key, state| {
+        let more = self.0.drain(namespace, rows, &mut |key, state| {
             keys.push(key);
             states.push(state);
         })?;
@@ -210,14 +192,11 @@ impl<W: Words> AccumulatorTable for Typed<W> {
     }
 
     fn namespaces(&self) -> Vec<i64> {
-        self.table.namespaces()
+        self.0.namespaces()
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
-        if !snapshot.lists.contains_key(SIGNATURE) {
-            snapshot.add(SIGNATURE, self.signature.clone());
-        }
-        snapshot.table(&mut self.table)
+        snapshot.table(&mut self.0)
     }
 }
 

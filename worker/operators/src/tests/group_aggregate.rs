@@ -203,7 +203,7 @@ fn a_large_output_comes_in_pieces_and_keeps_pairs_together() {
 }
 
 #[test]
-fn a_snapshot_of_other_aggregates_is_refused() {
+fn a_snapshot_of_another_query_is_refused() {
     let result = std::panic::catch_unwind(|| {
         let mut cluster = cluster(&[K], &[count()], ChangelogMode::APPEND, true);
         cluster.process(0, batch(&[(Insert, row(1, 1))]));
@@ -212,7 +212,7 @@ fn a_snapshot_of_other_aggregates_is_refused() {
     });
     let message = result.expect_err("refused");
     let message = message.downcast_ref::<String>().cloned().unwrap_or_default();
-    assert!(message.contains("other aggregate functions"), "{message}");
+    assert!(message.contains("state of another query"), "{message}");
 }
 
 /// What a consumer knows, and the rows that are in the input.
