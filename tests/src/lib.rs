@@ -1,1 +1,7 @@
-//! Rings of tests.
+//! What the rings of tests share: the `sluice` binary as a child process, its output as a table, test data.
+//!
+//! It knows the product only from outside: command line, REST, files.
+
+pub mod binary;
+pub mod changelog;
+pub mod nexmark;
