@@ -18,7 +18,7 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
     runtime::{
         Config, Predicate, WatchStreamExt, applier,
-        controller::{Action as Requeue, ReconcileRequest, trigger_self, trigger_with},
+        controller::{self, Action as Requeue, ReconcileRequest, trigger_self, trigger_with},
         events::{Event as KubeEvent, EventType, Recorder, Reporter},
         predicates, reflector,
         reflector::ObjectRef,
@@ -134,8 +134,11 @@ pub async fn run(client: Client, options: &Options, metrics: Arc<Metrics>) -> Re
     let reconciler = |job, context| Box::pin(reconcile(job, context));
     applier(reconciler, on_error, context, jobs, queue, Config::default().concurrency(CONCURRENCY))
         .for_each(|result| {
-            if let Err(error) = result {
-                tracing::debug!(%error, "pass");
+            match result {
+                // Such as a definition that is not installed, or a right that is missing.
+                Err(controller::Error::QueueError(error)) => tracing::warn!(%error, "watch"),
+                Err(error) => tracing::debug!(%error, "pass"),
+                Ok(_) => {}
             }
             std::future::ready(())
         })

@@ -232,6 +232,7 @@ impl World {
         self.starts.push((id.clone(), options.get("execution.state-recovery.path").cloned()));
         let job = Job {
             state: "RUNNING".to_owned(),
+            start_time: 1_800_000_000_000,
             parallelism: Some(parallelism),
             requirements: [("vertex".to_owned(), parallelism)].into(),
             ..Job::default()
