@@ -173,7 +173,7 @@ impl Outcome {
         };
         match (self.kind, captured) {
             (Kind::CountRows | Kind::Count, _) => integers(counts.clone(), None, &self.arrow),
-            (Kind::Object { .. }, Captured::Ints(values)) => self.from_words(values.clone().into(), valid()),
+            (Kind::Object { .. }, Captured::Ints(values)) => self.values_of(values.clone().into(), valid()),
             (Kind::Object { .. }, Captured::Decimals(values)) => {
                 decimals(values.iter().map(|&value| Some(value)), valid(), &self.arrow)
             }
@@ -182,14 +182,14 @@ impl Outcome {
             (Kind::Word(word), _) if self.form == Form::Decimal => {
                 decimals(self.wide(image, word).map(Some), valid(), &self.arrow)
             }
-            (Kind::Word(word), _) => self.from_words(image.words[word].clone(), valid()),
+            (Kind::Word(word), _) => self.values_of(image.words[word].clone(), valid()),
             (Kind::Sum { word, from_scale, to_scale }, _) => match (self.form, &self.arrow) {
                 (Form::Decimal, _) | (_, Arrow::Decimal128(..)) => {
                     let factor = 10i128.checked_pow(u32::from(to_scale - from_scale));
                     let sums = self.wide(image, word).map(|sum| factor.and_then(|factor| sum.checked_mul(factor)));
                     decimals(sums, valid(), &self.arrow)
                 }
-                _ => self.from_words(image.words[word].clone(), valid()),
+                _ => self.values_of(image.words[word].clone(), valid()),
             },
             (Kind::Average { word, from_scale, to_scale }, _) => match (self.form, &self.arrow) {
                 (Form::Decimal, _) | (_, Arrow::Decimal128(..)) => {
@@ -216,7 +216,7 @@ impl Outcome {
     }
 
     /// A column of words that hold a value each.
-    fn from_words(&self, words: ScalarBuffer<i64>, nulls: Option<NullBuffer>) -> Result<ArrayRef, Failure> {
+    fn values_of(&self, words: ScalarBuffer<i64>, nulls: Option<NullBuffer>) -> Result<ArrayRef, Failure> {
         match self.form {
             Form::OrderedFloat => floats(words.iter().map(|&word| unordered(word)), nulls, &self.arrow),
             Form::Float => floats(words.iter().map(|&word| f64::from_bits(word as u64)), nulls, &self.arrow),
