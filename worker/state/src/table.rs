@@ -285,6 +285,7 @@ impl<V: StateValue> Table<V> {
     /// # Errors
     /// If the backend fails.
     pub fn drain(&mut self, namespace: i64, rows: usize, each: &mut dyn FnMut(&[u8], V)) -> Result<bool, Failure> {
+        let rows = rows.max(1);
         let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(false) };
         if space.absent > 0 {
             return self.drain_disk(namespace, rows, each);
