@@ -14,7 +14,7 @@ use storage::Storage;
 use crate::event::{LedgerSpec, Recovery};
 
 /// How often a create is tried whose outcome is unknown, and a claim that others win.
-const ATTEMPTS_MAX: u32 = 8;
+const ATTEMPTS_MAX: u32 = 5;
 const BACKOFF: Duration = Duration::from_millis(200);
 /// Deletions at a time.
 const DELETIONS: usize = 8;

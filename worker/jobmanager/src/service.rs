@@ -268,8 +268,8 @@ impl Service {
     fn perform(&mut self, action: Action, fenced: &mut Option<Failure>) {
         match action {
             Action::Send(link, message) => {
-                let sent = self.links.get(&link).map(|link| link.outbound.try_send(message));
-                if let Some(Err(error)) = sent {
+                let Some(outbound) = self.links.get(&link).map(|link| &link.outbound) else { return };
+                if let Err(error) = outbound.try_send(message) {
                     tracing::warn!(link, "a TaskManager does not read its messages: {error}");
                     self.close(link);
                     let messages = self.messages_sender.clone();

@@ -192,7 +192,8 @@ fn short(action: &Action) -> String {
             Body::Registered(_) => format!("registered {link}"),
             Body::Deploy(deploy) => {
                 let manifest: Option<Manifest> = serde_json::from_str(&deploy.restore_json).ok();
-                let restored = manifest.map_or("nothing".to_owned(), |manifest| manifest.checkpoint_id.to_string());
+                let restored =
+                    manifest.map_or_else(|| "nothing".to_owned(), |manifest| manifest.checkpoint_id.to_string());
                 format!("deploy {} on {link} from {restored}", deploy.parallelism)
             }
             Body::Cancel(_) => format!("cancel {link}"),

@@ -2,7 +2,7 @@
 //! are killed, answer late, or decline; all from a seed. `SEED=n` repeats one run.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -66,6 +66,9 @@ struct Manager {
     workers: BTreeMap<LinkId, Worker>,
     storage_work: VecDeque<Action>,
     fenced: bool,
+    /// Checkpoints that were triggered when all tasks had finished.
+    final_ids: BTreeSet<u64>,
+    last_commit: Option<u64>,
 }
 
 struct World {
@@ -93,6 +96,8 @@ impl World {
             workers: BTreeMap::new(),
             storage_work: VecDeque::new(),
             fenced: false,
+            final_ids: BTreeSet::new(),
+            last_commit: None,
         });
         let mut settings = Settings::default();
         for (name, value) in [
@@ -192,8 +197,9 @@ impl World {
     }
 
     /// What must hold of everything a JobManager says.
-    fn check(&self, manager: usize, body: &Body) {
-        let owner = &self.managers[manager].owner;
+    fn check(&mut self, manager: usize, body: &Body) {
+        let manager = &mut self.managers[manager];
+        let owner = &manager.owner;
         let is_committed = |id: u64| {
             let by_this = |record: &&Record| record.owner == *owner;
             self.store
@@ -208,17 +214,21 @@ impl World {
                     is_committed(completed.checkpoint_id),
                     "{owner} told a commit that does not stand: {completed:?}"
                 );
+                manager.last_commit = Some(completed.checkpoint_id);
             }
-            Body::Release(release) => {
-                let latest = self.store.lineage.values().filter(|record| record.owner == *owner).next_back();
-                assert!(
-                    latest.is_some_and(|record| record.checkpoint.is_some()),
-                    "released without a commit {release:?}"
-                );
+            Body::TriggerCheckpoint(trigger) => {
+                let mut deployed = manager.workers.values().filter(|worker| worker.deploy.is_some());
+                if deployed.all(|worker| worker.finished) {
+                    manager.final_ids.insert(trigger.checkpoint_id);
+                }
+            }
+            Body::Release(_) => {
+                let last = manager.last_commit.as_ref().expect("a commit precedes the release");
+                assert!(manager.final_ids.contains(last), "{last} was triggered before all tasks had finished");
             }
             Body::Deploy(deploy) => {
                 let restored: Option<Manifest> = serde_json::from_str(&deploy.restore_json).ok();
-                let mine = self.managers[manager].mine.as_ref().and_then(|mine| mine.checkpoint.as_ref());
+                let mine = manager.mine.as_ref().and_then(|mine| mine.checkpoint.as_ref());
                 let wanted = mine.map(|checkpoint| checkpoint.id);
                 assert_eq!(restored.map(|manifest| manifest.checkpoint_id), wanted, "{owner} restores something else");
             }
