@@ -131,6 +131,24 @@ impl Storage {
         unreachable!("the loop ends by its last attempt")
     }
 
+    /// Makes sure that [`Self::put_if_absent`] means what it says in this store: some servers ignore the condition and
+    /// replace the object, and then two JobManagers could both commit. Leaves nothing below `directory`.
+    ///
+    /// # Errors
+    /// Class `User` if the store ignores the condition; otherwise as [`Self::put`].
+    pub async fn check_conditional_put(&self, directory: &str) -> Result<(), Failure> {
+        let uri = crate::join(directory, &format!("conditional-put-check-{}", uuid::Uuid::new_v4()));
+        let first = self.put_if_absent(&uri, Bytes::from_static(b"first")).await?;
+        let second = self.put_if_absent(&uri, Bytes::from_static(b"second")).await;
+        self.delete(&uri).await?;
+        if first && !second? {
+            return Ok(());
+        }
+        Err(Failure::user(format!(
+            "{directory}: the store does not support conditional puts (If-None-Match), which commits need"
+        )))
+    }
+
     /// The content of an object.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ async fn s3_keeps_objects_and_lets_one_creator_win() {
     let Some(Server { options, bucket }) = server() else { return };
     let storage = Storage::new(options);
     let root = format!("s3://{bucket}/storage-test-{}", std::process::id());
+    assert_eq!(storage.check_conditional_put(&root).await, Ok(()));
     let pointer = format!("{root}/deep/pointer");
     let attempts = (0..8u8).map(|index| storage.put_if_absent(&pointer, Bytes::from(vec![index])));
     let created = futures::future::join_all(attempts).await;

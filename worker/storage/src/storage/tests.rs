@@ -90,6 +90,8 @@ struct Lossy {
     puts: AtomicUsize,
     /// What the first puts do: whether they take effect before the answer is lost.
     effects: Vec<bool>,
+    /// Whether conditions are ignored.
+    careless: bool,
 }
 
 impl std::fmt::Display for Lossy {
@@ -102,6 +104,7 @@ impl std::fmt::Display for Lossy {
 impl ObjectStore for Lossy {
     async fn put_opts(&self, path: &Path, content: PutPayload, options: PutOptions) -> object_store::Result<PutResult> {
         match self.effects.get(self.puts.fetch_add(1, Ordering::SeqCst)) {
+            None if self.careless => self.inner.put_opts(path, content, PutOptions::default()).await,
             None => self.inner.put_opts(path, content, options).await,
             Some(effect) => {
                 if *effect {
@@ -144,9 +147,10 @@ impl ObjectStore for Lossy {
     }
 }
 
-fn lossy(effects: Vec<bool>) -> Storage {
+fn lossy(effects: Vec<bool>, careless: bool) -> Storage {
     let storage = Storage::new(StorageOptions::default());
-    let store: Arc<dyn ObjectStore> = Arc::new(Lossy { inner: InMemory::new(), puts: AtomicUsize::new(0), effects });
+    let store: Arc<dyn ObjectStore> =
+        Arc::new(Lossy { inner: InMemory::new(), puts: AtomicUsize::new(0), effects, careless });
     storage.stores.insert(StoreId::Memory { name: "lossy".into() }, Store { client: Arc::clone(&store), once: store });
     storage
 }
@@ -156,13 +160,13 @@ async fn a_lost_answer_is_resolved_by_reading_back() {
     let uri = "memory://lossy/pointer";
     let mine = || Bytes::from_static(b"mine");
     for effects in [vec![true], vec![false], vec![false, true]] {
-        let storage = lossy(effects.clone());
+        let storage = lossy(effects.clone(), false);
         assert_eq!(storage.put_if_absent(uri, mine()).await, Ok(true), "{effects:?}");
         assert_eq!(storage.get(uri).await.expect("readable"), mine());
         assert_eq!(storage.put_if_absent(uri, mine()).await, Ok(false), "there before, though equal: {effects:?}");
     }
 
-    let storage = lossy(vec![true, false]);
+    let storage = lossy(vec![true, false], false);
     assert_eq!(storage.put_if_absent(uri, Bytes::from_static(b"theirs")).await, Ok(true));
     assert_eq!(storage.put_if_absent(uri, mine()).await, Ok(false), "another owner's object is not ours");
 }
@@ -188,4 +192,15 @@ async fn what_cannot_be_reached_or_written_names_the_uri() {
     assert_eq!(failure.class, model::ErrorClass::External);
     assert!(failure.message.contains("s3://bucket/x") && failure.message.contains("127.0.0.1:1"), "{failure}");
     assert!(!failure.message.contains("hidden"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_conditions_is_found_out() {
+    let (storage, _folder, roots) = roots("conditions");
+    for root in roots {
+        assert_eq!(storage.check_conditional_put(&root).await, Ok(()));
+        assert_eq!(storage.list(&root).await.expect("readable"), []);
+    }
+    let failure = lossy(Vec::new(), true).check_conditional_put("memory://lossy/job").await.expect_err("careless");
+    assert_eq!(failure.class, model::ErrorClass::User);
 }
