@@ -30,6 +30,8 @@ pub enum Event {
     Message(LinkId, ToJobManager),
     /// The answer to [`Action::Recover`].
     Recovered(JobId, Result<Recovery, Failure>),
+    /// The answer to [`Action::Verify`].
+    Verified(JobId, Result<(), Failure>),
     /// The answer to [`Action::Commit`].
     Committed(JobId, u64, Result<(), Failure>),
     /// The answer to [`Action::End`].
@@ -98,6 +100,8 @@ pub enum Action {
     Open(JobId, LedgerSpec),
     /// Claim the pointer (or see that it is still ours), and read what to go on from.
     Recover(JobId),
+    /// See whether the pointer is still ours.
+    Verify(JobId),
     /// Write the metadata of a complete snapshot, then, if `advance`, the pointer.
     Commit {
         /// The job.

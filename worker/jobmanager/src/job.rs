@@ -35,6 +35,8 @@ use crate::{
 
 /// Tasks that do not answer a cancellation for so long cost their TaskManager its connection.
 pub(crate) const CANCELLATION_TIMEOUT_MS: i64 = 30_000;
+/// Time between looks whether the pointer is still ours, while nothing is committed.
+pub(crate) const OWNERSHIP_CHECK_MS: i64 = 10_000;
 /// Failures that are remembered.
 const FAILURES_MAX: usize = 20;
 
@@ -90,6 +92,8 @@ pub(crate) struct Job {
     /// What the next attempt goes on from, once recovered.
     restore: Option<(SnapshotRef, Arc<Manifest>)>,
     last_attempt: u64,
+    /// When the pointer was last known to be ours.
+    verified_ms: i64,
     coordinator: Coordinator,
     restarts: Restarts,
     restart_count: u64,
@@ -197,6 +201,7 @@ impl Job {
             max_parallelism,
             restore: None,
             last_attempt: 0,
+            verified_ms: now_ms,
             restart_count: 0,
             rescale_count: 0,
             missing_slots: 0,

@@ -116,7 +116,8 @@ impl Ledger {
         }
     }
 
-    async fn refresh(&mut self) -> Result<Record, Failure> {
+    /// Reads the pointer and sees that it is still ours.
+    pub(crate) async fn refresh(&mut self) -> Result<Record, Failure> {
         match self.latest().await? {
             Some(latest) if latest.owner == self.owner => {
                 self.mine = Some(latest.clone());

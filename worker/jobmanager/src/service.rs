@@ -292,6 +292,10 @@ impl Service {
             }
             Action::Fenced(failure) => *fenced = Some(failure),
             Action::Recover(job) => self.recover(job),
+            Action::Verify(job) => self.with_ledger(job, |job, ledger, _| async move {
+                let result = ledger.lock().await.refresh().await.map(drop);
+                (Some(Event::Verified(job, result)), None)
+            }),
             Action::Commit { job, manifest, directory, advance } => {
                 self.with_ledger(job, move |job, ledger, storage| async move {
                     let mut ledger = ledger.lock().await;

@@ -182,7 +182,10 @@ impl Job {
             return;
         }
         match result {
-            Ok(()) => self.completed(context),
+            Ok(()) => {
+                self.verified_ms = context.now_ms;
+                self.completed(context);
+            }
             Err(failure) if failure.class == ErrorClass::Fenced => self.fail(failure, None, context),
             Err(failure) => self.give_up(&failure, context),
         }

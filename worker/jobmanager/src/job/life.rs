@@ -8,7 +8,10 @@ use model::{ErrorClass, Failure};
 use settings::keys;
 use wire::v1::{Cancel, Deploy, Heartbeat, TaskState, TaskStatus, ToTaskManager, to_task_manager::Body};
 
-use super::{Attempt, CANCELLATION_TIMEOUT_MS, Context, FAILURES_MAX, Job, Next, Phase, check_parallelism, result_of};
+use super::{
+    Attempt, CANCELLATION_TIMEOUT_MS, Context, FAILURES_MAX, Job, Next, OWNERSHIP_CHECK_MS, Phase, check_parallelism,
+    result_of,
+};
 use crate::{
     api::{FailureDetail, JobResult, JobStatus, RestoreDetail},
     coordinator::TaskKey,
@@ -19,6 +22,20 @@ impl Job {
     pub(crate) fn start(&mut self, context: &mut Context<'_>) {
         context.out.push(Action::Open(self.id.clone(), self.ledger.clone()));
         self.recover(context);
+    }
+
+    /// Whether somebody else may have taken over since the last look at the pointer.
+    fn is_verification_due(&self, now_ms: i64) -> bool {
+        self.ledger.checkpoint_dir.is_some() && now_ms - self.verified_ms >= OWNERSHIP_CHECK_MS
+    }
+
+    pub(crate) fn verified(&mut self, result: Result<(), Failure>, context: &mut Context<'_>) {
+        match result {
+            Err(failure) if failure.class == ErrorClass::Fenced && !self.is_done() => self.fail(failure, None, context),
+            // The next look or commit will tell.
+            Err(failure) => tracing::warn!(job = %self.id, "the pointer cannot be read: {failure}"),
+            Ok(()) => {}
+        }
     }
 
     fn recover(&mut self, context: &mut Context<'_>) {
@@ -34,6 +51,7 @@ impl Job {
             Ok(recovery) => recovery,
             Err(failure) => return self.fail(failure, None, context),
         };
+        self.verified_ms = context.now_ms;
         self.epoch = recovery.epoch;
         self.coordinator.after(recovery.last_checkpoint_id);
         if let Some(ended) = recovery.ended {
@@ -62,6 +80,10 @@ impl Job {
     pub(super) fn try_deploy(&mut self, context: &mut Context<'_>) {
         let physical = PhysicalGraph::new(&self.graph, self.desired_parallelism);
         let needed = physical.slots();
+        if needed <= context.workers.available_to(&self.id) && self.is_verification_due(context.now_ms) {
+            // It has waited long: what it would go on from may be old.
+            return self.recover(context);
+        }
         let Some(slots) = context.workers.allocate(&self.id, needed) else {
             let missing = needed.saturating_sub(context.workers.available_to(&self.id));
             if self.missing_slots != missing {
@@ -325,7 +347,13 @@ impl Job {
         match &self.phase {
             Phase::Backoff { until_ms } if *until_ms <= context.now_ms => self.recover(context),
             Phase::Waiting => self.try_deploy(context),
-            Phase::Deployed(_) => self.pump_snapshots(context),
+            Phase::Deployed(_) => {
+                if self.is_verification_due(context.now_ms) {
+                    self.verified_ms = context.now_ms;
+                    context.out.push(Action::Verify(self.id.clone()));
+                }
+                self.pump_snapshots(context);
+            }
             Phase::Closing { attempt, deadline_ms, .. } if *deadline_ms <= context.now_ms => {
                 for link in attempt.lingering() {
                     tracing::error!(job = %self.id, taskmanager = context.workers.name(link), "tasks do not end");
@@ -340,7 +368,10 @@ impl Job {
     pub(crate) fn deadline(&self) -> Option<i64> {
         match &self.phase {
             Phase::Backoff { until_ms } => Some(*until_ms),
-            Phase::Deployed(_) => self.coordinator.deadline(),
+            Phase::Deployed(_) => {
+                let verification = self.ledger.checkpoint_dir.as_ref().map(|_| self.verified_ms + OWNERSHIP_CHECK_MS);
+                self.coordinator.deadline().into_iter().chain(verification).min()
+            }
             Phase::Closing { deadline_ms, .. } => Some(*deadline_ms),
             _ => None,
         }

@@ -139,7 +139,7 @@ impl World {
                 Action::Send(link, message) => self.deliver(manager, link, message.body.expect("a body")),
                 Action::Close(link) => drop(self.managers[manager].workers.remove(&link)),
                 Action::Fenced(_) => self.managers[manager].fenced = true,
-                Action::Recover(_) | Action::Commit { .. } | Action::End(..) => {
+                Action::Recover(_) | Action::Verify(_) | Action::Commit { .. } | Action::End(..) => {
                     self.managers[manager].storage_work.push_back(action);
                 }
                 Action::Open(..) | Action::Discard(..) | Action::Answer(..) => {}
@@ -242,6 +242,7 @@ impl World {
         let job = JOB.to_owned();
         let event = match action {
             Action::Recover(_) => Event::Recovered(job, self.recover(manager)),
+            Action::Verify(_) => Event::Verified(job, self.recover(manager).map(drop)),
             Action::Commit { manifest, directory, advance, .. } => {
                 let id = manifest.checkpoint_id;
                 let kind = manifest.kind;
