@@ -1,6 +1,6 @@
 //! Everything a pass reads: what a resource refers to, its children, and its JobManager.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::{
@@ -126,7 +126,7 @@ pub async fn dereference(
         sql: sql(client, &namespace, resource).await?,
         jobmanager: workload(names::jobmanager(&name)),
         taskmanager: workload(names::taskmanager(&name)),
-        pods: stores.pods.state_filter(is_child).iter().map(|pod| Pod::of(pod)).collect(),
+        pods: Pod::all(&stores.pods.state_filter(is_child)),
         engine: Engine::Unreachable,
         operation: Operation::Unknown,
         slots: 0,
@@ -202,6 +202,13 @@ impl Workload {
 }
 
 impl Pod {
+    /// The JobManager's first: its trouble says most.
+    fn all(pods: &[Arc<KubePod>]) -> Vec<Self> {
+        let mut pods: Vec<_> = pods.iter().map(|pod| Self::of(pod)).collect();
+        pods.sort_by(|a, b| (&a.role, &a.name).cmp(&(&b.role, &b.name)));
+        pods
+    }
+
     fn of(pod: &KubePod) -> Self {
         Self {
             name: pod.name_any(),
