@@ -31,6 +31,8 @@ pub fn yaml() -> Result<String, serde_yaml_ng::Error> {
 mod tests {
     use std::path::Path;
 
+    use serde::Deserialize;
+
     /// `crds/` holds what this build prints; the chart has the same text.
     #[test]
     fn the_definition_is_as_recorded() {
@@ -54,6 +56,18 @@ mod tests {
         let annotation =
             "{{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n";
         text.replacen("metadata:\n", &format!("metadata:\n  {annotation}"), 1)
+    }
+
+    /// Rendered from the chart by `deploy/render.sh`, which needs helm; this notices that it was forgotten.
+    #[test]
+    fn the_plain_manifest_has_this_definition() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/base/install.yaml");
+        let text = std::fs::read_to_string(file).unwrap();
+        let documents = serde_yaml_ng::Deserializer::from_str(&text);
+        let documents = documents.map(|document| serde_yaml_ng::Value::deserialize(document).unwrap());
+        let ours: serde_yaml_ng::Value = serde_yaml_ng::from_str(&super::yaml().unwrap()).unwrap();
+        let mut definitions = documents.filter(|document| document["kind"] == "CustomResourceDefinition");
+        assert!(definitions.any(|document| document["spec"] == ours["spec"]), "run deploy/render.sh");
     }
 
     #[test]

@@ -86,3 +86,28 @@ fn the_options_are_the_engines() {
     }
     assert_eq!(options::KNOWN, text, "run the tests with UPDATE=1");
 }
+
+#[test]
+fn the_examples_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let mut job: FlinkJob = serde_yaml_ng::from_str(&text).unwrap();
+        let written: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
+        let read = serde_json::to_value(&job.spec).unwrap();
+        assert!(contains(&read, &written["spec"]), "{} has fields that do not exist", job.name_any());
+        job.metadata.namespace = Some("default".to_owned());
+        job.metadata.uid = Some("u".to_owned());
+        job.metadata.generation = Some(1);
+        valid(&job);
+        count += 1;
+    }
+    assert!(count >= 3);
+}
+
+/// Whether all keys that were written were read.
+fn contains(read: &serde_json::Value, written: &serde_json::Value) -> bool {
+    let Some(fields) = written.as_object() else { return true };
+    fields.iter().all(|(name, value)| read.get(name).is_some_and(|read| contains(read, value)))
+}
