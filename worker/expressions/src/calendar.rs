@@ -102,9 +102,26 @@ pub(crate) fn write_date(out: &mut impl Write, days: i64) -> fmt::Result {
     write_padded(out, i64::from(date.day), 2)
 }
 
+/// The numbers below 100 with two digits each.
+const PAIRS: &str = "\
+    0001020304050607080910111213141516171819\
+    2021222324252627282930313233343536373839\
+    4041424344454647484950515253545556575859\
+    6061626364656667686970717273747576777879\
+    8081828384858687888990919293949596979899";
+
 /// A number with leading zeros.
 #[inline]
 pub(crate) fn write_padded(out: &mut impl Write, value: i64, width: usize) -> fmt::Result {
+    let pair = |value: i64| &PAIRS[value as usize * 2..value as usize * 2 + 2];
+    match (width, value) {
+        (2, 0..=99) => return out.write_str(pair(value)),
+        (4, 0..=9999) => {
+            out.write_str(pair(value / 100))?;
+            return out.write_str(pair(value % 100));
+        }
+        _ => {}
+    }
     if value < 0 {
         out.write_char('-')?;
     }

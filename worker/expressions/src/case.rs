@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Conditions with results, in order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Case {
     branches: Vec<(Node, Node)>,
     otherwise: Option<Box<Node>>,

@@ -112,6 +112,7 @@ pub(crate) struct Rows<'a> {
 }
 
 /// A compiled expression.
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) data_type: DataType,
@@ -119,6 +120,7 @@ pub(crate) struct Node {
     pub(crate) fallible: bool,
 }
 
+#[derive(Clone)]
 pub(crate) enum Kind {
     Column(usize),
     Literal(Arg),
@@ -285,6 +287,18 @@ fn compile(expr: &Expr, input: &Schema) -> Result<Node, Failure> {
     }
 }
 
+/// `COALESCE` whose later arguments must not be evaluated where an earlier one has a value.
+fn first_of(mut args: Vec<Node>, data_type: &DataType) -> Result<Node, Failure> {
+    let common = args.iter().try_fold(DataType::Null, |common, arg| merge(&common, &arg.data_type))?;
+    let otherwise = args.pop();
+    let branches = args.into_iter().map(|arg| {
+        let is_there = compile_call("IS NOT NULL", vec![arg.clone()], &DataType::Boolean)?;
+        Ok((is_there, arg))
+    });
+    let chosen = case::compile(branches.collect::<Result<_, Failure>>()?, otherwise, common)?;
+    if *data_type == DataType::Null { Ok(chosen) } else { chosen.cast(data_type, false) }
+}
+
 fn type_of(node: Option<&Node>) -> DataType {
     node.map_or(DataType::Null, |node| node.data_type.clone())
 }
@@ -311,6 +325,7 @@ pub(crate) fn compile_call(name: &str, mut args: Vec<Node>, data_type: &DataType
             let chosen = case::compile(branches, otherwise, common)?;
             return if *data_type == DataType::Null { Ok(chosen) } else { chosen.cast(data_type, false) };
         }
+        "COALESCE" | "IFNULL" if args.iter().skip(1).any(|arg| arg.fallible) => return first_of(args, data_type),
         _ => {}
     }
     let function = registry::find(name)?;

@@ -7,9 +7,20 @@ use arrow::datatypes::i256;
 /// Digits of the widest decimal.
 pub(crate) const PRECISION_MAX: u8 = 38;
 
+const POWERS: [i128; PRECISION_MAX as usize + 1] = {
+    let mut powers = [1; PRECISION_MAX as usize + 1];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
+
 /// Ten to the power of `exponent`, which is at most 38.
+#[inline]
 pub(crate) fn power_of_ten(exponent: u8) -> i128 {
-    10_i128.pow(u32::from(exponent))
+    POWERS[exponent as usize]
 }
 
 pub(crate) fn wide_power_of_ten(exponent: u32) -> i256 {
@@ -17,6 +28,7 @@ pub(crate) fn wide_power_of_ten(exponent: u32) -> i256 {
 }
 
 /// Whether an unscaled value has at most `precision` digits.
+#[inline]
 pub(crate) fn fits(value: i128, precision: u8) -> bool {
     value.unsigned_abs() < power_of_ten(precision).unsigned_abs()
 }
@@ -29,8 +41,11 @@ pub(crate) fn divide_half_up(value: i128, divisor: i128) -> i128 {
 }
 
 /// Brings an unscaled value from one scale to another, half up; none if it has more than `precision` digits.
+#[inline]
 pub(crate) fn rescale(value: i128, from: u8, to: u8, precision: u8) -> Option<i128> {
-    let scaled = if from <= to {
+    let scaled = if from == to {
+        value
+    } else if from < to {
         value.checked_mul(power_of_ten(to - from))?
     } else {
         divide_half_up(value, power_of_ten(from - to))

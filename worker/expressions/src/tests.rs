@@ -159,6 +159,8 @@ fn case_evaluates_only_what_it_needs() {
         "CASE(<>(b, 0L), /(100L, b), NULL)",
         "AND(<>(b, 0L), >(/(100L, b), 0L))",
         "OR(=(b, 0L), >(/(100L, b), 0L))",
+        "IF(=(b, 0L), 0L, /(100L, b))",
+        "COALESCE(CASE(=(b, 0L), 0L), /(100L, b))",
     ] {
         evaluated(text, &batch).unwrap_or_else(|failure| panic!("{text}: {failure}"));
     }

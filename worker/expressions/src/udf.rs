@@ -147,3 +147,66 @@ impl ScalarUDFImpl for LibraryFunction {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int32Array};
+    use datafusion_common::config::ConfigOptions;
+
+    use super::*;
+
+    fn field(data_type: &DataType) -> FieldRef {
+        Arc::new(Field::new("value", data_type.to_arrow(), true))
+    }
+
+    #[test]
+    fn planning_sees_flinks_types() {
+        let one = ScalarValue::Int32(Some(1));
+        for (name, types, constants, result) in [
+            ("MOD", vec![DataType::BigInt, DataType::Int], vec![None, None], DataType::Int),
+            ("ROUND", vec![DataType::Decimal(10, 2), DataType::Int], vec![None, Some(&one)], DataType::Decimal(10, 1)),
+            ("HOUR", vec![DataType::Timestamp(3)], vec![None], DataType::BigInt),
+            ("DATE_FORMAT", vec![DataType::Timestamp(3), DataType::String], vec![None, None], DataType::String),
+            ("COALESCE", vec![DataType::Int, DataType::Int], vec![None, None], DataType::Int),
+        ] {
+            let udf = scalar_function(name).unwrap();
+            let arg_fields: Vec<FieldRef> = types.iter().map(field).collect();
+            let args = ReturnFieldArgs { arg_fields: &arg_fields, scalar_arguments: &constants };
+            assert_eq!(*udf.return_field_from_args(args).unwrap().data_type(), result.to_arrow(), "{name}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_coerced_or_refused() {
+        let coerced = |name: &str, types: &[DataType]| {
+            let arrow: Vec<Arrow> = types.iter().map(DataType::to_arrow).collect();
+            scalar_function(name).unwrap().coerce_types(&arrow)
+        };
+        let texts = [DataType::String, DataType::String, DataType::BigInt];
+        assert_eq!(coerced("SPLIT_INDEX", &texts).unwrap()[2], Arrow::Int32);
+        assert_eq!(coerced("GREATEST", &[DataType::Int, DataType::BigInt]).unwrap(), [Arrow::Int64, Arrow::Int64]);
+        assert!(coerced("UPPER", &[DataType::Int]).is_err());
+        assert!(coerced("UPPER", &[]).is_err());
+    }
+
+    #[test]
+    fn constants_are_folded() {
+        let udf = scalar_function("CHAR_LENGTH").unwrap();
+        let array: ArrayRef = Arc::new(Int32Array::from(vec![3]));
+        let result = udf.invoke_with_args(ScalarFunctionArgs {
+            args: vec![ColumnarValue::Scalar(ScalarValue::Utf8(Some("abc".to_owned())))],
+            arg_fields: vec![field(&DataType::String)],
+            number_rows: 1,
+            return_field: field(&DataType::Int),
+            config_options: Arc::new(ConfigOptions::default()),
+        });
+        assert_eq!(result.unwrap().into_array(1).unwrap().as_ref(), array.as_ref());
+    }
+
+    #[test]
+    fn operators_are_no_functions() {
+        assert!(scalar_function("+").is_none());
+        assert!(scalar_function("IS NULL").is_none());
+        assert!(scalar_function("CHARACTER_LENGTH").is_some());
+    }
+}

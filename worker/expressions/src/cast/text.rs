@@ -6,7 +6,7 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, StringArray, StringBuilder},
+    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BinaryBuilder, StringArray, StringBuilder},
     datatypes::{
         Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
         Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
@@ -110,7 +110,36 @@ fn pad(array: &ArrayRef, length: usize) -> Result<ArrayRef, Failure> {
     Ok(Arc::new(out.finish()))
 }
 
+/// Writes each value with a function that is known at compile time.
+fn write_each<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    write: impl Fn(&mut StringBuilder, T::Native) -> fmt::Result,
+) -> Result<ArrayRef, Failure> {
+    let mut out = StringBuilder::with_capacity(array.len(), array.len() * 16);
+    for value in array.as_primitive::<T>() {
+        match value {
+            None => out.append_null(),
+            Some(value) => {
+                write(&mut out, value).map_err(|_| Failure::internal("text cannot be written"))?;
+                out.append_value("");
+            }
+        }
+    }
+    Ok(Arc::new(out.finish()))
+}
+
 fn write_all(array: &ArrayRef, from: &DataType) -> Result<ArrayRef, Failure> {
+    match from {
+        DataType::Int => return write_each::<Int32Type>(array, |out, value| write_integer(out, value.into())),
+        DataType::BigInt => return write_each::<Int64Type>(array, write_integer),
+        DataType::Timestamp(precision @ 0..=3) | DataType::TimestampLtz(precision @ 0..=3) => {
+            let precision = *precision;
+            return write_each::<TimestampMillisecondType>(array, |out, millis| {
+                calendar::write_timestamp(out, millis, 0, precision)
+            });
+        }
+        _ => {}
+    }
     let mut out = StringBuilder::with_capacity(array.len(), array.len() * 12);
     for row in 0..array.len() {
         if array.is_null(row) {
@@ -125,6 +154,10 @@ fn write_all(array: &ArrayRef, from: &DataType) -> Result<ArrayRef, Failure> {
         out.append_value("");
     }
     Ok(Arc::new(out.finish()))
+}
+
+fn write_integer(out: &mut StringBuilder, value: i64) -> fmt::Result {
+    calendar::write_padded(out, value, 1)
 }
 
 /// Writes one value that is not null as `CAST(… AS STRING)` does.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Decimal128Array, PrimitiveArray},
-    buffer::ScalarBuffer,
+    buffer::{NullBuffer, ScalarBuffer},
     datatypes::{
         ArrowNativeTypeOp, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, i256,
     },
@@ -171,7 +171,7 @@ where
     T: ArrowPrimitiveType<Native: ArrowNativeTypeOp>,
 {
     let divisors = right.array.as_primitive::<T>();
-    if !divisors.values().iter().any(|divisor| *divisor == T::Native::ZERO) {
+    if !divisors.values().contains(&T::Native::ZERO) {
         return Ok(());
     }
     let fails = (0..rows).any(|row| {
@@ -200,25 +200,38 @@ where
 
 /// Unscaled values of an integer or decimal argument.
 enum Unscaled<'a> {
-    Small(PrimitiveArray<Int64Type>),
-    Decimal(&'a Decimal128Array),
+    Small(ScalarBuffer<i64>),
+    Decimal(&'a [i128]),
+    Constant(i128),
 }
 
 impl<'a> Unscaled<'a> {
     fn new(arg: &'a Arg) -> Result<Self, Failure> {
         if let Some(decimal) = arg.array.as_primitive_opt::<Decimal128Type>() {
-            return Ok(Self::Decimal(decimal));
+            let values = decimal.values();
+            return Ok(if arg.scalar { Self::Constant(values[0]) } else { Self::Decimal(values) });
         }
         let array = arrow::compute::cast(&arg.array, &arrow::datatypes::DataType::Int64)?;
-        Ok(Self::Small(array.as_primitive::<Int64Type>().clone()))
+        let values = array.as_primitive::<Int64Type>().values().clone();
+        Ok(if arg.scalar { Self::Constant(i128::from(values[0])) } else { Self::Small(values) })
     }
+}
 
-    #[inline]
-    fn get(&self, index: usize) -> i128 {
-        match self {
-            Self::Small(array) => i128::from(array.value(index)),
-            Self::Decimal(array) => array.value(index),
-        }
+/// Calls `op` on the operands of each row, in a loop for each form that they have.
+fn zip_unscaled(left: &Unscaled<'_>, right: &Unscaled<'_>, rows: usize, mut op: impl FnMut(i128, i128)) {
+    macro_rules! with_right {
+        ($left:expr) => {
+            match right {
+                Unscaled::Small(right) => (0..rows).for_each(|row| op($left(row), i128::from(right[row]))),
+                Unscaled::Decimal(right) => (0..rows).for_each(|row| op($left(row), right[row])),
+                Unscaled::Constant(right) => (0..rows).for_each(|row| op($left(row), *right)),
+            }
+        };
+    }
+    match left {
+        Unscaled::Small(left) => with_right!(|row: usize| i128::from(left[row])),
+        Unscaled::Decimal(left) => with_right!(|row: usize| left[row]),
+        Unscaled::Constant(left) => with_right!(|_| *left),
     }
 }
 
@@ -226,38 +239,50 @@ fn decimal_kernel(operator: char, s1: u8, s2: u8, declared: &DataType) -> Result
     let DataType::Decimal(precision, scale) = *declared else {
         return Err(Failure::internal("decimal arithmetic with another result"));
     };
-    let divides = matches!(operator, '/' | '%');
+    let exact = s1 + s2;
     Ok(Arc::new(move |inputs| {
         let (left, right) = (inputs.arg(0)?, inputs.arg(1)?);
-        let (l, r) = (Unscaled::new(left)?, Unscaled::new(right)?);
         let nulls = inputs.nulls();
-        let mut values = Vec::with_capacity(inputs.rows);
-        let mut valid = arrow::array::BooleanBufferBuilder::new(inputs.rows);
-        for row in 0..inputs.rows {
-            if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
-                values.push(0);
-                valid.append(false);
-                continue;
-            }
-            let (l, r) = (l.get(left.index(row)), r.get(right.index(row)));
-            if divides && r == 0 {
-                return Err(Failure::data("division by zero"));
-            }
-            let value = match operator {
-                '+' => add(l, s1, r, s2, precision, scale),
-                '-' => add(l, s1, -r, s2, precision, scale),
-                '*' => multiply(l, r, s1 + s2, precision, scale),
-                '/' => divide(l, s1, r, s2, precision, scale),
-                _ => remainder(l, s1, r, s2, precision, scale),
-            };
-            values.push(value.unwrap_or(0));
-            valid.append(value.is_some());
+        if matches!(operator, '/' | '%') {
+            check_decimal_divisor(left, right, inputs.rows)?;
         }
-        let nulls = arrow::buffer::NullBuffer::new(valid.finish());
-        let array =
-            Decimal128Array::new(values.into(), Some(nulls)).with_precision_and_scale(precision, scale as i8)?;
+        let (l, r) = (Unscaled::new(left)?, Unscaled::new(right)?);
+        let mut values = Vec::with_capacity(inputs.rows);
+        // Rows whose result does not fit; mostly there are none.
+        let mut overflows: Vec<usize> = Vec::new();
+        let mut push = |value: Option<i128>| {
+            if value.is_none() {
+                overflows.push(values.len());
+            }
+            values.push(value.unwrap_or(0));
+        };
+        match operator {
+            '+' => zip_unscaled(&l, &r, inputs.rows, |l, r| push(add(l, s1, r, s2, precision, scale))),
+            '-' => zip_unscaled(&l, &r, inputs.rows, |l, r| push(add(l, s1, -r, s2, precision, scale))),
+            '*' => zip_unscaled(&l, &r, inputs.rows, |l, r| push(multiply(l, r, exact, precision, scale))),
+            '/' => zip_unscaled(&l, &r, inputs.rows, |l, r| push(divide(l, s1, r, s2, precision, scale))),
+            _ => zip_unscaled(&l, &r, inputs.rows, |l, r| push(remainder(l, s1, r, s2, precision, scale))),
+        }
+        let nulls = if overflows.is_empty() {
+            nulls
+        } else {
+            let mut valid = vec![true; inputs.rows];
+            overflows.into_iter().for_each(|row| valid[row] = false);
+            NullBuffer::union(nulls.as_ref(), Some(&NullBuffer::from(valid)))
+        };
+        let array = Decimal128Array::new(values.into(), nulls).with_precision_and_scale(precision, scale as i8)?;
         Ok(Arc::new(array))
     }))
+}
+
+fn check_decimal_divisor(left: &Arg, right: &Arg, rows: usize) -> Result<(), Failure> {
+    match right.array.as_primitive_opt::<Decimal128Type>() {
+        Some(_) => check_divisor::<Decimal128Type>(left, right, rows),
+        None => {
+            let array = arrow::compute::cast(&right.array, &arrow::datatypes::DataType::Int64)?;
+            check_divisor::<Int64Type>(left, &Arg { array, scalar: right.scalar }, rows)
+        }
+    }
 }
 
 #[inline]
@@ -280,6 +305,12 @@ fn add(l: i128, s1: u8, r: i128, s2: u8, precision: u8, scale: u8) -> Option<i12
 
 #[inline]
 fn multiply(l: i128, r: i128, exact: u8, precision: u8, scale: u8) -> Option<i128> {
+    if exact == scale
+        && let (Ok(l), Ok(r)) = (i64::try_from(l), i64::try_from(r))
+    {
+        let product = i128::from(l) * i128::from(r);
+        return number::fits(product, precision).then_some(product);
+    }
     match l.checked_mul(r) {
         Some(product) if exact <= number::PRECISION_MAX => number::rescale(product, exact, scale, precision),
         _ => {
@@ -291,6 +322,10 @@ fn multiply(l: i128, r: i128, exact: u8, precision: u8, scale: u8) -> Option<i12
 
 fn divide(l: i128, s1: u8, r: i128, s2: u8, precision: u8, scale: u8) -> Option<i128> {
     // l / 10^s1 / (r / 10^s2) at `scale` digits.
+    if r == 0 {
+        // It stands under a null.
+        return None;
+    }
     let shift = i32::from(scale) + i32::from(s2) - i32::from(s1);
     if (0..=38).contains(&shift)
         && let Some(dividend) = l.checked_mul(number::power_of_ten(shift as u8))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray},
+    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, StringArray},
     compute::kernels::cmp,
     datatypes::{DataType as Arrow, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type},
 };
@@ -207,7 +207,8 @@ fn in_primitives<T: ArrowPrimitiveType<Native: Ord>>(items: &ArrayRef) -> Kernel
 
 fn in_texts(items: &ArrayRef) -> Kernel {
     let has_null = items.null_count() > 0;
-    let set: std::collections::HashSet<String> = items.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
+    let set: std::collections::HashSet<String, ahash::RandomState> =
+        items.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
     Arc::new(move |inputs| {
         let values = inputs.text(0)?;
         let result: BooleanArray =
@@ -231,6 +232,9 @@ fn like(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     if let Some(pattern) = arguments.constant_text(1) {
         let matcher = Like::new(pattern, escape)?;
         return Ok(Arc::new(move |inputs| {
+            if let Some(matched) = matcher.kernel(&inputs.arg(0)?.array)? {
+                return Ok(Arc::new(matched));
+            }
             let values = inputs.text(0)?;
             let result: BooleanArray = (0..inputs.rows).map(|row| Some(matcher.matches(values.get(row)?))).collect();
             Ok(Arc::new(result))
@@ -301,6 +305,18 @@ impl Like {
         let compiled =
             regex::Regex::new(&regex).map_err(|error| Failure::user(format!("pattern {pattern}: {error}")))?;
         Ok(Self::Regex(Box::new(compiled)))
+    }
+
+    /// All values at once, where arrow has a kernel that prepares the search.
+    fn kernel(&self, values: &ArrayRef) -> Result<Option<BooleanArray>, Failure> {
+        let (text, kernel): (&String, Compare) = match self {
+            Self::StartsWith(text) => (text, arrow::compute::starts_with),
+            Self::EndsWith(text) => (text, arrow::compute::ends_with),
+            Self::Contains(text) => (text, arrow::compute::contains),
+            Self::Equals(_) | Self::Regex(_) => return Ok(None),
+        };
+        let text = StringArray::new_scalar(text.as_str());
+        Ok(Some(kernel(values, &text)?))
     }
 
     fn matches(&self, value: &str) -> bool {

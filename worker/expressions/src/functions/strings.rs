@@ -35,6 +35,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("CHR", &[Int], returns::string, Plain(edit::chr)),
     function("CONCAT", &[Any], returns::string, Plain(concat)).variadic(),
     function("CONCAT_WS", TEXTS, returns::string, Plain(concat_ws)).variadic(),
+    function("ELT", &[Int, TextParameter], returns::string, Plain(elt)).variadic(),
     function("ENDSWITH", TEXTS, returns::boolean, Plain(|inputs| test(inputs, |text, end| text.ends_with(end)))),
     function("INITCAP", TEXT, returns::string, Plain(edit::initcap)),
     function("INSTR", TEXTS, returns::int, Plain(|inputs| locate(inputs, 1, 0))).aliases(&["STRPOS"]),
@@ -104,8 +105,7 @@ fn change_case(inputs: &Inputs<'_>, ascii: fn(&u8) -> u8, unicode: fn(&str) -> S
     let array = inputs.arg(0)?.array.as_string_opt::<i32>();
     let array = array.ok_or_else(|| Failure::internal("text is expected"))?;
     if !array.is_ascii() {
-        let changed: StringArray = array.iter().map(|text| text.map(unicode)).collect();
-        return Ok(Arc::new(changed));
+        return change_some(array, ascii, unicode);
     }
     let offsets = array.offsets();
     let start = offsets[0] as usize;
@@ -117,6 +117,22 @@ fn change_case(inputs: &Inputs<'_>, ascii: fn(&u8) -> u8, unicode: fn(&str) -> S
         let shifted: Vec<i32> = offsets.iter().map(|offset| offset - start as i32).collect();
         arrow::buffer::OffsetBuffer::new(ScalarBuffer::from(shifted))
     };
+    Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), array.nulls().cloned())?))
+}
+
+fn change_some(array: &StringArray, ascii: fn(&u8) -> u8, unicode: fn(&str) -> String) -> Result<ArrayRef, Failure> {
+    let mut bytes: Vec<u8> = Vec::with_capacity(array.values().len());
+    let mut offsets = Vec::with_capacity(array.len() + 1);
+    offsets.push(0);
+    for text in array {
+        match text {
+            Some(text) if text.is_ascii() => bytes.extend(text.as_bytes().iter().map(ascii)),
+            Some(text) => bytes.extend(unicode(text).as_bytes()),
+            None => {}
+        }
+        offsets.push(i32::try_from(bytes.len()).map_err(|_| Failure::data("a column of text exceeds 2 GB"))?);
+    }
+    let offsets = arrow::buffer::OffsetBuffer::new(ScalarBuffer::from(offsets));
     Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), array.nulls().cloned())?))
 }
 
@@ -214,6 +230,17 @@ fn concat_bytes(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
         out.append_option(all.map(|()| &buffer));
     }
     Ok(Arc::new(out.finish()))
+}
+
+/// The text at a position from 1 among the arguments that follow.
+fn elt(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let positions = inputs.primitive::<Int32Type>(0)?;
+    let texts = (1..inputs.len()).map(|index| inputs.text(index)).collect::<Result<Vec<_>, _>>()?;
+    let chosen = |row| {
+        let position = usize::try_from(positions.get(row)?).ok()?.checked_sub(1)?;
+        texts.get(position)?.get(row)
+    };
+    Ok(Arc::new((0..inputs.rows).map(chosen).collect::<StringArray>()))
 }
 
 /// Joins texts by the first; nulls among them are left out.

@@ -123,6 +123,7 @@ impl Unit {
     }
 
     /// Flink divides towards zero, which shows only before 1970.
+    #[inline]
     fn of(self, instant: Instant) -> i64 {
         let (days, time) = (instant.millis / DAY_MILLIS, instant.millis % DAY_MILLIS);
         let date = || Date::from_days(days);
@@ -197,6 +198,23 @@ impl Temporals {
         Ok(Self { values, scale, mask })
     }
 
+    /// A number for each row's time.
+    fn map(&self, rows: usize, op: impl Fn(Instant) -> i64) -> Result<ArrayRef, Failure> {
+        if self.mask == 0 {
+            let value = self.get(0).map(op);
+            return Ok(Arc::new(Int64Array::from(vec![value; rows])));
+        }
+        let mapped: Int64Array = match self.scale {
+            Scale::Days => self.values.unary(|days| op(Instant { millis: days * DAY_MILLIS, nanos: 0 })),
+            Scale::Millis => self.values.unary(|millis| op(Instant { millis, nanos: 0 })),
+            Scale::Finer(per_milli) => self.values.unary(|value| {
+                let nanos = value.rem_euclid(per_milli) * (1_000_000 / per_milli);
+                op(Instant { millis: value.div_euclid(per_milli), nanos })
+            }),
+        };
+        Ok(Arc::new(mapped))
+    }
+
     #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<Instant> {
         let row = row & self.mask;
@@ -253,19 +271,15 @@ fn extracted(unit: Unit, times: &Temporals, rows: usize) -> Result<ArrayRef, Fai
             | Unit::Nanosecond
             | Unit::Epoch
     );
-    let mut known = (i64::MIN, 0);
-    let values: Int64Array = (0..rows)
-        .map(|row| {
-            let instant = times.get(row)?;
-            if !by_day {
-                return Some(unit.of(instant));
-            }
-            let day = instant.millis / DAY_MILLIS;
-            if known.0 != day {
-                known = (day, unit.of(instant));
-            }
-            Some(known.1)
-        })
-        .collect();
-    Ok(Arc::new(values))
+    if !by_day {
+        return times.map(rows, |instant| unit.of(instant));
+    }
+    let known = std::cell::Cell::new((i64::MIN, 0));
+    times.map(rows, |instant| {
+        let day = instant.millis / DAY_MILLIS;
+        if known.get().0 != day {
+            known.set((day, unit.of(instant)));
+        }
+        known.get().1
+    })
 }

@@ -96,7 +96,12 @@ pub(super) fn substring(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let texts = inputs.text(0)?;
     build(inputs, |row, out| {
         let Some(text) = texts.get(row) else { return Ok(None) };
-        let length = if text.is_ascii() { text.len() } else { text.chars().count() };
+        let length = match positions.get(row) {
+            // Counted from the start, the length does not matter.
+            Some(0..) if counts.is_some() => i32::MAX as usize,
+            _ if text.is_ascii() => text.len(),
+            _ => text.chars().count(),
+        };
         let Some((start, length)) = range(row, length) else { return Ok(None) };
         out.write_str(characters(text, start, length)).map(Some)
     })

@@ -17,10 +17,7 @@ use crate::{
 
 pub(super) fn result_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
     Ok(match arguments.get(0) {
-        DataType::Decimal(precision, scale) if *scale > 0 => {
-            // The integral digits, and one more for what rounding up adds, are at hand as the fraction goes.
-            DataType::Decimal((precision - scale + 1).min(*precision), 0)
-        }
+        DataType::Decimal(precision, _) => DataType::Decimal(*precision, 0),
         DataType::Null => DataType::Null,
         other => other.clone(),
     })
