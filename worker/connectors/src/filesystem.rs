@@ -5,6 +5,7 @@ mod discovery;
 mod format;
 mod lines;
 mod part;
+mod partition;
 mod path;
 mod rows;
 mod sink;
@@ -17,7 +18,7 @@ mod tests;
 use std::time::Duration;
 
 use graph::{ChangelogMode, SinkCapabilities, SourceCapabilities, TableSpec};
-use model::Failure;
+use model::{DataType, Failure, Schema};
 use settings::ByteSize;
 
 use crate::{
@@ -75,27 +76,39 @@ impl Options {
 
 fn source_capabilities(table: &TableSpec) -> Result<SourceCapabilities, Failure> {
     let options = Options::read(table)?;
-    options.format.check(table)?;
-    if !table.partitioned_by.is_empty() {
-        return Err(Failure::user(format!(
-            "table {}: reading a table that is PARTITIONED BY is not supported by connector 'filesystem'",
-            table.name
-        )));
-    }
+    check_columns(table, &options)?;
     Ok(SourceCapabilities { bounded: options.monitor_interval.is_none(), changelog: ChangelogMode::APPEND })
+}
+
+fn check_columns(table: &TableSpec, options: &Options) -> Result<(), Failure> {
+    options.format.check(table)?;
+    for &column in &table.partitioned_by {
+        let field = &table.schema.fields[column];
+        if matches!(field.data_type, DataType::Row(_) | DataType::Array(_) | DataType::Map(..)) {
+            let (table, name, data_type) = (&table.name, &field.name, &field.data_type);
+            return Err(Failure::user(format!("table {table}: partition column {name} cannot be of type {data_type}")));
+        }
+    }
+    if !table.schema.is_empty() && table.partitioned_by.len() >= table.schema.len() {
+        return Err(Failure::user(format!("table {}: all columns are partition columns", table.name)));
+    }
+    Ok(())
+}
+
+/// The columns that are in the files: all but the partition columns.
+fn stored_schema(table: &TableSpec) -> Schema {
+    let fields = table.schema.fields.iter().enumerate();
+    Schema::new(fields.filter(|(at, _)| !table.partitioned_by.contains(at)).map(|(_, field)| field.clone()).collect())
 }
 
 fn sink_capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
     let options = Options::read(table)?;
-    options.format.check(table)?;
+    check_columns(table, &options)?;
     if path::is_pattern(&options.path) {
         return Err(Failure::user(format!(
             "table {}: option 'path': a pattern cannot be written to: {}",
             table.name, options.path
         )));
-    }
-    if table.partitioned_by.len() >= table.schema.len() {
-        return Err(Failure::user(format!("table {}: all columns are partition columns", table.name)));
     }
     Ok(SinkCapabilities { changelog: ChangelogMode::APPEND })
 }

@@ -10,7 +10,8 @@ pub mod parquet;
 mod scalar;
 
 use arrow::{
-    array::RecordBatch,
+    array::{ArrayRef, RecordBatch, UInt32Array},
+    compute::take,
     datatypes::{Field, Schema, SchemaRef},
 };
 use model::{DataType, Failure};
@@ -43,6 +44,19 @@ impl Column {
 pub fn schema_of(columns: &[Column]) -> SchemaRef {
     let fields = columns.iter().map(|column| Field::new(column.name(), column.data_type.to_arrow(), true));
     SchemaRef::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A column of one value, which is given as text; none is null.
+///
+/// # Errors
+/// Class `Data` if the text is no such value.
+pub fn constant(data_type: &DataType, text: Option<&str>, rows: usize) -> Result<ArrayRef, Failure> {
+    let mut builder = builder::Builder::new(data_type);
+    match text {
+        None => builder.append_null(),
+        Some(text) => builder.append_text(text.as_bytes(), TimestampStyle::Either).map_err(Failure::data)?,
+    }
+    Ok(take(&builder.finish()?, &UInt32Array::from(vec![0; rows]), None)?)
 }
 
 /// A record that cannot be read.

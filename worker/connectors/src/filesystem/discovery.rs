@@ -9,7 +9,12 @@ use super::{path, split::File};
 /// left out.
 pub(super) async fn list(storage: &Storage, path: &str) -> Result<Vec<File>, Failure> {
     let pattern = path::is_pattern(path);
-    if !pattern && let Some(object) = storage.head(path).await? {
+    // The root of a bucket is no object.
+    let is_root = path.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
+    if !pattern
+        && !is_root
+        && let Some(object) = storage.head(path).await?
+    {
         return Ok(vec![File { uri: object.uri, size: object.size }]);
     }
     let root = path::root(path);

@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array},
-    compute::{cast, take_record_batch},
-    datatypes::DataType as Arrow,
+    array::{RecordBatch, UInt32Array},
+    compute::take_record_batch,
 };
 use async_trait::async_trait;
 use dataflow::{OpenContext, Sink, sink::Committable};
@@ -20,6 +19,7 @@ use model::{Batch, Failure, Schema};
 use super::{
     Options,
     part::{self, Part, StagedFile},
+    partition,
 };
 use crate::Environment;
 
@@ -37,7 +37,6 @@ pub(super) fn build(
     let options = Options::read(&spec.table)?;
     let table = &spec.table;
     let stored: Vec<usize> = (0..table.schema.len()).filter(|column| !table.partitioned_by.contains(column)).collect();
-    let schema = Schema::new(stored.iter().map(|&column| table.schema.fields[column].clone()).collect());
     let partitions =
         table.partitioned_by.iter().map(|&column| (column, table.schema.fields[column].name.clone())).collect();
     let uid: String =
@@ -47,7 +46,7 @@ pub(super) fn build(
         prefix: format!("part-{uid}-{}-{}", context.subtask, &attempt[..12]),
         environment: environment.clone(),
         options,
-        schema,
+        schema: super::stored_schema(table),
         stored,
         partitions,
         parts: BTreeMap::new(),
@@ -105,39 +104,6 @@ impl FileSink {
         let encoder = self.options.format.encoder(&self.schema)?;
         Ok(Part::open(file, encoder, &self.environment.storage, &self.environment.runtime))
     }
-
-    /// The folder of each row, such as `dt=2026-01-01/hour=7/`.
-    fn folders(&self, rows: &RecordBatch) -> Result<Vec<String>, Failure> {
-        let mut folders = vec![String::new(); rows.num_rows()];
-        for (column, name) in &self.partitions {
-            let values: ArrayRef = cast(rows.column(*column), &Arrow::Utf8)?;
-            let values = values.as_string::<i32>();
-            for (row, folder) in folders.iter_mut().enumerate() {
-                folder.push_str(&escaped(name));
-                folder.push('=');
-                if values.is_null(row) || values.value(row).is_empty() {
-                    folder.push_str(&self.options.default_partition);
-                } else {
-                    folder.push_str(&escaped(values.value(row)));
-                }
-                folder.push('/');
-            }
-        }
-        Ok(folders)
-    }
-}
-
-/// A name or value as part of a path, as Hive writes it.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_ascii_control() || "\"#%'*/:=?\\{}[]^".contains(letter) {
-            escaped.push_str(&format!("%{:02X}", letter as u32));
-        } else {
-            escaped.push(letter);
-        }
-    }
-    escaped
 }
 
 #[async_trait]
@@ -151,7 +117,9 @@ impl Sink for FileSink {
             return self.write_to("", rows).await;
         }
         let mut selections: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-        for (row, folder) in self.folders(rows)?.into_iter().enumerate() {
+        for (row, folder) in
+            partition::folders(&self.partitions, rows, &self.options.default_partition)?.into_iter().enumerate()
+        {
             selections.entry(folder).or_default().push(row as u32);
         }
         let stored = rows.project(&self.stored)?;

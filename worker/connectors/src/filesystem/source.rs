@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use dataflow::{OpenContext, Snapshot, Source, SourceEvent, SplitId};
-use formats::Column;
 use graph::operator::SourceSpec;
 use model::{Batch, Failure, Schema, batch::ROWS_TARGET};
 use tokio::{task::JoinHandle, time::Instant};
@@ -13,6 +12,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::{
     Options, discovery,
     lines::LineReader,
+    partition::Layout,
     rows::RowGroupReader,
     split::{self, File, Place, Split, State},
 };
@@ -43,8 +43,8 @@ pub(super) fn build(
         State::restore(states, place, watched).map_err(|failure| failure.at(&context.uid))?
     };
     Ok(Box::new(FileSource {
-        columns: crate::output_columns(spec),
-        schema: spec.table.schema.clone(),
+        layout: Layout::new(&spec.table, crate::output_columns(spec), &options.default_partition),
+        schema: super::stored_schema(&spec.table),
         limiter: options.rows_per_second.map(|rate| RateLimiter::shared(rate, context.parallelism)),
         environment: environment.clone(),
         place,
@@ -60,8 +60,9 @@ pub(super) fn build(
 
 struct FileSource {
     options: Options,
+    /// The columns in the files.
     schema: Schema,
-    columns: Vec<Column>,
+    layout: Layout,
     environment: Environment,
     limiter: Option<RateLimiter>,
     place: Place,
@@ -146,9 +147,9 @@ impl FileSource {
         }
         let split = self.state.splits.remove(0);
         let Environment { storage, runtime, .. } = &self.environment;
-        self.reading = Some(match self.options.format.decoder(&self.schema, &self.columns)? {
+        self.reading = Some(match self.options.format.decoder(&self.schema, &self.layout.stored)? {
             Some(decoder) => Reading::Lines(LineReader::open(split, decoder, storage, runtime)),
-            None => Reading::Rows(RowGroupReader::open(split, &self.columns, storage, runtime)),
+            None => Reading::Rows(RowGroupReader::open(split, &self.layout.stored, storage, runtime)),
         });
         Ok(true)
     }
@@ -193,7 +194,8 @@ impl Source for FileSource {
             };
             match reading.next(rows_max).await? {
                 Some(rows) => {
-                    let split = Arc::from(reading.split().file.as_str());
+                    let file = reading.split().file.as_str();
+                    let (split, rows) = (Arc::from(file), self.layout.complete(file, rows)?);
                     return Ok(SourceEvent::Batch { split, batch: Batch::append(rows) });
                 }
                 None => {

@@ -304,6 +304,21 @@ async fn files_roll_by_size_and_partitions_are_folders() {
     let names: Vec<_> = files.iter().map(|file| file.split('/').next().unwrap()).collect();
     assert_eq!(names, ["s=12%3A30", "s=__HIVE_DEFAULT_PARTITION__", "s=a"]);
     assert_eq!(std::fs::read_to_string(folders.join(&files[2])).unwrap(), "{\"n\":3}\n{\"n\":4}\n");
+    assert_eq!(rows(&source_of_all(table.clone()), 2).await, ["1|12:30", "2|null", "3|a", "4|a"]);
+    let only = source_of(table, &[("s", DataType::String)]);
+    assert_eq!(rows(&only, 1).await, ["12:30", "a", "a", "null"]);
+}
+
+#[tokio::test]
+async fn object_stores_are_read_and_written_alike() {
+    let mut table = table(Path::new("/"), "parquet", &[]);
+    table.options.insert("path".to_owned(), "memory://filesystem-test/dir/".to_owned());
+    write(&table, 3, 100).await;
+    assert_eq!(rows(&source_of_all(table.clone()), 2).await, lines(0..300));
+    for path in ["memory://filesystem-test", "memory://filesystem-test/d*/part-*.parquet"] {
+        table.options.insert("path".to_owned(), path.to_owned());
+        assert_eq!(rows(&source_of_all(table.clone()), 2).await, lines(0..300), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use model::{Field, Schema};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{Column, Decoder, Encoder};
@@ -108,4 +109,20 @@ fn columns_are_pruned_and_comments_passed_over() {
     decoder.decode(b"# x\nnot a number,1,z\n", true, 10).unwrap();
     assert_eq!(decoder.take().unwrap().column(0).as_string::<i32>().value(0), "z");
     assert!(check_type(&DataType::Array(Box::new(DataType::Int))).is_err());
+}
+
+proptest! {
+    /// No bytes make the decoder panic, lose count of what it took, or leave columns of unequal length.
+    #[test]
+    fn any_bytes_are_rows_or_skipped(pieces in proptest::collection::vec(prop_oneof![
+        Just(b"1,a\n".to_vec()), Just(b"\"".to_vec()), Just(b",".to_vec()), Just(b"\n".to_vec()), Just(b"\\".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..4),
+    ], 0..30)) {
+        let data = pieces.concat();
+        let options = CsvOptions { ignore_parse_errors: true, escape: Some(b'\\'), ..CsvOptions::default() };
+        let mut decoder = CsvDecoder::new(&two(), &columns(&two()), options).unwrap();
+        prop_assert_eq!(decoder.decode(&data, true, usize::MAX).unwrap(), data.len());
+        let rows = decoder.rows();
+        prop_assert_eq!(decoder.take().unwrap().num_rows(), rows);
+    }
 }

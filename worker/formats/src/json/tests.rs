@@ -223,4 +223,24 @@ proptest! {
         prop_assert_eq!(back.column(1), &lists);
         prop_assert_eq!(back.column(2), &structs);
     }
+
+    /// No bytes make the decoder panic, lose count of what it took, or leave columns of unequal length.
+    #[test]
+    fn any_bytes_are_rows_or_skipped(pieces in proptest::collection::vec(prop_oneof![
+        Just(r#"{"a":{"x":[1,2],"y":"t"},"b":"u"}"#.as_bytes().to_vec()), Just(br#"{"a":"#.to_vec()),
+        Just(br#"{"x":["#.to_vec()), Just(br#""y":"\u00"#.to_vec()), Just(b"\"".to_vec()), Just(b"]}".to_vec()),
+        Just(b",".to_vec()), Just(b"\n".to_vec()), Just(b"null".to_vec()), proptest::collection::vec(any::<u8>(), 0..4),
+    ], 0..30)) {
+        let data = pieces.concat();
+        let row = DataType::Row(vec![
+            Field::new("x", DataType::Array(Box::new(DataType::Int))),
+            Field::new("y", DataType::String),
+        ]);
+        let columns = [column("a", row), column("a.y", DataType::String), column("b", DataType::Bytes)];
+        let options = JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() };
+        let mut decoder = JsonDecoder::new(&columns, options).unwrap();
+        prop_assert_eq!(decoder.decode(&data, true, usize::MAX).unwrap(), data.len());
+        let rows = decoder.rows();
+        prop_assert_eq!(decoder.take().unwrap().num_rows(), rows);
+    }
 }
