@@ -4,8 +4,8 @@ use arrow::{
     array::{Array, ArrayRef, AsArray},
     datatypes::DataType,
 };
-use model::{Batch, Failure, RowKind, Schema};
-use serde_json::{Map, Value};
+use model::{Batch, RowKind, Schema};
+use serde_json::Value;
 
 use crate::{arguments::OutputForm, display};
 
@@ -28,17 +28,16 @@ impl Printer {
     }
 
     /// Prints a batch's rows.
-    pub(crate) fn print(&mut self, batch: &Batch) -> Result<(), Failure> {
+    pub(crate) fn print(&mut self, batch: &Batch) {
         let mut out = String::new();
         for row in 0..batch.rows() {
             match self.form {
-                OutputForm::Jsonl => self.json(batch, row, &mut out)?,
-                OutputForm::Table => self.table(batch, row, &mut out)?,
+                OutputForm::Jsonl => self.json(batch, row, &mut out),
+                OutputForm::Table => self.table(batch, row, &mut out),
             }
             self.rows += 1;
         }
         display::text(&out);
-        Ok(())
     }
 
     /// What follows the last row.
@@ -48,24 +47,21 @@ impl Printer {
         }
     }
 
-    fn json(&self, batch: &Batch, row: usize, out: &mut String) -> Result<(), Failure> {
-        let mut object = Map::new();
-        for (index, field) in self.schema.fields.iter().enumerate() {
-            object.insert(field.name.clone(), json_value(batch.column(index), row)?);
-        }
-        let line = Value::Object(Map::from_iter([
-            ("op".to_owned(), Value::from(batch.kind(row).short())),
-            ("row".to_owned(), Value::Object(object)),
-        ]));
-        out.push_str(&line.to_string());
-        out.push('\n');
-        Ok(())
+    fn json(&self, batch: &Batch, row: usize, out: &mut String) {
+        out.push_str("{\"op\":\"");
+        out.push_str(batch.kind(row).short());
+        out.push_str("\",\"row\":");
+        let columns = batch.columns().columns().iter();
+        push_object(out, self.schema.fields.iter().map(|field| &field.name).zip(columns), row);
+        out.push_str("}\n");
     }
 
-    fn table(&mut self, batch: &Batch, row: usize, out: &mut String) -> Result<(), Failure> {
-        let values = (0..self.schema.len())
-            .map(|index| json_value(batch.column(index), row).map(|value| plain(&value)))
-            .collect::<Result<Vec<_>, _>>()?;
+    fn table(&mut self, batch: &Batch, row: usize, out: &mut String) {
+        let text = |index: usize| match batch.column(index) {
+            column if column.is_null(row) => "<NULL>".to_owned(),
+            column => connectors::value_text(column.as_ref(), row),
+        };
+        let values: Vec<String> = (0..self.schema.len()).map(text).collect();
         if self.rows == 0 && self.widths.is_empty() {
             let names = self.schema.fields.iter().map(|field| field.name.as_str());
             self.widths = names
@@ -78,7 +74,6 @@ impl Printer {
         }
         let kind: RowKind = batch.kind(row);
         push_line(out, kind.short(), values.iter().map(String::as_str), &self.widths);
-        Ok(())
     }
 }
 
@@ -99,54 +94,73 @@ fn push_line<'a>(out: &mut String, op: &str, values: impl Iterator<Item = &'a st
     out.push('\n');
 }
 
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "<NULL>".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 /// A value as JSON: numbers and booleans as such; decimals, dates and timestamps as the text Flink prints.
-fn json_value(array: &ArrayRef, row: usize) -> Result<Value, Failure> {
+fn push_json(out: &mut String, array: &ArrayRef, row: usize) {
     if array.is_null(row) {
-        return Ok(Value::Null);
+        out.push_str("null");
+        return;
     }
-    Ok(match array.data_type() {
-        DataType::Null => Value::Null,
-        DataType::Boolean => Value::from(array.as_boolean().value(row)),
-        DataType::Float32
-        | DataType::Float64
+    match array.data_type() {
+        DataType::Boolean
         | DataType::Int8
         | DataType::Int16
         | DataType::Int32
-        | DataType::Int64 => number(array, row),
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64 => push_number(out, connectors::value_text(array.as_ref(), row)),
         DataType::Struct(fields) => {
-            let columns = array.as_struct();
-            let members = fields.iter().zip(columns.columns());
-            let members = members
-                .map(|(field, column)| Ok((field.name().clone(), json_value(column, row)?)))
-                .collect::<Result<Map<_, _>, Failure>>()?;
-            Value::Object(members)
+            let columns = array.as_struct().columns().iter();
+            push_object(out, fields.iter().map(|field| field.name()).zip(columns), row);
         }
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);
-            Value::Array((0..items.len()).map(|item| json_value(&items, item)).collect::<Result<_, _>>()?)
+            push_separated(out, ['[', ']'], 0..items.len(), |out, item| push_json(out, &items, item));
         }
         DataType::Map(..) => {
             let entries = array.as_map().value(row);
-            let (keys, values) = (entries.column(0), entries.column(1));
-            let members = (0..entries.len())
-                .map(|entry| Ok((plain(&json_value(keys, entry)?), json_value(values, entry)?)))
-                .collect::<Result<Map<_, _>, Failure>>()?;
-            Value::Object(members)
+            push_separated(out, ['{', '}'], 0..entries.len(), |out, entry| {
+                push_text(out, &connectors::value_text(entries.column(0).as_ref(), entry));
+                out.push(':');
+                push_json(out, entries.column(1), entry);
+            });
         }
-        _ => Value::from(connectors::value_text(array.as_ref(), row)),
-    })
+        _ => push_text(out, &connectors::value_text(array.as_ref(), row)),
+    }
 }
 
-fn number(array: &ArrayRef, row: usize) -> Value {
-    let text = connectors::value_text(array.as_ref(), row);
-    // NaN and the infinities are no JSON numbers.
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
+fn push_object<'a>(out: &mut String, members: impl Iterator<Item = (&'a String, &'a ArrayRef)>, row: usize) {
+    push_separated(out, ['{', '}'], members, |out, (name, column)| {
+        push_text(out, name);
+        out.push(':');
+        push_json(out, column, row);
+    });
+}
+
+fn push_separated<T>(
+    out: &mut String,
+    [open, close]: [char; 2],
+    items: impl Iterator<Item = T>,
+    mut push: impl FnMut(&mut String, T),
+) {
+    out.push(open);
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        push(out, item);
+    }
+    out.push(close);
+}
+
+/// NaN and the infinities are no JSON numbers: they are texts.
+fn push_number(out: &mut String, text: String) {
+    if text.ends_with(|c: char| c.is_ascii_alphabetic()) && text != "true" && text != "false" {
+        push_text(out, &text);
+    } else {
+        out.push_str(&text);
+    }
+}
+
+fn push_text(out: &mut String, text: &str) {
+    out.push_str(&Value::from(text).to_string());
 }

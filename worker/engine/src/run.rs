@@ -147,13 +147,13 @@ impl<'a> Local<'a> {
                 biased;
                 Some(batch) = collected.recv() => {
                     display::clear_status();
-                    printer.print(&batch)?;
+                    printer.print(&batch);
                 }
                 result = &mut follow => break result,
             }
         };
         while let Ok(batch) = collected.try_recv() {
-            printer.print(&batch)?;
+            printer.print(&batch);
         }
         printer.end();
         finish(result?)
