@@ -5,3 +5,4 @@
 pub mod binary;
 pub mod changelog;
 pub mod nexmark;
+pub mod nexmark_generated;
