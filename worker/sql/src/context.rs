@@ -11,18 +11,18 @@ use datafusion_expr::{
     expr::ScalarFunction,
     lit,
     planner::{
-        ContextProvider, ExprPlanner, PlannedRelation, PlannerResult, RawAggregateExpr, RawBinaryExpr,
-        RawDictionaryExpr, RelationPlanner, RelationPlannerContext, RelationPlanning,
+        ContextProvider, ExprPlanner, PlannedRelation, PlannerResult, RawAggregateExpr, RawDictionaryExpr,
+        RelationPlanner, RelationPlannerContext, RelationPlanning,
     },
 };
 use graph::operator::WindowKind;
 use model::DataType;
 use sqlparser::{
     ast::{
-        BinaryOperator, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned,
-        TableFactor, TableFunctionArgs,
+        Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned, TableFactor,
+        TableFunctionArgs,
     },
-    tokenizer::Span,
+    tokenizer::{Location, Span},
 };
 
 use crate::{
@@ -132,29 +132,17 @@ impl TableSource for PlannedTable {
 struct FlinkExprPlanner;
 
 impl ExprPlanner for FlinkExprPlanner {
-    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let sign = match expr.op {
-            BinaryOperator::Plus => "+",
-            BinaryOperator::Minus => "-",
-            BinaryOperator::Multiply => "*",
-            BinaryOperator::Divide => "/",
-            BinaryOperator::Modulo => "%",
-            _ => return Ok(PlannerResult::Original(expr)),
-        };
-        let call = ScalarFunction::new_udf(Arc::new(functions::operator(sign)), vec![expr.left, expr.right]);
-        let call = Expr::ScalarFunction(call);
-        // A mismatch is reported here, where the library would do so without the operator's name.
-        if call.args_are_known(schema) {
-            call.to_field(schema)?;
-        }
-        Ok(PlannerResult::Planned(call))
-    }
-
     fn plan_dictionary_literal(
         &self,
         expr: RawDictionaryExpr,
-        _schema: &DFSchema,
+        schema: &DFSchema,
     ) -> Result<PlannerResult<RawDictionaryExpr>> {
+        if let [Expr::Literal(ScalarValue::Utf8(Some(key)), _), _] = expr.keys.as_slice()
+            && let Some(Escape::Operator { sign, line, column }) = Escape::parse(key)
+        {
+            let call = ScalarFunction::new_udf(Arc::new(functions::operator(&sign)?), expr.values);
+            return Ok(PlannerResult::Planned(checked(Expr::ScalarFunction(call), schema, line, column)?));
+        }
         let key = match expr.keys.as_slice() {
             [Expr::Literal(ScalarValue::Utf8(Some(key)), _)] => Escape::parse(key),
             _ => None,
@@ -190,15 +178,15 @@ impl ExprPlanner for FlinkExprPlanner {
     }
 }
 
-trait ArgsKnown {
-    fn args_are_known(&self, schema: &DFSchema) -> bool;
-}
-
-impl ArgsKnown for Expr {
-    /// Whether all columns can be found, so that a failure to type is one of types.
-    fn args_are_known(&self, schema: &DFSchema) -> bool {
-        self.column_refs().iter().all(|column| schema.index_of_column(column).is_ok())
+/// A call whose mismatched types are reported at its place. What is not found in the schema is reported later.
+fn checked(call: Expr, schema: &DFSchema, line: u64, column: u64) -> Result<Expr> {
+    if call.column_refs().iter().all(|column| schema.index_of_column(column).is_ok())
+        && let Err(error) = call.to_field(schema)
+    {
+        let span = Span::new(Location::new(line, column), Location::new(line, column));
+        return Err(SqlError::from_planner(&error, &|_| None).or_at(span).into());
     }
+    Ok(call)
 }
 
 /// `TUMBLE` and `HOP` in `FROM`.

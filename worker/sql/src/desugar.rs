@@ -7,8 +7,8 @@ use graph::Value;
 use model::DataType;
 use sqlparser::{
     ast::{
-        AccessExpr, CeilFloorKind, DateTimeField, Expr, FunctionArguments, GroupByExpr, Ident, JoinOperator,
-        ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, Spanned, Subscript, TableFactor,
+        AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, FunctionArguments, GroupByExpr, Ident,
+        JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, Spanned, Subscript, TableFactor,
         TableFunctionArgs, TrimWhereField, UnaryOperator, Value as SqlValue, VisitMut, VisitorMut,
     },
     tokenizer::Span,
@@ -69,6 +69,13 @@ impl VisitorMut for Desugar<'_> {
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         name_columns(&mut select.projection);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        if let SetExpr::Values(values) = &mut *query.body {
+            values.rows.iter_mut().flat_map(|row| row.iter_mut()).for_each(escape::make_plain);
+        }
         ControlFlow::Continue(())
     }
 
@@ -250,6 +257,26 @@ fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             }
             _ => return unsupported(&format!("the operator {op}"), &**inner),
         },
+        Expr::BinaryOp { left, op, right } => {
+            let sign = match op {
+                BinaryOperator::Plus => "+",
+                BinaryOperator::Minus => "-",
+                BinaryOperator::Multiply => "*",
+                BinaryOperator::Divide => "/",
+                BinaryOperator::Modulo => "%",
+                BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::LtEq
+                | BinaryOperator::Gt
+                | BinaryOperator::GtEq
+                | BinaryOperator::And
+                | BinaryOperator::Or
+                | BinaryOperator::StringConcat => return Ok(()),
+                other => return unsupported(&format!("the operator {other}"), &**left),
+            };
+            *expr = escape::operator(sign, take(left), take(right));
+        }
         Expr::TypedString(typed) => {
             let text = typed.value.clone().into_string().unwrap_or_default();
             let kind = typed.data_type.to_string().to_ascii_uppercase();
@@ -289,7 +316,11 @@ fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
         Expr::Cube(_) => return unsupported("CUBE", &*expr),
         Expr::GroupingSets(_) => return unsupported("GROUPING SETS", &*expr),
         Expr::ILike { .. } => return unsupported("ILIKE", &*expr),
-        Expr::SimilarTo { .. } => return unsupported("SIMILAR TO", &*expr),
+        Expr::SimilarTo { negated, expr: of, pattern, escape_char: None, .. } => {
+            let similar = call("SIMILAR TO", span, vec![take(of), take(pattern)]);
+            *expr = if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(similar) } } else { similar };
+        }
+        Expr::SimilarTo { .. } => return unsupported("SIMILAR TO … ESCAPE", &*expr),
         Expr::AnyOp { .. } | Expr::AllOp { .. } => return unsupported("ANY and ALL", &*expr),
         _ => {}
     }

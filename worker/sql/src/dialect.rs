@@ -51,6 +51,15 @@ impl Dialect for FlinkDialect {
         true
     }
 
+    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let word = |ahead: usize, expected: &str| match parser.peek_nth_token(ahead).token {
+            Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected),
+            _ => false,
+        };
+        let is_json = word(0, "IS") && (word(1, "JSON") || (word(1, "NOT") && word(2, "JSON")));
+        is_json.then(|| parse_is_json(parser, expr.clone()))
+    }
+
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         let token = parser.peek_token();
         let Token::Word(word) = &token.token else { return None };
@@ -71,6 +80,27 @@ impl Dialect for FlinkDialect {
             _ => None,
         }
     }
+}
+
+/// `IS [NOT] JSON [VALUE | SCALAR | ARRAY | OBJECT]`
+fn parse_is_json(parser: &mut Parser<'_>, of: Expr) -> Result<Expr, ParserError> {
+    let span = parser.next_token().span;
+    let negated = parser.parse_keyword(Keyword::NOT);
+    parser.next_token();
+    let kinds =
+        [(Keyword::VALUE, "IS JSON VALUE"), (Keyword::ARRAY, "IS JSON ARRAY"), (Keyword::OBJECT, "IS JSON OBJECT")];
+    let kind = kinds.into_iter().find(|(keyword, _)| parser.parse_keyword(*keyword));
+    let scalar = matches!(&parser.peek_token().token, Token::Word(word) if word.value.eq_ignore_ascii_case("SCALAR"));
+    let name = match kind {
+        Some((_, name)) => name,
+        None if scalar => {
+            parser.next_token();
+            "IS JSON SCALAR"
+        }
+        None => "IS JSON VALUE",
+    };
+    let is = call(name, span, vec![of]);
+    Ok(if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(is) } } else { is })
 }
 
 /// A call of `name` with unnamed arguments.

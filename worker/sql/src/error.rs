@@ -141,14 +141,19 @@ impl SqlError {
                     place(Self::new(format!("column '{name}' occurs twice in one select list")), Some(name))
                 }
             },
-            DataFusionError::External(error) => match error.downcast_ref::<Self>() {
-                Some(error) => error.clone(),
-                None => place(Self::new(lower_first(&error.to_string())), None),
-            },
+            DataFusionError::External(error) => {
+                let found = match error.downcast_ref::<Self>() {
+                    Some(error) if error.line > 0 => return error.clone(),
+                    Some(error) => error.clone(),
+                    None => Self::new(lower_first(&error.to_string())),
+                };
+                let named = named_in(&found.message, find);
+                place(found, named.as_deref())
+            }
             other => {
                 let text = strip_prefixes(&other.strip_backtrace());
-                let quoted = text.split('\'').nth(1).map(str::to_owned);
-                place(Self::new(lower_first(&text)), quoted.as_deref())
+                let named = named_in(&text, find);
+                place(Self::new(lower_first(&text)), named.as_deref())
             }
         }
     }
@@ -158,6 +163,13 @@ impl From<SqlError> for DataFusionError {
     fn from(error: SqlError) -> Self {
         Self::External(Box::new(error))
     }
+}
+
+/// A name in a message that stands in the statement: one in quotes, or else any word.
+fn named_in(message: &str, find: &dyn Fn(&str) -> Option<Span>) -> Option<String> {
+    let quoted = message.split('\'').skip(1).step_by(2);
+    let words = message.split(|ch: char| !ch.is_alphanumeric() && ch != '_').filter(|word| word.len() > 1);
+    quoted.chain(words).find(|name| find(name).is_some()).map(str::to_owned)
 }
 
 fn strip_prefixes(text: &str) -> String {

@@ -11,7 +11,7 @@ use graph::Value;
 use model::DataType;
 use serde::{Deserialize, Serialize};
 use sqlparser::{
-    ast::{DictionaryField, Expr, Ident, Value as SqlValue, ValueWithSpan},
+    ast::{DictionaryField, Expr, Ident, Spanned, Value as SqlValue, ValueWithSpan},
     tokenizer::Span,
 };
 
@@ -37,6 +37,15 @@ pub(crate) enum Escape {
         to: DataType,
         /// `TRY_CAST`
         safe: bool,
+    },
+    /// An operator between the dictionary's two values, and its place.
+    Operator {
+        /// `+`, `-`, `*`, `/`, `%`
+        sign: String,
+        /// 1-based.
+        line: u64,
+        /// 1-based.
+        column: u64,
     },
 }
 
@@ -68,6 +77,26 @@ pub(crate) fn cast(to: &DataType, safe: bool, of: Expr, span: Span) -> Expr {
     Escape::Cast { to: to.clone(), safe }.expr(of, span)
 }
 
+/// An operator between two operands.
+pub(crate) fn operator(sign: &str, left: Expr, right: Expr) -> Expr {
+    let span = [place(&left), place(&right)].into_iter().find(|span| span.start.line > 0).unwrap_or_else(Span::empty);
+    let escape = Escape::Operator { sign: sign.to_owned(), line: span.start.line, column: span.start.column };
+    let mut whole = escape.expr(left, span);
+    if let Expr::Dictionary(fields) = &mut whole {
+        fields.push(DictionaryField { key: Ident::with_span(span, ""), value: Box::new(right) });
+    }
+    whole
+}
+
+/// Where an expression stands.
+pub(crate) fn place(expr: &Expr) -> Span {
+    match expr {
+        Expr::Dictionary(fields) => fields.first().map_or_else(Span::empty, |field| field.key.span),
+        Expr::Nested(inner) => place(inner),
+        other => other.span(),
+    }
+}
+
 /// The escape that a syntax node is, if it is one.
 pub(crate) fn of_syntax(expr: &Expr) -> Option<(Escape, Span)> {
     match expr {
@@ -76,6 +105,22 @@ pub(crate) fn of_syntax(expr: &Expr) -> Option<(Escape, Span)> {
         }
         _ => None,
     }
+}
+
+/// A literal or cast of a type that its arrow form does not tell, as one of the type that it does: the library wants
+/// the rows of `VALUES` alike in all they carry.
+pub(crate) fn make_plain(expr: &mut Expr) {
+    let Some((escape, span)) = of_syntax(expr) else { return };
+    let plain = |data_type: DataType| DataType::from_arrow(&data_type.to_arrow()).unwrap_or(data_type);
+    let of = match expr {
+        Expr::Dictionary(fields) if !fields.is_empty() => *fields.swap_remove(0).value,
+        _ => return,
+    };
+    *expr = match escape {
+        Escape::Literal { value, data_type } => Escape::Literal { value, data_type: plain(data_type) }.expr(of, span),
+        Escape::Cast { to, safe } => Escape::Cast { to: plain(to), safe }.expr(of, span),
+        other => other.expr(of, span),
+    };
 }
 
 /// The logical expression of an escape.
@@ -93,6 +138,7 @@ pub(crate) fn to_logical(escape: Escape, of: Logical) -> Result<Logical, SqlErro
                 Logical::Cast(Cast::new_from_field(Box::new(of), field))
             }
         }
+        Escape::Operator { sign, .. } => return Err(SqlError::internal(format!("{sign} has two operands"))),
     })
 }
 

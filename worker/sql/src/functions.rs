@@ -16,6 +16,8 @@ use crate::{SqlError, escape};
 pub(crate) const FIELD: &str = "$FIELD";
 /// An element of an array or map: `ITEM(array, 1)`.
 pub(crate) const ITEM: &str = "ITEM";
+/// Predicates that the library's planner has no form for; they are planned as functions.
+const PREDICATES: [&str; 5] = ["IS JSON ARRAY", "IS JSON OBJECT", "IS JSON SCALAR", "IS JSON VALUE", "SIMILAR TO"];
 /// Arguments of window table functions.
 const TABLE_ARGUMENTS: [&str; 2] = ["TABLE", "DESCRIPTOR"];
 
@@ -45,6 +47,9 @@ pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
     if upper == FIELD {
         return Some(Arc::new(ScalarUDF::from(FieldAccess::new())));
     }
+    if PREDICATES.contains(&upper.as_str()) {
+        return operator(&upper).ok().map(Arc::new);
+    }
     expressions::scalar_function(&upper)
 }
 
@@ -68,8 +73,10 @@ pub(crate) fn names() -> Vec<String> {
 }
 
 /// An operator of Flink whose result type is not the library's.
-pub(crate) fn operator(sign: &'static str) -> ScalarUDF {
-    ScalarUDF::from(OperatorFunction { sign, signature: Signature::variadic_any(Volatility::Immutable) })
+pub(crate) fn operator(sign: &str) -> Result<ScalarUDF, SqlError> {
+    let sign = ["+", "-", "*", "/", "%"].into_iter().chain(PREDICATES).find(|known| *known == sign);
+    let sign = sign.ok_or_else(|| SqlError::internal("an unknown operator"))?;
+    Ok(ScalarUDF::from(OperatorFunction { sign, signature: Signature::variadic_any(Volatility::Immutable) }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod finish;
+mod fold;
 mod join;
 pub(crate) mod scalar;
 mod sink;
@@ -174,6 +175,10 @@ impl<'a> Lowering<'a> {
         projection: Vec<Expr>,
         names: Vec<String>,
     ) -> Result<NodeId, SqlError> {
+        let projection = match &filter {
+            Some(filter) => fold::given(filter, projection),
+            None => projection,
+        };
         let from = &self.graph.nodes[input];
         let is_source = matches!(from.operator, OperatorSpec::Source(_));
         let identity = filter.is_none()

@@ -96,7 +96,7 @@ pub(crate) fn parse_script(script: &str) -> Result<Vec<(Statement, Span)>, SqlEr
         if start.token == Token::EOF {
             return Ok(all);
         }
-        let statement = statements.statement()?;
+        let statement = statements.statement().map_err(|error| error.or_at(statements.place(&start)))?;
         let end = statements.parser.peek_token();
         if end.token != Token::SemiColon && end.token != Token::EOF {
             statements.parser.expected::<()>("end of statement", end)?;
@@ -155,6 +155,13 @@ impl StatementParser<'_> {
             "SHOW" => self.show(),
             other => Err(SqlError::at_span(format!("{other} statements are not supported"), token.span)),
         }
+    }
+
+    /// The next token, or the last one at the end of the script.
+    fn place(&self, start: &TokenWithSpan) -> Span {
+        let next = self.parser.peek_token().span;
+        let current = self.parser.get_current_token().span;
+        [next, current].into_iter().find(|span| span.start.line > 0).unwrap_or(start.span)
     }
 
     /// Consumes an unquoted word, whatever its case.

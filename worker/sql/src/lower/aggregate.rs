@@ -69,7 +69,7 @@ impl Lowering<'_> {
         let plain = plain.chain(std::iter::repeat_n(false, aggregate.aggr_expr.len()));
         let fields = aggregate.schema.fields().iter().zip(plain).enumerate();
         let names = fields
-            .map(|(index, (field, plain))| if plain { field.name().clone() } else { format!("$f{index}") })
+            .map(|(index, (field, plain))| if plain { field.name().clone() } else { format!("$a{index}") })
             .collect();
         self.aggregated(relation, groups, calls, names)
     }

@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use graph::{ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning};
+use graph::{ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning, operator::CalcSpec};
 
-use super::Lowering;
+use super::{
+    Lowering,
+    scalar::{is_volatile, substitute},
+};
 use crate::{SqlError, changelog};
 
 impl Lowering<'_> {
     /// The finished graph.
     pub(crate) fn finish(mut self) -> Result<JobGraph, SqlError> {
         self.prune_sources()?;
-        let mut graph = without_identities(self.graph);
+        let mut graph = simplified(self.graph);
         let mut modes = BTreeMap::new();
         for (id, node) in graph.nodes.iter().enumerate() {
             let mode = match &node.operator {
@@ -38,15 +41,84 @@ impl Lowering<'_> {
     }
 }
 
+/// The graph with each computation once, Calcs that follow each other made one, and without those that change nothing.
+fn simplified(graph: JobGraph) -> JobGraph {
+    let mut graph = shared(graph);
+    merge_calcs(&mut graph);
+    without_identities(graph)
+}
+
+/// Operators that do the same to the same inputs are one.
+fn shared(graph: JobGraph) -> JobGraph {
+    let mut replaced: Vec<Option<NodeId>> = vec![None; graph.nodes.len()];
+    let mut inputs: Vec<Vec<(NodeId, usize, Partitioning)>> = Vec::with_capacity(graph.nodes.len());
+    for (id, node) in graph.nodes.iter().enumerate() {
+        let mine: Vec<_> = graph
+            .inputs(id)
+            .map(|edge| (resolve(&replaced, edge.from), edge.port, edge.partitioning.clone()))
+            .collect();
+        let sharable = match &node.operator {
+            OperatorSpec::Calc(calc) => !calc.filter.iter().chain(&calc.projection).any(is_volatile),
+            OperatorSpec::Source(_) | OperatorSpec::Sink(_) => false,
+            _ => true,
+        };
+        if sharable {
+            let same = |&other: &NodeId| {
+                replaced[other].is_none()
+                    && graph.nodes[other].operator == node.operator
+                    && graph.nodes[other].parallelism == node.parallelism
+                    && inputs[other] == mine
+            };
+            replaced[id] = (0..id).find(same);
+        }
+        inputs.push(mine);
+    }
+    without(graph, &replaced, false)
+}
+
+/// A Calc whose only consumer is a Calc becomes part of it.
+fn merge_calcs(graph: &mut JobGraph) {
+    for id in 0..graph.nodes.len() {
+        let Some(below) = graph.inputs(id).next().map(|edge| edge.from) else { continue };
+        let single = graph.inputs(id).count() == 1 && graph.outputs(below).count() == 1;
+        let (OperatorSpec::Calc(first), OperatorSpec::Calc(second)) =
+            (&graph.nodes[below].operator, &graph.nodes[id].operator)
+        else {
+            continue;
+        };
+        // What a filter keeps from being computed must stay behind the filter; what is volatile is computed once.
+        if !single || second.filter.is_some() || first.projection.iter().any(is_volatile) {
+            continue;
+        }
+        let over = |index: usize| first.projection.get(index).cloned().unwrap_or(Expr::Column(index));
+        let projection = second.projection.iter().map(|expr| substitute(expr, &over)).collect();
+        let merged = CalcSpec { filter: first.filter.clone(), projection };
+        let schema = graph.nodes[id].schema.clone();
+        let width = schema.len();
+        graph.nodes[below].operator = OperatorSpec::Calc(merged);
+        graph.nodes[below].schema = schema;
+        // The second is left to pass on what it gets.
+        let projection = (0..width).map(Expr::Column).collect();
+        graph.nodes[id].operator = OperatorSpec::Calc(CalcSpec { filter: None, projection });
+    }
+}
+
 /// The graph without Calcs that change nothing.
 fn without_identities(graph: JobGraph) -> JobGraph {
     let replaced: Vec<Option<NodeId>> = (0..graph.nodes.len()).map(|node| identity_of(&graph, node)).collect();
-    let resolve = |mut node: NodeId| {
-        while let Some(input) = replaced[node] {
-            node = input;
-        }
-        node
-    };
+    without(graph, &replaced, true)
+}
+
+/// What a node is replaced by in the end.
+fn resolve(replaced: &[Option<NodeId>], mut node: NodeId) -> NodeId {
+    while let Some(other) = replaced[node] {
+        node = other;
+    }
+    node
+}
+
+/// The graph without the nodes that are replaced by others.
+fn without(graph: JobGraph, replaced: &[Option<NodeId>], adopt: bool) -> JobGraph {
     let mut position = vec![0; graph.nodes.len()];
     let mut kept = JobGraph { nodes: Vec::new(), edges: Vec::new(), ..graph.clone() };
     for (id, node) in graph.nodes.iter().enumerate() {
@@ -55,14 +127,15 @@ fn without_identities(graph: JobGraph) -> JobGraph {
         }
     }
     for (id, node) in graph.nodes.iter().enumerate() {
-        if replaced[id].is_some() {
-            adopt_names(&graph, &mut kept, resolve(id), position[resolve(id)], &node.schema);
+        if adopt && replaced[id].is_some() {
+            let producer = resolve(replaced, id);
+            adopt_names(&graph, &mut kept, producer, position[producer], &node.schema);
         }
     }
     for edge in &graph.edges {
         if replaced[edge.to].is_none() {
             let mut edge = edge.clone();
-            edge.from = position[resolve(edge.from)];
+            edge.from = position[resolve(replaced, edge.from)];
             edge.to = position[edge.to];
             kept.edges.push(edge);
         }
@@ -125,23 +198,35 @@ fn name(graph: &mut JobGraph) {
     }
 }
 
-/// What follows a single subtask directly stays single.
+/// What follows a single subtask directly stays single. Where inputs differ, inserts are spread in turn; updates, which
+/// must stay in order, are brought together.
 fn inherit_parallelism(graph: &mut JobGraph) {
     for node in 0..graph.nodes.len() {
         if graph.nodes[node].parallelism.is_some() {
             continue;
         }
-        let inherited: Vec<Option<u32>> = graph
-            .inputs(node)
-            .map(
-                |edge| {
-                    if edge.partitioning == Partitioning::Forward { graph.nodes[edge.from].parallelism } else { None }
-                },
-            )
+        let forward: Vec<usize> = (0..graph.edges.len())
+            .filter(|&edge| graph.edges[edge].to == node && graph.edges[edge].partitioning == Partitioning::Forward)
             .collect();
-        let first = inherited.first().copied().flatten();
-        if first.is_some() && inherited.iter().all(|other| *other == first) {
+        let of = |edge: usize| graph.nodes[graph.edges[edge].from].parallelism;
+        let Some(first) = forward.first().map(|&edge| of(edge)) else { continue };
+        let alike = forward.iter().all(|&edge| of(edge) == first);
+        let only = forward.len() == graph.inputs(node).count();
+        if alike && only {
             graph.nodes[node].parallelism = first;
+            continue;
+        }
+        let differing: Vec<usize> = forward.into_iter().filter(|&edge| of(edge).is_some()).collect();
+        let append = differing.iter().all(|&edge| graph.nodes[graph.edges[edge].from].changelog.is_append());
+        if append {
+            differing.into_iter().for_each(|edge| graph.edges[edge].partitioning = Partitioning::Rebalance);
+        } else {
+            graph.nodes[node].parallelism = Some(1);
+            graph
+                .edges
+                .iter_mut()
+                .filter(|edge| edge.to == node)
+                .for_each(|edge| edge.partitioning = Partitioning::Global);
         }
     }
 }

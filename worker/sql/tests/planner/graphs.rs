@@ -151,6 +151,23 @@ fn results_have_flinks_types() {
         ("s || 'x'", "STRING"),
         ("CASE WHEN bo THEN i ELSE b END", "BIGINT"),
         ("s IN ('a', 'b')", "BOOLEAN"),
+        ("s IS NOT JSON OBJECT", "BOOLEAN"),
+        ("s SIMILAR TO 'a+'", "BOOLEAN"),
+        ("EXTRACT(YEAR FROM ts)", "BIGINT"),
+        ("FLOOR(ts TO HOUR)", "TIMESTAMP(3)"),
+        ("TIMESTAMPADD(DAY, 1, dt)", "DATE"),
+        ("TIMESTAMPDIFF(MONTH, ts, TIMESTAMP '2021-01-31 00:00:00')", "INT"),
+        ("SUBSTRING(s FROM 2 FOR 2)", "STRING"),
+        ("TRIM(LEADING 'a' FROM s)", "STRING"),
+        ("POSITION('b' IN s)", "INT"),
+        ("OVERLAY(s PLACING 'ZZ' FROM 2 FOR 1)", "STRING"),
+        ("ARRAY[1, 2][1]", "INT"),
+        ("MAP['a', 1]['a']", "INT"),
+        ("CAST(ROW(i, s) AS ROW<x INT, y STRING>).y", "STRING"),
+        ("COALESCE(n, i, 0)", "INT"),
+        ("IF(bo, 'big', 'small')", "STRING"),
+        ("ROUND(dc, 1)", "DECIMAL(10, 1)"),
+        ("CURRENT_DATE", "DATE"),
         ("dt BETWEEN DATE '2020-01-01' AND DATE '2020-02-01'", "BOOLEAN"),
     ] {
         assert_eq!(result_types(&format!("SELECT {expression} FROM t")), [expected], "{expression}");
@@ -183,9 +200,10 @@ fn values_are_a_source() {
     assert_eq!(source.table.options["connector"], "values");
     assert_eq!(source.table.options["rows"], r#"[[1,"x"],[2,null]]"#);
     assert_eq!(source.columns[0].data_type, DataType::Int);
-    let computed = job(&mut session(), "VALUES (TIMESTAMP '2020-01-01 00:00:00', 1.5), (NULL, 2)").graph;
+    let computed =
+        job(&mut session(), "VALUES (TIMESTAMP '2020-01-01 00:00:00', 1.5), (NULL, CHAR_LENGTH('ab'))").graph;
     let types: Vec<_> = computed.nodes.last().unwrap().schema.fields.iter().map(|f| f.data_type.to_string()).collect();
-    assert_eq!(types, ["TIMESTAMP(0)", "DECIMAL(11, 1)"]);
+    assert_eq!(types, ["TIMESTAMP(3)", "DECIMAL(11, 1)"]);
     job(&mut session(), "SELECT 1, 'a'");
 }
 

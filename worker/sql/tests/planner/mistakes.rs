@@ -21,7 +21,7 @@ fn mistakes_have_a_message_and_a_place() {
         ("SELECT ROW_NUMBER() OVER (ORDER BY price) FROM bid", (1, 8), "OVER is not supported"),
         ("SELECT price FROM bid WHERE auction IN (SELECT id FROM auction)", (1, 29), "IN (SELECT …) is not supported"),
         ("SELECT price + channel FROM bid", (1, 8), "cannot apply '+' to arguments of type BIGINT and STRING"),
-        ("SELECT bid.prise FROM nexmark", (1, 8), "'prise'"),
+        ("SELECT bid.prise FROM nexmark", (1, 12), "field 'prise' not found; fields are auction"),
         ("SELECT CAST(price AS BIGGINT) FROM bid", (1, 22), "a data type"),
         ("SELECT INTERVAL '1x' DAY", (1, 17), "'1x' is no interval of DAY"),
         ("SELECT DATE '2020-13-01'", (1, 13), "is no DATE"),
