@@ -68,9 +68,10 @@ CREATE TABLE nexmark (
 ) WITH ('connector' = 'nexmark', 'events.num' = '$events', 'next-event.rate' = '1000', 'seed' = '3'$2);
 CREATE TABLE revenue (window_start TIMESTAMP(3), auction BIGINT, bids BIGINT, revenue BIGINT)
 WITH ('connector' = 'filesystem', 'path' = '$1', 'format' = 'json');
+CREATE VIEW bids AS SELECT bid.auction, bid.price, dateTime FROM nexmark WHERE event_type = 2;
 INSERT INTO revenue
 SELECT window_start, auction, COUNT(*), SUM(price)
-FROM TABLE(TUMBLE(TABLE (SELECT bid.auction, bid.price, dateTime FROM nexmark WHERE event_type = 2), DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
+FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
 GROUP BY window_start, window_end, auction;
 END
 }

@@ -27,11 +27,11 @@ pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
     if let Some(path) = &options.job {
         let submission = application(path, &options, &file, &given);
         match submission {
-            Ok(submission) => start(&handle, submission).await?,
+            Ok(submission) => start(&handle, submission),
             // The user sees it where the job would be; a restart of the process would change nothing.
             Err(failure) if failure.class == ErrorClass::User => {
                 tracing::error!("the job cannot be planned: {failure}");
-                handle.reject(options.job_id.clone(), failure).await?;
+                reject(&handle, options.job_id.clone(), failure);
             }
             Err(failure) => return Err(failure),
         }
@@ -43,16 +43,35 @@ pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
     }
 }
 
-async fn start(handle: &Handle, submission: JobSubmission) -> Result<(), Failure> {
+fn reject(handle: &Handle, job_id: Option<String>, failure: Failure) {
     let handle = handle.clone();
     // The service answers once it runs.
+    tokio::spawn(async move {
+        if let Err(failure) = handle.reject(job_id, failure).await {
+            tracing::error!("the job cannot be rejected: {failure}");
+        }
+    });
+}
+
+// The service answers once it runs, so nothing waits for its answers here.
+
+fn reject(handle: &Handle, id: Option<String>, failure: Failure) {
+    let handle = handle.clone();
+    tokio::spawn(async move {
+        if let Err(failure) = handle.reject(id, failure).await {
+            tracing::error!("the failure cannot be shown: {failure}");
+        }
+    });
+}
+
+fn start(handle: &Handle, submission: JobSubmission) {
+    let handle = handle.clone();
     tokio::spawn(async move {
         match handle.submit(submission).await {
             Ok(id) => tracing::info!(job = %id, "submitted"),
             Err(failure) => tracing::error!("the job cannot be started: {failure}"),
         }
     });
-    Ok(())
 }
 
 fn application(
