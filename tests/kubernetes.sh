@@ -22,7 +22,7 @@ finish() {
         kubectl get flinkjobs,pods -o wide || true
         kubectl describe flinkjob orders | tail -40 || true
         for pod in $(kubectl get pods -o name); do echo "--- $pod"; kubectl logs --tail=15 "$pod" || true; done
-        kubectl logs -n sluice-system deployment/sluice --tail=20 || true
+        kubectl logs -n sluice-system deployment/sluice-operator --tail=20 || true
     fi
     tests/testbed/down.sh >/dev/null 2>&1 || true
     rm -rf "$work"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# All tests, ring by ring: units and in-process rings, the API server, the real node. `run.sh e2e` leaves out the units.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+
+cargo build --release --workspace --bins
+if [[ ${1:-all} != e2e ]]; then
+    # Parts that a test bed can give; what it cannot give is skipped by the tests themselves.
+    status=0
+    tests/testbed/up.sh s3 apiserver || status=$?
+    trap 'tests/testbed/down.sh >/dev/null 2>&1 || true' EXIT
+    if [[ $status == 0 ]]; then
+        . "${SLUICE_TESTBED_DIR:-/tmp/sluice-testbed}/env"
+        export SLUICE_TEST_APISERVER_KUBECONFIG=$KUBECONFIG
+    elif [[ $status != 77 ]]; then
+        exit "$status"
+    fi
+    cargo test --release --workspace
+    tests/testbed/down.sh >/dev/null 2>&1 || true
+    unset KUBECONFIG SLUICE_TEST_APISERVER_KUBECONFIG S3_ENDPOINT S3_REGION S3_BUCKET S3_ACCESS_KEY S3_SECRET_KEY
+fi
+tests/kubernetes.sh
