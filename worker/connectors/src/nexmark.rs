@@ -58,7 +58,14 @@ impl Options {
         let next_rate = positive(&mut reader, "next-event.rate", first_rate)?;
         reader.word("rate.shape", &["SQUARE"])?;
         let period = reader.get("rate.period", Duration::from_secs(600))?;
-        let limited = reader.get("rate.limited", false)?;
+        let fastest = reader.get("max-emit-speed", true)?;
+        let limited = reader.get("rate.limited", !fastest)?;
+        for (name, only) in [("keep-alive", "false"), ("stop-at", "-1")] {
+            // Known for Flink's sake, as far as they change nothing.
+            if reader.optional::<String>(name)?.is_some_and(|value| value.trim() != only) {
+                return Err(reader.wrong(name, format_args!("is only supported as {only}")));
+            }
+        }
         let rows_per_second = reader.optional::<f64>("scan.rows-per-second")?;
         if rows_per_second.is_some_and(|rate| rate <= 0.0) {
             return Err(reader.wrong("scan.rows-per-second", "must be above 0"));

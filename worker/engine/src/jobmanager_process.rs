@@ -43,23 +43,13 @@ pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
     }
 }
 
+// The service answers once it runs, so nothing waits for its answers here.
+
 fn reject(handle: &Handle, job_id: Option<String>, failure: Failure) {
     let handle = handle.clone();
-    // The service answers once it runs.
     tokio::spawn(async move {
         if let Err(failure) = handle.reject(job_id, failure).await {
             tracing::error!("the job cannot be rejected: {failure}");
-        }
-    });
-}
-
-// The service answers once it runs, so nothing waits for its answers here.
-
-fn reject(handle: &Handle, id: Option<String>, failure: Failure) {
-    let handle = handle.clone();
-    tokio::spawn(async move {
-        if let Err(failure) = handle.reject(id, failure).await {
-            tracing::error!("the failure cannot be shown: {failure}");
         }
     });
 }

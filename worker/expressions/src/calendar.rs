@@ -210,7 +210,7 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
     }
     let mut nanos = 0;
     if !fraction.is_empty() {
-        let kept = &fraction[..fraction.len().min(9)];
+        let kept = fraction.get(..fraction.len().min(9))?;
         nanos = parse_number(kept, 9)? * 10_i64.pow(9 - kept.len() as u32);
     }
     Some(((hour * 60 + minute) * 60 + second) * 1_000_000_000 + nanos)

@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc};
 use arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array},
     compute,
+    datatypes::Float64Type,
 };
 use graph::{Expr, Value};
 use model::{DataType, Failure, Schema};
@@ -287,6 +288,14 @@ fn compile(expr: &Expr, input: &Schema) -> Result<Node, Failure> {
     }
 }
 
+/// Whether a division or remainder has a constant divisor that is not zero, so that it cannot fail.
+fn divides_by_constant(name: &str, constants: &[Option<ArrayRef>]) -> bool {
+    let Some(Some(divisor)) = constants.get(1).filter(|_| matches!(name, "/" | "%" | "MOD")) else { return false };
+    let divisor = compute::cast(divisor, &arrow::datatypes::DataType::Float64);
+    let divisor = divisor.ok().and_then(|divisor| divisor.as_primitive::<Float64Type>().iter().next().flatten());
+    divisor.is_some_and(|divisor| divisor != 0.0)
+}
+
 /// `COALESCE` whose later arguments must not be evaluated where an earlier one has a value.
 fn first_of(mut args: Vec<Node>, data_type: &DataType) -> Result<Node, Failure> {
     let common = args.iter().try_fold(DataType::Null, |common, arg| merge(&common, &arg.data_type))?;
@@ -337,7 +346,8 @@ pub(crate) fn compile_call(name: &str, mut args: Vec<Node>, data_type: &DataType
     // What the planner declared wins: operators compute to it, the result of a function is cast to it.
     let computed = if function.named || *data_type == DataType::Null { &natural } else { data_type };
     let kernel = function.bind(&Arguments { types: &types, constants: &constants, result: computed })?;
-    let node = Node::call(name, args, kernel, computed.clone(), function.fallible, function.volatile);
+    let fallible = function.fallible && !divides_by_constant(name, &constants);
+    let node = Node::call(name, args, kernel, computed.clone(), fallible, function.volatile);
     if *data_type == DataType::Null {
         return if natural == DataType::Null { Ok(null_literal(&natural)) } else { Ok(node) };
     }

@@ -108,15 +108,12 @@ pub(crate) fn parse_decimal(text: &str, precision: u8, scale: u8) -> Result<Opti
     let kept = point + i64::from(scale);
     let mut value: i128 = 0;
     let mut all = whole.bytes().chain(fraction.bytes());
-    for position in 0..kept {
+    for _ in 0..kept {
         let digit = match all.next() {
             Some(byte) => byte - b'0',
             None if value == 0 => break,
             None => 0,
         };
-        if position > 400 && value == 0 && digit == 0 {
-            continue;
-        }
         value = match value.checked_mul(10).and_then(|value| value.checked_add(i128::from(digit))) {
             Some(value) => value,
             None => return Ok(None),

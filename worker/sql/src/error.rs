@@ -56,8 +56,11 @@ impl From<ParserError> for SqlError {
 }
 
 impl From<TokenizerError> for SqlError {
+    /// Messages start in lower case, as all of ours.
     fn from(error: TokenizerError) -> Self {
-        Self::at_location(error.message, error.location)
+        let mut letters = error.message.chars();
+        let first = letters.next().into_iter().flat_map(char::to_lowercase);
+        Self::at_location(first.chain(letters).collect::<String>(), error.location)
     }
 }
 

@@ -19,7 +19,8 @@ use crate::{options::OptionReader, random};
 
 const TEXT_LENGTH_DEFAULT: u64 = 100;
 const ITEMS_DEFAULT: u64 = 3;
-const LENGTH_MAX: u64 = 1 << 20;
+/// A batch of such values is still within arrow's limits.
+const VALUE_BYTES_MAX: u64 = 256 << 10;
 const DAY_MS: i64 = 86_400_000;
 
 /// The subtask's processing time.
@@ -88,6 +89,19 @@ enum Values {
     },
 }
 
+impl Values {
+    /// About how many bytes one value takes.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Text { length } | Self::Bytes { length } => *length,
+            Self::Row(fields) => fields.iter().map(|(_, field)| field.values.bytes()).sum(),
+            Self::Array { item, length } => item.values.bytes().saturating_mul(*length),
+            Self::Map { key, value, length } => (key.values.bytes() + value.values.bytes()).saturating_mul(*length),
+            _ => 16,
+        }
+    }
+}
+
 fn number<T: std::str::FromStr>(reader: &mut OptionReader<'_>, name: &str, what: &str) -> Result<Option<T>, Failure> {
     let Some(text) = reader.optional::<String>(name)? else { return Ok(None) };
     text.trim().parse().map(Some).map_err(|_| reader.wrong(name, format_args!("'{text}' is not {what}")))
@@ -116,6 +130,11 @@ impl ColumnPlan {
         } else {
             random_values(reader, prefix, data_type, seed, index)?
         };
+        let bytes = values.bytes();
+        if bytes > VALUE_BYTES_MAX {
+            let name = name("length");
+            return Err(reader.wrong(&name, format_args!("makes values of {bytes} bytes; {VALUE_BYTES_MAX} may be")));
+        }
         let draws = random::Field::new(seed, index * 2);
         let null_draws = random::Field::new(seed, index * 2 + 1);
         Ok(Self { data_type: data_type.clone(), draws, null_draws, null_rate, values })
@@ -307,11 +326,7 @@ fn sequence(reader: &mut OptionReader<'_>, prefix: &str, data_type: &DataType) -
 }
 
 fn length(reader: &mut OptionReader<'_>, prefix: &str, default: u64) -> Result<u64, Failure> {
-    let name = format!("{prefix}.length");
-    match reader.get(&name, default)? {
-        length if length > LENGTH_MAX => Err(reader.wrong(&name, format_args!("must be at most {LENGTH_MAX}"))),
-        length => Ok(length),
-    }
+    reader.get(&format!("{prefix}.length"), default)
 }
 
 fn random_values(

@@ -81,6 +81,10 @@ fn mistakes_are_named() {
             &[("fields.b.min", "3")],
             "table t: connector 'datagen' has no option 'fields.b.min'; it has: connector, fields.a",
         ),
+        (
+            &[("fields.a.length", "3")],
+            "table t: connector 'datagen' has no option 'fields.a.length'; it has: connector",
+        ),
         (&[("fields.a.null-rate", "2")], "table t: option 'fields.a.null-rate': must be from 0 to 1"),
     ];
     for (options, expected) in cases {
@@ -89,4 +93,12 @@ fn mistakes_are_named() {
         let failure = crate::catalog().source(&table).expect_err(expected);
         assert!(failure.message.starts_with(expected), "{failure}");
     }
+}
+
+#[test]
+fn values_stay_within_what_a_batch_can_hold() {
+    let list = DataType::Array(Box::new(DataType::String));
+    let options = [("connector", "datagen"), ("fields.a.length", "2000"), ("fields.a.element.length", "1000")];
+    let failure = crate::catalog().source(&table_of(&[("a", list)], &options)).unwrap_err();
+    assert_eq!(failure.message, "table t: option 'fields.a.length': makes values of 2000000 bytes; 262144 may be");
 }

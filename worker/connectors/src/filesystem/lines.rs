@@ -19,7 +19,7 @@ const BLOCKS_IN_FLIGHT: usize = 3;
 /// Blocks that wait to be decoded.
 const BLOCKS_WAITING_MAX: usize = 1;
 /// A record may be no longer.
-const RECORD_BYTES_MAX: usize = 256 << 20;
+const RECORD_BYTES_MAX: usize = 64 << 20;
 
 /// A reader of one split.
 pub(super) struct LineReader {
@@ -29,6 +29,9 @@ pub(super) struct LineReader {
     fetching: JoinHandle<()>,
     /// A record that began in an earlier block.
     carry: Vec<u8>,
+    /// How much is added to `carry` at least: as much again after an attempt in vain, so that the attempts at a long
+    /// record are few.
+    carry_step: usize,
     block: Bytes,
     /// Offset of the first byte of `carry`, or of `block` if that is empty.
     at: u64,
@@ -74,6 +77,7 @@ impl LineReader {
             blocks,
             fetching,
             carry: Vec::new(),
+            carry_step: 0,
             block: Bytes::new(),
             at: from,
             end: if compressed { u64::MAX } else { split.end },
@@ -147,7 +151,9 @@ impl LineReader {
                 }
             } else {
                 // The rest of the line that was cut.
-                let length = formats::find_newline(&self.block).map_or(self.block.len(), |newline| newline + 1);
+                let from = self.carry_step.min(self.block.len());
+                let newline = formats::find_newline(&self.block[from..]);
+                let length = newline.map_or(self.block.len(), |newline| from + newline + 1);
                 self.carry.extend_from_slice(&self.block.split_to(length));
                 if self.carry.len() > RECORD_BYTES_MAX {
                     let problem = format!("a record is longer than {RECORD_BYTES_MAX} bytes");
@@ -158,6 +164,7 @@ impl LineReader {
                 self.carry = carry;
                 let taken = taken?;
                 self.carry.drain(..taken);
+                self.carry_step = if taken == 0 { self.carry.len() } else { 0 };
                 if taken == 0 && self.block.is_empty() {
                     return Ok(());
                 }

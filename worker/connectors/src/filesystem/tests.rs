@@ -118,6 +118,19 @@ async fn a_large_file_is_cut_at_lines() {
 }
 
 #[tokio::test]
+async fn a_quote_that_never_ends_is_found_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows.csv");
+    let mut text = "1,\"x\n".to_owned();
+    text.push_str(&"2,y\n".repeat(2_000_000));
+    std::fs::write(&path, &text).unwrap();
+    let spec = source_of_all(table(&path, "csv", &[]));
+    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    let failure = failure_of(source.as_mut()).await;
+    assert_eq!(failure.message, format!("{}, line 1 (byte 0): a quoted field does not end", path.display()));
+}
+
+#[tokio::test]
 async fn gzip_is_read_and_resumed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("rows.json.gz");

@@ -2,8 +2,8 @@
 
 use crate::random::{Sequence, high_below};
 
-/// The longest filler.
-pub(super) const EXTRA_BYTES_MAX: u64 = 1 << 20;
+/// The longest filler; a batch of them is still within arrow's limits.
+pub(super) const EXTRA_BYTES_MAX: u64 = 256 << 10;
 
 const FIRST_NAMES: [&str; 11] =
     ["Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter"];

@@ -137,6 +137,9 @@ fn sign(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     })
 }
 
+/// More digits than any number has, before or after its point.
+const DIGITS_MAX: i32 = 400;
+
 /// A decimal is as long as its rounded values can be.
 fn rounded_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
     let DataType::Decimal(precision, scale) = *arguments.get(0) else { return Ok(arguments.get(0).clone()) };
@@ -192,7 +195,10 @@ fn round(arguments: &Arguments<'_>, half_up: bool) -> Result<Kernel, Failure> {
     let source = arguments.get(0).clone();
     Ok(Arc::new(move |inputs| {
         let digits = if inputs.len() > 1 { Some(inputs.primitive::<Int32Type>(1)?) } else { None };
-        let digits = |row| digits.as_ref().map_or(Some(0), |digits| digits.get(row));
+        let digits = |row| {
+            let digits = digits.as_ref().map_or(Some(0), |digits| digits.get(row))?;
+            Some(digits.clamp(-DIGITS_MAX, DIGITS_MAX))
+        };
         Ok(match (&source, &result) {
             (DataType::Double, _) => {
                 let values = inputs.primitive::<Float64Type>(0)?;

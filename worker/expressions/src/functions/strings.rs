@@ -86,7 +86,7 @@ fn build(
         match write(row, &mut out) {
             Ok(Some(())) => out.append_value(""),
             Ok(None) => out.append_null(),
-            Err(_) => return Err(Failure::internal("text cannot be written")),
+            Err(_) => return Err(Failure::data("a text is too long")),
         }
     }
     Ok(Arc::new(out.finish()))
@@ -166,7 +166,7 @@ fn locate(inputs: &Inputs<'_>, needle: usize, hay: usize) -> Result<ArrayRef, Fa
         .map(|row| {
             let (needle, hay) = (needles.get(row)?, hays.get(row)?);
             let skipped = match &starts {
-                Some(starts) => usize::try_from(starts.get(row)? - 1).unwrap_or(0),
+                Some(starts) => usize::try_from(starts.get(row)?.saturating_sub(1)).unwrap_or(0),
                 None => 0,
             };
             let from = if skipped == 0 { 0 } else { hay.char_indices().nth(skipped).map_or(hay.len(), |(at, _)| at) };

@@ -11,6 +11,9 @@ use model::Failure;
 use super::build;
 use crate::arg::Inputs;
 
+/// How many bytes `REPEAT` and `LPAD` may make of one value.
+const LENGTH_MAX: usize = 1 << 24;
+
 /// Removes characters, blanks if none are named, from one or both ends.
 pub(super) fn trim(inputs: &Inputs<'_>, start: bool, end: bool) -> Result<ArrayRef, Failure> {
     let texts = inputs.text(0)?;
@@ -138,6 +141,9 @@ pub(super) fn pad(inputs: &Inputs<'_>, at_start: bool) -> Result<ArrayRef, Failu
         }
         let kept = characters(text, 0, length);
         let missing = length - kept.chars().count();
+        if missing > LENGTH_MAX {
+            return Err(std::fmt::Error);
+        }
         if !at_start {
             out.write_str(kept)?;
         }
@@ -217,6 +223,10 @@ pub(super) fn repeat(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let (texts, counts) = (inputs.text(0)?, inputs.primitive::<Int32Type>(1)?);
     build(inputs, |row, out| {
         let (Some(text), Some(count)) = (texts.get(row), counts.get(row)) else { return Ok(None) };
+        let count = usize::try_from(count).unwrap_or(0);
+        if text.len().saturating_mul(count) > LENGTH_MAX {
+            return Err(std::fmt::Error);
+        }
         for _ in 0..count {
             out.write_str(text)?;
         }
