@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Below the second after which a lost first packet is sent again.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
 /// Longest message that goes into a status or an event.
 const MESSAGE_CHARS_MAX: usize = 900;
 
@@ -97,7 +99,7 @@ impl Client {
     /// # Errors
     /// If no HTTP client can be made.
     pub fn new(template: &str) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT).no_proxy().build()?;
         Ok(Self { http, template: template.trim_end_matches('/').to_owned() })
     }
 

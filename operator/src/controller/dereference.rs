@@ -136,6 +136,8 @@ pub async fn dereference(
         facts.namespace_terminating = is_terminating(client, &namespace).await;
     }
     facts.ask(endpoint, resource, refused).await;
+    // A JobManager that is just coming up may take a while to answer.
+    facts.now = Utc::now();
     Ok(facts)
 }
 

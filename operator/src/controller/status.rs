@@ -40,17 +40,17 @@ pub(super) fn observe(view: &View<'_>, decision: &mut Decision) {
         selector: format!("{}={},{}={}", names::JOB, view.resource.name_any(), names::ROLE, names::TASKMANAGER),
     });
     if let Some(job) = view.facts.job() {
-        observe_job(view, job, status);
+        observe_job(job, status);
     }
     let phase = phase(view, status);
     status.phase = Some(phase);
     let problem = problem(view, phase, status);
     status.last_failure = last_failure(view, problem.as_ref(), status.last_failure.take());
     status.conditions = conditions(view, phase, problem.as_ref(), status, decision.scaling);
-    announce(view.old, decision);
+    announce(view, decision);
 }
 
-fn observe_job(view: &View<'_>, job: &Job, status: &mut FlinkJobStatus) {
+fn observe_job(job: &Job, status: &mut FlinkJobStatus) {
     if job.is_running() {
         status.parallelism = job.parallelism.or(status.parallelism);
     }
@@ -58,9 +58,7 @@ fn observe_job(view: &View<'_>, job: &Job, status: &mut FlinkJobStatus) {
         if job.start_time > 0 {
             started.start_time = time(job.start_time).map(text);
         }
-        let began = view.old.phase == Some(Phase::Running) && !job.is_running() && !job.is_terminal();
-        let counted = started.restarts.unwrap_or(0) + i64::from(began && status.upgrade.is_none());
-        started.restarts = Some(job.restarts.unwrap_or(counted));
+        started.restarts = job.restarts.or(started.restarts);
     }
     if let Some(checkpoint) = &job.checkpoint {
         let last = status.checkpoint.as_ref().and_then(|last| parse(last.last_completed_time.as_deref()?));
@@ -240,7 +238,8 @@ fn camel(state: &str) -> String {
     letters.next().into_iter().chain(letters.flat_map(char::to_lowercase)).collect()
 }
 
-fn announce(old: &FlinkJobStatus, decision: &mut Decision) {
+fn announce(view: &View<'_>, decision: &mut Decision) {
+    let old = view.old;
     let status = &decision.status;
     let restarts = |status: &FlinkJobStatus| status.job.as_ref().and_then(|job| job.restarts).unwrap_or(0);
     let mut news = Vec::new();
@@ -265,13 +264,16 @@ fn announce(old: &FlinkJobStatus, decision: &mut Decision) {
             Some(Phase::Finished) => {
                 news.push(Event { warning: false, reason: "Finished", message: "all input is processed".to_owned() });
             }
-            Some(Phase::Restarting) => {
-                let message = "the job restarts after a failure".to_owned();
-                news.push(Event { warning: true, reason: "Restarting", message });
-            }
             _ => {}
         }
-    } else if restarts(status) > restarts(old) && status.phase == Some(Phase::Running) {
+    }
+    let is_lost = status.phase == Some(Phase::Restarting) && !matches!(view.facts.engine, Engine::Job(_));
+    if is_lost && old.phase != status.phase {
+        let message = "the jobmanager does not answer".to_owned();
+        news.push(Event { warning: true, reason: "JobManagerLost", message });
+    }
+    // A rescale restarts tasks, too, but is no failure and not counted.
+    if restarts(status) > restarts(old) {
         let message = format!("the job restarted after a failure, {} times by now", restarts(status));
         news.push(Event { warning: true, reason: "Restarted", message });
     }

@@ -103,31 +103,6 @@ fn with_fallback_wait_a_failing_job_is_left_alone() {
     assert_eq!(world.status().upgrade, None, "taken back");
 }
 
-/// Such as one whose image cannot be pulled: a corrected spec must not wait for what cannot come.
-#[test]
-fn a_start_that_never_came_up_is_replaced_even_with_fallback_wait() {
-    let mut world = World::running();
-    world.change(|job| job.spec.upgrade.fallback = Fallback::Wait);
-    program(&mut world, "SELECT 2");
-    while world.starts.len() < 2 {
-        world.pass(false);
-    }
-    world.is_reachable = false;
-    world.settle();
-    program(&mut world, "SELECT 3");
-    world.pass(false);
-    world.clock_millis += 60_000;
-    world.pass(false);
-    world.is_reachable = true;
-    world.settle();
-    assert_eq!(
-        world.starts[2],
-        (UID.to_owned(), Some(SAVEPOINT.to_owned())),
-        "with what the lost start was to restore"
-    );
-    assert_eq!(world.savepoints, [true]);
-}
-
 #[test]
 fn a_running_job_without_any_snapshot_is_not_stopped() {
     let mut world = World::new();
@@ -265,6 +240,24 @@ fn pods_come_before_slots_are_asked_for_and_go_after_they_are_given_back() {
     assert_eq!(replicas(&world), 1);
     assert_eq!(world.status().parallelism, Some(2));
     assert_eq!((world.starts.len(), world.savepoints.len()), (1, 0));
+}
+
+#[test]
+fn failures_are_told_and_rescales_are_not_taken_for_them() {
+    let mut world = World::running();
+    world.job().state = "RESTARTING".to_owned();
+    world.settle();
+    assert_eq!(world.status().phase, Some(Phase::Restarting));
+    assert!(!world.events.contains(&"Restarted"));
+    world.job().state = "RUNNING".to_owned();
+    world.job().restarts = Some(1);
+    world.settle();
+    assert!(world.events.contains(&"Restarted"));
+    assert_eq!(world.status().job.unwrap().restarts, Some(1));
+    world.is_reachable = false;
+    world.settle();
+    assert!(world.events.contains(&"JobManagerLost"));
+    assert!(!world.condition("Running").0);
 }
 
 #[test]

@@ -92,7 +92,11 @@ fn the_examples_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
         let mut job: FlinkJob = serde_yaml_ng::from_str(&text).unwrap();
         let written: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
         let read = serde_json::to_value(&job.spec).unwrap();

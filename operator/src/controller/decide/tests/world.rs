@@ -233,6 +233,7 @@ impl World {
         let job = Job {
             state: "RUNNING".to_owned(),
             start_time: 1_800_000_000_000,
+            restarts: Some(0),
             parallelism: Some(parallelism),
             requirements: [("vertex".to_owned(), parallelism)].into(),
             ..Job::default()
