@@ -100,7 +100,9 @@ impl Cluster {
 /// Flink's rows as `print` shows them.
 fn expected(query: &str) -> Result<Table> {
     let (_, rows) = nexmark::expected(query)?;
-    let field = |field| if field == "\\N" { "null" } else { field };
+    fn field(text: &str) -> &str {
+        if text == "\\N" { "null" } else { text }
+    }
     let printed = |row: &String| format!("[{}]", row.split('\t').map(field).collect::<Vec<_>>().join(", "));
     Ok(rows.iter().map(|(row, count)| (printed(row), *count)).collect())
 }
