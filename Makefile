@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR
 BIN := $(CARGO_TARGET_DIR)/release
 JOB ?= deploy/examples/local/nexmark-window.sql
 
-.PHONY: run test setup build unit e2e bench lint generate
+.PHONY: run test setup build unit e2e bench lint
 
 run: build
 	$(BIN)/sluice run $(JOB)
@@ -31,6 +31,3 @@ bench: build
 lint:
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
-
-generate:
-	UPDATE=1 cargo test --release -p tests --test generated

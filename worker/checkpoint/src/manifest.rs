@@ -78,7 +78,7 @@ pub struct KeyedState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateFormat {
-    /// The backend-neutral form, version 1: entries sorted by key group.
+    /// The backend-neutral form, version 1: blocks of entries, found by key group.
     SnapshotV1,
     /// The files of a RocksDB database, shared between checkpoints.
     RocksdbV1,
