@@ -256,13 +256,13 @@ impl Task {
         self.chain.flush().await?;
         self.chain.broadcast(&Element::Barrier(Arc::clone(barrier))).await?;
         let mut snapshots = Vec::new();
-        if let Input::Source(uid, reader) = &mut self.input {
-            if barrier.kind != crate::BarrierKind::CommitOnly {
-                let mut snapshot = Snapshot::default();
-                reader.source().snapshot(&mut snapshot)?;
-                let state = SubtaskState { subtask: self.subtask, keyed: None, lists: snapshot.lists };
-                snapshots.push(OperatorSnapshot { uid: uid.clone(), state, keyed: None });
-            }
+        if let Input::Source(uid, reader) = &mut self.input
+            && barrier.kind != crate::BarrierKind::CommitOnly
+        {
+            let mut snapshot = Snapshot::default();
+            reader.source().snapshot(&mut snapshot)?;
+            let state = SubtaskState { subtask: self.subtask, keyed: None, lists: snapshot.lists };
+            snapshots.push(OperatorSnapshot { uid: uid.clone(), state, keyed: None });
         }
         snapshots.extend(self.chain.snapshot(barrier, self.subtask).await?);
         let report = CheckpointReport {

@@ -41,11 +41,11 @@ impl CsvEncoder {
                 || Some(*byte) == self.options.escape
         };
         // A text that looks like null, or like a comment, is quoted too.
-        let plain = !text.iter().any(special)
-            && !(self.options.allow_comments && text.first() == Some(&b'#'))
-            && !text.first().is_some_and(u8::is_ascii_whitespace)
-            && !text.last().is_some_and(u8::is_ascii_whitespace);
-        if plain {
+        let quoted = text.iter().any(special)
+            || (self.options.allow_comments && text.first() == Some(&b'#'))
+            || text.first().is_some_and(u8::is_ascii_whitespace)
+            || text.last().is_some_and(u8::is_ascii_whitespace);
+        if !quoted {
             out.extend_from_slice(text);
             return Ok(());
         }

@@ -52,10 +52,10 @@ impl Outgoing {
             () = cancel.cancelled() => return,
             result = self.carry() => result,
         };
-        if let (Err(failure), Some(channel)) = (result, self.channels.first()) {
-            if !cancel.is_cancelled() {
-                failed(&channel.key, failure);
-            }
+        if let (Err(failure), Some(channel)) = (result, self.channels.first())
+            && !cancel.is_cancelled()
+        {
+            failed(&channel.key, failure);
         }
     }
 

@@ -9,7 +9,7 @@ use arrow::{
     ipc::{
         reader::read_record_batch,
         root_as_message,
-        writer::{CompressionContext, DictionaryTracker, IpcDataGenerator, IpcWriteOptions},
+        writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions},
     },
 };
 use model::{Batch, Failure};
@@ -41,7 +41,7 @@ pub(super) fn encode(batch: Batch) -> Result<Data, Failure> {
         &columns,
         &mut dictionaries,
         &IpcWriteOptions::default(),
-        &mut CompressionContext::default(),
+        &mut IpcWriteContext::default(),
     )?;
     Ok(Data { header: encoded.ipc_message.into(), body: encoded.arrow_data.into(), has_kinds })
 }
