@@ -80,3 +80,11 @@ pub fn wait_for<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Resu
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }
+
+/// A port that was free a moment ago.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

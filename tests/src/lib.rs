@@ -6,3 +6,4 @@ pub mod binary;
 pub mod changelog;
 pub mod nexmark;
 pub mod nexmark_generated;
+pub mod s3;

@@ -1,7 +1,5 @@
 //! Jobs over generated Nexmark events: the same events in every run.
 
-use std::path::Path;
-
 /// The tables over `events` generated events, read at `rows_per_second`; 0 reads as fast as it goes.
 pub fn tables(events: u64, rows_per_second: u64) -> String {
     let pace =
@@ -19,17 +17,24 @@ pub fn tables(events: u64, rows_per_second: u64) -> String {
     )
 }
 
-/// Bids and prices of each auction in windows of a second, written as JSON files to `out`.
-pub fn windowed_job(out: &Path, events: u64, rows_per_second: u64) -> String {
+/// The table of [`windowed_job`]'s results: JSON files in `out`, a path or URI.
+pub fn result_table(out: &str) -> String {
+    format!(
+        "CREATE TABLE result (window_start TIMESTAMP(3), auction BIGINT, bids BIGINT, highest BIGINT, bidders BIGINT)
+            WITH ('connector' = 'filesystem', 'path' = '{out}', 'format' = 'json');"
+    )
+}
+
+/// Bids and prices of each auction in windows of a second, written to [`result_table`].
+pub fn windowed_job(out: &str, events: u64, rows_per_second: u64) -> String {
     format!(
         "{}
-        CREATE TABLE result (window_start TIMESTAMP(3), auction BIGINT, bids BIGINT, highest BIGINT, bidders BIGINT)
-            WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'json');
+        {}
         INSERT INTO result
         SELECT window_start, auction, COUNT(*), MAX(price), COUNT(DISTINCT bidder)
         FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '1' SECOND))
         GROUP BY window_start, window_end, auction;\n",
         tables(events, rows_per_second),
-        out.display()
+        result_table(out)
     )
 }

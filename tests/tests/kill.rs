@@ -15,6 +15,9 @@ use tests::{binary, changelog::Table, nexmark_generated};
 const JOB_ID: &str = "0123456789abcdef0123456789abcdef";
 const KILLS_DEFAULT: u32 = 12;
 const DEADLINE: Duration = Duration::from_secs(300);
+const ROWS_PER_SECOND: u64 = 20_000;
+/// So many for each kill that all of them strike before the job ends: a life lasts 0.36 s on average.
+const EVENTS_PER_KILL: u64 = 9_000;
 
 fn start(folder: &Path, backend: &str) -> Result<Child> {
     let set = [
@@ -59,9 +62,14 @@ fn exit_within(child: &mut Child, time: Duration) -> Result<Option<ExitStatus>> 
 }
 
 /// Runs the job to its end, killing it `kills` times on the way; gives how often it was killed.
-fn run(folder: &Path, backend: &str, kills: u32, random: &mut StdRng) -> Result<u32> {
+fn run(folder: &Path, backend: &str, events: u64, kills: u32, random: &mut StdRng) -> Result<u32> {
     std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join("job.sql"), nexmark_generated::windowed_job(&folder.join("out"), 100_000, 20_000))?;
+    let job = nexmark_generated::windowed_job(
+        &folder.join("out").display().to_string(),
+        events,
+        if kills == 0 { 0 } else { ROWS_PER_SECOND },
+    );
+    std::fs::write(folder.join("job.sql"), job)?;
     let started = Instant::now();
     let mut killed = 0;
     while started.elapsed() < DEADLINE {
@@ -80,14 +88,16 @@ fn run(folder: &Path, backend: &str, kills: u32, random: &mut StdRng) -> Result<
 
 fn check(backend: &str) -> Result<()> {
     let variable = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let seed = variable("SEED").unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let seed = variable("SEED").unwrap_or_else(|| StdRng::from_os_rng().random_range(0..1_000_000));
     let kills = variable("KILLS").map_or(KILLS_DEFAULT, |kills| kills as u32);
     eprintln!("SEED={seed} KILLS={kills} backend {backend}");
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir()?;
     let (calm, rough) = (folder.path().join("calm"), folder.path().join("rough"));
-    run(&calm, backend, 0, &mut random).context("the undisturbed run")?;
-    let killed = run(&rough, backend, kills, &mut random).with_context(|| format!("SEED={seed}"))?;
+    let events = EVENTS_PER_KILL * u64::from(kills.max(1));
+    run(&calm, backend, events, 0, &mut random).context("the undisturbed run")?;
+    let killed = run(&rough, backend, events, kills, &mut random).with_context(|| format!("SEED={seed}"))?;
+    ensure!(killed == kills, "SEED={seed}: the job ended after {killed} of {kills} kills");
     let (expected, actual) = (rows(&calm)?, rows(&rough)?);
     ensure!(!expected.is_empty(), "the undisturbed run wrote nothing");
     let difference = tests::changelog::difference(&actual, &expected);

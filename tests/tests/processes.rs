@@ -22,13 +22,9 @@ struct Cluster {
     _processes: Vec<Running>,
 }
 
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
 impl Cluster {
     fn start(folder: &Path, backend: &str) -> Result<Self> {
-        let (rest, rpc) = (free_port()?, free_port()?);
+        let (rest, rpc) = (binary::free_port()?, binary::free_port()?);
         let config = folder.join("config.yaml");
         std::fs::write(
             &config,
