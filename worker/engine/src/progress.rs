@@ -15,6 +15,7 @@ pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failu
     let ended = handle.await_termination(id);
     tokio::pin!(ended);
     let mut line = StatusLine::new();
+    let mut told = 0;
     let mut tick = tokio::time::interval(STATUS_INTERVAL);
     let mut stopping = false;
     loop {
@@ -23,7 +24,10 @@ pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failu
                 line.end(handle, id).await;
                 return result;
             }
-            _ = tick.tick() => line.show(handle, id).await,
+            _ = tick.tick() => {
+                tell_restarts(handle, id, &mut told).await;
+                line.show(handle, id).await;
+            }
             _ = tokio::signal::ctrl_c(), if !stopping => {
                 stopping = true;
                 let (handle, id) = (handle.clone(), id.to_owned());
@@ -31,6 +35,16 @@ pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failu
             }
         }
     }
+}
+
+/// Says why the job is restarted. `told` restarts were spoken of before.
+async fn tell_restarts(handle: &Handle, id: &str, told: &mut u64) {
+    let Ok(job) = handle.job(id).await else { return };
+    if let Some(failure) = job.failure.filter(|_| job.restarts > *told) {
+        display::clear_status();
+        display::note(&format!("restarted after: {}", failure.message));
+    }
+    *told = job.restarts;
 }
 
 /// Stops with a savepoint if there is somewhere for it to go, else cancels.

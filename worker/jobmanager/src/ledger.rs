@@ -66,7 +66,8 @@ impl Ledger {
             return Ok(recovery);
         }
         if let Some(reference) = record.checkpoint {
-            let manifest = self.manifest(&reference.uri).await?;
+            let manifest = self.manifest(&reference.uri).await;
+            let manifest = manifest.map_err(|failure| with_earlier(failure, &record.retained))?;
             recovery.snapshot = Some((reference, manifest));
         }
         for reference in record.retained {
@@ -258,7 +259,9 @@ impl Ledger {
             return Ok(Arc::clone(manifest));
         }
         let uri = layout::metadata_file(directory);
-        let manifest = Arc::new(metadata::decode(&uri, &self.storage.get(&uri).await?)?);
+        let content = self.storage.get_optional(&uri).await?;
+        let content = content.ok_or_else(|| Failure::data(format!("{uri}: is missing")))?;
+        let manifest = Arc::new(metadata::decode(&uri, &content)?);
         self.manifests.insert(directory.to_owned(), Arc::clone(&manifest));
         Ok(manifest)
     }
@@ -347,4 +350,10 @@ fn read_record(uri: &str, content: &[u8]) -> Result<Record, Failure> {
         )));
     }
     Ok(record)
+}
+
+/// Going on from an earlier checkpoint repeats what sinks have committed since, so only the user can choose it.
+fn with_earlier(failure: Failure, retained: &[SnapshotRef]) -> Failure {
+    let Some(last) = retained.last().filter(|_| failure.class == ErrorClass::Data) else { return failure };
+    Failure { message: format!("{}; the checkpoint before it is {}", failure.message, last.uri), ..failure }
 }

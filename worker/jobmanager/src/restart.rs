@@ -17,6 +17,8 @@ pub(crate) struct Restarts {
     strategy: Strategy,
     in_a_row: u32,
     last_failure_ms: Option<i64>,
+    /// The message of the last failure, if it was of class `Data`.
+    last_data: Option<String>,
     random: SmallRng,
 }
 
@@ -45,12 +47,12 @@ impl Restarts {
                 attempts: settings.get(&keys::RESTART_MAX_ATTEMPTS),
             },
         };
-        Self { strategy, in_a_row: 0, last_failure_ms: None, random: SmallRng::seed_from_u64(seed) }
+        Self { strategy, in_a_row: 0, last_failure_ms: None, last_data: None, random: SmallRng::seed_from_u64(seed) }
     }
 
     /// Takes note of a failure; the time until the restart, or none if the job is to fail.
     pub(crate) fn delay_ms(&mut self, failure: &Failure, now_ms: i64) -> Option<i64> {
-        if matches!(failure.class, ErrorClass::User | ErrorClass::Fenced) {
+        if matches!(failure.class, ErrorClass::User | ErrorClass::Fenced) || self.is_read_again(failure) {
             return None;
         }
         let since_last = self.last_failure_ms.replace(now_ms).map(|last| now_ms - last);
@@ -70,6 +72,14 @@ impl Restarts {
         };
         self.in_a_row = self.in_a_row.saturating_add(1);
         Some(millis(delay))
+    }
+
+    /// Whether a restart has read the same corrupt input or state again: the next one would, too.
+    fn is_read_again(&mut self, failure: &Failure) -> bool {
+        let data = (failure.class == ErrorClass::Data).then(|| failure.message.clone());
+        let is_again = data.is_some() && data == self.last_data;
+        self.last_data = data;
+        is_again
     }
 }
 
@@ -99,6 +109,17 @@ mod tests {
         assert_eq!(restarts.delay_ms(&Failure::user("wrong"), 0), None);
         assert_eq!(restarts.delay_ms(&Failure::fenced("epoch 3"), 0), None);
         assert!(restarts.delay_ms(&external(), 0).is_some());
+    }
+
+    #[test]
+    fn corrupt_data_is_read_a_second_time_but_no_third() {
+        let mut restarts = restarts(&[], true);
+        let corrupt = Failure::data("line 3: no BIGINT");
+        assert!(restarts.delay_ms(&corrupt, 0).is_some());
+        assert!(restarts.delay_ms(&Failure::data("line 4: no BIGINT"), 1).is_some());
+        assert!(restarts.delay_ms(&external(), 2).is_some());
+        assert!(restarts.delay_ms(&corrupt, 3).is_some());
+        assert_eq!(restarts.delay_ms(&corrupt, 4), None);
     }
 
     #[test]
