@@ -6,4 +6,5 @@ pub mod binary;
 pub mod changelog;
 pub mod nexmark;
 pub mod nexmark_generated;
+pub mod proxy;
 pub mod s3;

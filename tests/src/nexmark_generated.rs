@@ -1,5 +1,14 @@
 //! Jobs over generated Nexmark events: the same events in every run.
 
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    binary,
+    changelog::{self, Table},
+};
+
 /// The tables over `events` generated events, read at `rows_per_second`; 0 reads as fast as it goes.
 pub fn tables(events: u64, rows_per_second: u64) -> String {
     let pace =
@@ -37,4 +46,21 @@ pub fn windowed_job(out: &str, events: u64, rows_per_second: u64) -> String {
         tables(events, rows_per_second),
         result_table(out)
     )
+}
+
+/// The rows of [`result_table`], read with these options (`KEY=VALUE`); `folder` is for the script.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn read_result(folder: &Path, out: &str, options: &[String]) -> Result<Table> {
+    let script = folder.join("read.sql");
+    std::fs::write(&script, format!("{} SELECT * FROM result;", result_table(out)))?;
+    let mut command = binary::command(&["run", "--output", "jsonl"])?;
+    for option in options {
+        command.args(["--set", option]);
+    }
+    let output = command.arg(&script).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let columns = ["window_start", "auction", "bids", "highest", "bidders"].map(str::to_owned);
+    changelog::materialize(&String::from_utf8(output.stdout)?, &columns)
 }

@@ -39,10 +39,20 @@ impl Server {
         format!("s3://{}/{test}-{now}-{}", self.bucket, std::process::id())
     }
 
+    /// Its host and port.
+    pub fn address(&self) -> &str {
+        self.endpoint.trim_start_matches("http://").trim_end_matches('/')
+    }
+
     /// Options that a `sluice` process needs to reach it.
     pub fn options(&self) -> Vec<String> {
+        self.options_at(&self.endpoint)
+    }
+
+    /// As [`Server::options`], by another way.
+    pub fn options_at(&self, endpoint: &str) -> Vec<String> {
         vec![
-            format!("s3.endpoint={}", self.endpoint),
+            format!("s3.endpoint={endpoint}"),
             format!("s3.region={}", self.region),
             "s3.path.style.access=true".to_owned(),
             format!("s3.access-key={}", self.access_key),

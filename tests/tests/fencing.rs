@@ -6,7 +6,8 @@ use std::{fs::File, path::Path, process::Child, time::Duration};
 use anyhow::{Context, Result, ensure};
 use tests::{
     binary::{self, Running},
-    changelog, nexmark_generated,
+    changelog,
+    nexmark_generated::{self, read_result},
     s3::Server,
 };
 
@@ -98,20 +99,8 @@ fn compare(folder: &Path, out: &str, server: &Server) -> Result<()> {
     let script = folder.join("calm.sql");
     std::fs::write(&script, nexmark_generated::windowed_job(&calm.display().to_string(), 60_000, 0))?;
     binary::run(&["run", &script.display().to_string()])?;
-    let read = |from: &str, options: &[String]| -> Result<changelog::Table> {
-        let script = folder.join("read.sql");
-        std::fs::write(&script, format!("{} SELECT * FROM result;", nexmark_generated::result_table(from)))?;
-        let mut command = binary::command(&["run", "--output", "jsonl"])?;
-        for option in options {
-            command.args(["--set", option]);
-        }
-        let output = command.arg(&script).output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let columns = ["window_start", "auction", "bids", "highest", "bidders"].map(str::to_owned);
-        changelog::materialize(&String::from_utf8(output.stdout)?, &columns)
-    };
-    let expected = read(&calm.display().to_string(), &[])?;
-    let actual = read(out, &server.options()).context("what was written to the server")?;
+    let expected = read_result(folder, &calm.display().to_string(), &[])?;
+    let actual = read_result(folder, out, &server.options()).context("what was written to the server")?;
     ensure!(!expected.is_empty(), "the undisturbed run wrote nothing");
     let difference = changelog::difference(&actual, &expected);
     ensure!(difference.is_none(), "{}", difference.unwrap_or_default());
