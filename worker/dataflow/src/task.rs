@@ -227,11 +227,15 @@ impl Task {
     async fn rows(&mut self, port: usize, batch: model::Batch, progress: &Progress) -> Result<(), Failure> {
         add(&progress.metrics.records_in, batch.rows() as u64);
         add(&progress.metrics.bytes_in, batch.size_bytes() as u64);
+        self.count_skipped();
+        self.chain.rows(port, batch).await
+    }
+
+    fn count_skipped(&mut self) {
         if let Input::Source(_, reader) = &mut self.input {
             let skipped = reader.source().skipped_rows();
-            progress.metrics.skipped_rows.store(skipped, std::sync::atomic::Ordering::Relaxed);
+            self.chain.metrics.skipped_rows.store(skipped, std::sync::atomic::Ordering::Relaxed);
         }
-        self.chain.rows(port, batch).await
     }
 
     async fn time(&mut self, change: crate::watermark::Change) -> Result<(), Failure> {
@@ -245,6 +249,7 @@ impl Task {
     }
 
     async fn end(&mut self) -> Result<(), Failure> {
+        self.count_skipped();
         self.chain.flush().await?;
         self.chain.broadcast(&Element::End).await?;
         self.tell(TaskEvent::Finished).await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jobmanager::{Handle, JobDetail, JobResult};
+use jobmanager::{Handle, JobDetail, JobResult, SubtaskFigures};
 use model::Failure;
 
 use crate::display;
@@ -21,7 +21,10 @@ pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failu
     loop {
         tokio::select! {
             result = &mut ended => {
-                line.end(handle, id).await;
+                if let Ok(job) = handle.job(id).await {
+                    line.end(&job);
+                    tell_losses(&job);
+                }
                 return result;
             }
             _ = tick.tick() => {
@@ -83,14 +86,27 @@ impl StatusLine {
         display::status(&format!("{}  {:.0} rows/s", summary(&job), rate));
     }
 
-    async fn end(&self, handle: &Handle, id: &str) {
-        if !self.enabled {
-            return;
-        }
-        if let Ok(job) = handle.job(id).await {
+    fn end(&self, job: &JobDetail) {
+        if self.enabled {
             let seconds = self.started.elapsed().as_secs_f64();
             display::clear_status();
-            display::note(&format!("{}  {seconds:.1} s", summary(&job)));
+            display::note(&format!("{}  {seconds:.1} s", summary(job)));
+        }
+    }
+}
+
+/// Rows that are not in the result although they were in the input.
+fn tell_losses(job: &JobDetail) {
+    let sum = |count: fn(&SubtaskFigures) -> u64| {
+        let subtasks = job.vertices.iter().flat_map(|vertex| &vertex.subtasks);
+        subtasks.map(|subtask| count(&subtask.metrics)).sum::<u64>()
+    };
+    for (count, what) in [
+        (sum(|figures| figures.rows_skipped), "malformed records were skipped"),
+        (sum(|figures| figures.late_rows_dropped), "late rows were dropped"),
+    ] {
+        if count > 0 {
+            display::note(&format!("{count} {what}"));
         }
     }
 }

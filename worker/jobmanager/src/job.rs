@@ -26,8 +26,8 @@ use settings::{Settings, keys};
 
 use self::attempt::Attempt;
 use crate::{
-    api::{FailureDetail, JobId, JobResult, JobStatus, JobSubmission},
-    coordinator::Coordinator,
+    api::{FailureDetail, JobId, JobResult, JobStatus, JobSubmission, SubtaskFigures},
+    coordinator::{Coordinator, TaskKey},
     event::{Action, LedgerSpec, LinkId, RequestId},
     restart::Restarts,
     workers::Workers,
@@ -103,6 +103,8 @@ pub(crate) struct Job {
     /// The clients that wait for the stop, and the savepoint once it is there.
     stop_requests: Vec<RequestId>,
     stopped_with: Option<String>,
+    /// What the tasks of the last attempt have done.
+    figures: BTreeMap<TaskKey, SubtaskFigures>,
     last_savepoint: Option<String>,
     failures: VecDeque<FailureDetail>,
     start_ms: i64,
@@ -208,6 +210,7 @@ impl Job {
             cancel_wanted: false,
             stop_requests: Vec::new(),
             stopped_with: None,
+            figures: BTreeMap::new(),
             last_savepoint: None,
             failures: VecDeque::new(),
             start_ms: now_ms,

@@ -16,7 +16,7 @@ mod restart;
 mod service;
 mod workers;
 
-pub use api::{JobDetail, JobId, JobResult, JobStatus, JobSubmission, Progress};
+pub use api::{JobDetail, JobId, JobResult, JobStatus, JobSubmission, Progress, SubtaskFigures};
 pub use grpc::{AttachService, grpc_service};
 pub use handle::Handle;
 pub use rest::serve_rest;

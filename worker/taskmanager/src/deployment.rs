@@ -20,7 +20,8 @@ use wire::v1::{Deploy, SubtaskId, SubtaskMetrics, TaskState, ToJobManager};
 use crate::{
     TaskManager,
     exchange::{ChannelKey, Outgoing},
-    execution, messages,
+    execution::{self, Reporter},
+    messages,
 };
 
 /// Commands that may wait for a task.
@@ -83,7 +84,7 @@ pub(crate) async fn deploy(
     if let Err(failure) = start(manager, deploy, outbound, &mut attempt).await {
         cancel.cancel();
         // The JobManager is gone: it will learn from the lost connection.
-        let _ = outbound.send(messages::status(failed, TaskState::Failed, Some(failure))).await;
+        let _ = outbound.send(messages::status(failed, TaskState::Failed, Some(failure), None)).await;
     }
     Ok(attempt)
 }
@@ -120,11 +121,12 @@ async fn start(
             metrics: Arc::clone(&metrics),
         };
         let is_source = job.physical.vertices[vertex].is_source(&job.graph);
+        let reporter = Reporter { id: id.clone(), metrics: Arc::clone(&metrics), outbound: outbound.clone() };
         attempt.tasks.push(RunningTask { id: id.clone(), is_source, commands, metrics });
         attempt.running.fetch_add(1, Ordering::AcqRel);
-        let (running, outbound, task_id) = (Arc::clone(&attempt.running), outbound.clone(), id.clone());
+        let running = Arc::clone(&attempt.running);
         manager.options.runtime.spawn(async move {
-            execution::report(task_id, reported, end, outbound).await;
+            reporter.report(reported, end).await;
             running.fetch_sub(1, Ordering::AcqRel);
         });
         let (job, cancel) = (Arc::clone(&job), attempt.cancel.clone());
@@ -143,7 +145,7 @@ fn messages_of_failure(
     move |key, failure| {
         let id = SubtaskId { job_id, attempt, vertex: key.from_vertex, subtask: key.from_subtask };
         // If the queue is full the attempt has failed otherwise already.
-        let _ = outbound.try_send(messages::status(id, TaskState::Failed, Some(failure)));
+        let _ = outbound.try_send(messages::status(id, TaskState::Failed, Some(failure), None));
     }
 }
 

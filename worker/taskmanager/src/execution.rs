@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use dataflow::{JobContext, TaskEvent, Wiring, assemble};
+use dataflow::{JobContext, TaskEvent, TaskMetrics, Wiring, assemble};
 use futures::FutureExt;
 use model::Failure;
 use tokio::sync::{mpsc, oneshot};
@@ -38,42 +38,55 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
     panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("")
 }
 
-/// Passes a task's events on to the JobManager, its end last.
-pub(crate) async fn report(
-    id: SubtaskId,
-    mut events: mpsc::Receiver<TaskEvent>,
-    mut ended: oneshot::Receiver<Result<(), Failure>>,
-    outbound: mpsc::Sender<ToJobManager>,
-) {
-    let result = loop {
-        tokio::select! {
-            biased;
-            Some(event) = events.recv() => send(&id, event, &outbound).await,
-            result = &mut ended => break result,
-        }
-    };
-    while let Ok(event) = events.try_recv() {
-        send(&id, event, &outbound).await;
-    }
-    let last = match result {
-        Ok(Ok(())) => messages::status(id, TaskState::Canceled, None),
-        Ok(Err(failure)) => {
-            tracing::warn!(vertex = id.vertex, subtask = id.subtask, class = %failure.class, "task failed: {failure}");
-            messages::status(id, TaskState::Failed, Some(failure))
-        }
-        Err(_) => messages::status(id, TaskState::Failed, Some(Failure::internal("a slot's thread has ended"))),
-    };
-    // The JobManager is gone: it will learn from the lost connection.
-    let _ = outbound.send(last).await;
+/// Tells the JobManager of one task.
+pub(crate) struct Reporter {
+    pub(crate) id: SubtaskId,
+    pub(crate) metrics: Arc<TaskMetrics>,
+    pub(crate) outbound: mpsc::Sender<ToJobManager>,
 }
 
-async fn send(id: &SubtaskId, event: TaskEvent, outbound: &mpsc::Sender<ToJobManager>) {
-    let message = match event {
-        TaskEvent::Running => messages::status(id.clone(), TaskState::Running, None),
-        TaskEvent::Finished => messages::status(id.clone(), TaskState::Finished, None),
-        TaskEvent::Checkpointed(report) => messages::ack(id.clone(), report),
-        TaskEvent::Declined(checkpoint_id, failure) => messages::declined(id.clone(), checkpoint_id, failure),
-    };
-    // As above.
-    let _ = outbound.send(message).await;
+impl Reporter {
+    /// Passes the task's events on, its end last.
+    pub(crate) async fn report(
+        self,
+        mut events: mpsc::Receiver<TaskEvent>,
+        mut ended: oneshot::Receiver<Result<(), Failure>>,
+    ) {
+        let result = loop {
+            tokio::select! {
+                biased;
+                Some(event) = events.recv() => self.send(event).await,
+                result = &mut ended => break result,
+            }
+        };
+        while let Ok(event) = events.try_recv() {
+            self.send(event).await;
+        }
+        let last = match result {
+            Ok(Ok(())) => self.status(TaskState::Canceled, None),
+            Ok(Err(failure)) => {
+                let SubtaskId { vertex, subtask, .. } = self.id;
+                tracing::warn!(vertex, subtask, class = %failure.class, "task failed: {failure}");
+                self.status(TaskState::Failed, Some(failure))
+            }
+            Err(_) => self.status(TaskState::Failed, Some(Failure::internal("a slot's thread has ended"))),
+        };
+        // The JobManager is gone: it will learn from the lost connection.
+        let _ = self.outbound.send(last).await;
+    }
+
+    async fn send(&self, event: TaskEvent) {
+        let message = match event {
+            TaskEvent::Running => self.status(TaskState::Running, None),
+            TaskEvent::Finished => self.status(TaskState::Finished, None),
+            TaskEvent::Checkpointed(report) => messages::ack(self.id.clone(), report),
+            TaskEvent::Declined(checkpoint_id, failure) => messages::declined(self.id.clone(), checkpoint_id, failure),
+        };
+        // As above.
+        let _ = self.outbound.send(message).await;
+    }
+
+    fn status(&self, state: TaskState, failure: Option<Failure>) -> ToJobManager {
+        messages::status(self.id.clone(), state, failure, Some(&self.metrics))
+    }
 }

@@ -12,8 +12,15 @@ pub(crate) fn message(body: Body) -> ToJobManager {
     ToJobManager { body: Some(body) }
 }
 
-pub(crate) fn status(id: SubtaskId, state: TaskState, failure: Option<Failure>) -> ToJobManager {
-    message(Body::TaskStatus(TaskStatus { id: Some(id), state: state.into(), failure: failure.map(Into::into) }))
+pub(crate) fn status(
+    id: SubtaskId,
+    state: TaskState,
+    failure: Option<Failure>,
+    task: Option<&TaskMetrics>,
+) -> ToJobManager {
+    let metrics = task.map(|task| metrics(id.clone(), task));
+    let failure = failure.map(Into::into);
+    message(Body::TaskStatus(TaskStatus { id: Some(id), state: state.into(), failure, metrics }))
 }
 
 pub(crate) fn ack(id: SubtaskId, report: CheckpointReport) -> ToJobManager {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::v1::{SlotAssignment, TaskState};
 
-use crate::{api::SubtaskFigures, coordinator::TaskKey, event::LinkId, workers::Slot};
+use crate::{coordinator::TaskKey, event::LinkId, workers::Slot};
 
 /// Heartbeats after a cancellation that do not list a task which never ran: it was never started.
 const ABSENT_HEARTBEATS: u32 = 2;
@@ -25,7 +25,6 @@ pub(crate) struct Attempt {
 pub(crate) struct Task {
     pub(crate) link: LinkId,
     pub(crate) state: State,
-    pub(crate) figures: SubtaskFigures,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +58,7 @@ impl Attempt {
         let mut tasks = BTreeMap::new();
         for (vertex, parallelism) in (0..).zip(parallelisms) {
             for (subtask, slot) in (0..parallelism).zip(&slots) {
-                let task = Task { link: slot.link, state: State::Deploying, figures: SubtaskFigures::default() };
+                let task = Task { link: slot.link, state: State::Deploying };
                 tasks.insert((vertex, subtask), task);
             }
         }
@@ -121,12 +120,6 @@ impl Attempt {
     /// The connections of tasks that are not gone.
     pub(crate) fn lingering(&self) -> BTreeSet<LinkId> {
         self.tasks.values().filter(|task| !task.state.is_gone()).map(|task| task.link).collect()
-    }
-
-    pub(crate) fn update(&mut self, key: TaskKey, figures: SubtaskFigures) {
-        if let Some(task) = self.tasks.get_mut(&key) {
-            task.figures = figures;
-        }
     }
 
     /// A heartbeat after the cancellation: tasks that were never started are not listed and will never answer.

@@ -65,17 +65,14 @@ impl Job {
 
     fn vertices(&self, taskmanager: impl Fn(u64) -> String) -> Vec<VertexDetail> {
         let subtask = |vertex: usize, subtask: u32| {
-            let task = self.attempt().and_then(|attempt| attempt.tasks.get(&(vertex as u32, subtask)));
-            match task {
-                Some(task) => SubtaskDetail {
-                    status: task.state.name(),
-                    taskmanager: taskmanager(task.link),
-                    metrics: task.figures,
-                },
+            let key = (vertex as u32, subtask);
+            let metrics = self.figures.get(&key).copied().unwrap_or_default();
+            match self.attempt().and_then(|attempt| attempt.tasks.get(&key)) {
+                Some(task) => SubtaskDetail { status: task.state.name(), taskmanager: taskmanager(task.link), metrics },
                 None => SubtaskDetail {
                     status: if self.is_done() { self.status.name() } else { "SCHEDULED" },
                     taskmanager: String::new(),
-                    metrics: SubtaskFigures::default(),
+                    metrics,
                 },
             }
         };
@@ -102,19 +99,19 @@ impl Job {
     }
 
     pub(crate) fn progress(&self) -> Progress {
-        let tasks = || self.attempt().into_iter().flat_map(|attempt| &attempt.tasks);
         let is = |vertex: u32, source: bool| {
             let vertex = &self.physical.vertices[vertex as usize];
             if source { vertex.inputs.is_empty() } else { vertex.outputs.is_empty() }
         };
         let figures = |source: bool| {
-            SubtaskFigures::sum(tasks().filter(|((vertex, _), _)| is(*vertex, source)).map(|(_, task)| task.figures))
+            let wanted = self.figures.iter().filter(|((vertex, _), _)| is(*vertex, source));
+            SubtaskFigures::sum(wanted.map(|(_, figures)| *figures))
         };
         Progress {
             status: self.status,
             records_in: figures(true).records_in,
             records_out: figures(false).records_out,
-            watermark_ms: SubtaskFigures::sum(tasks().map(|(_, task)| task.figures)).watermark_ms,
+            watermark_ms: SubtaskFigures::sum(self.figures.values().copied()).watermark_ms,
             last_checkpoint: self.coordinator.stats.latest_completed.as_ref().map(|checkpoint| checkpoint.id),
         }
     }

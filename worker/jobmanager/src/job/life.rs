@@ -96,6 +96,7 @@ impl Job {
         let is_first = self.last_attempt == 0;
         self.parallelism = self.desired_parallelism;
         self.physical = physical;
+        self.figures.clear();
         self.last_attempt = (self.last_attempt + 1).max(context.now_ms.unsigned_abs());
         let parallelisms = self.physical.vertices.iter().map(|vertex| vertex.parallelism);
         let attempt = Attempt::new(self.last_attempt, is_first, parallelisms, slots);
@@ -143,6 +144,9 @@ impl Job {
             return;
         }
         let (is_up, is_gone, released) = (attempt.is_up(), attempt.is_gone(), attempt.released);
+        if let Some(metrics) = &status.metrics {
+            self.figures.insert(key, metrics.into());
+        }
         if matches!(self.phase, Phase::Closing { .. }) {
             if is_gone {
                 self.closed(context);
@@ -175,14 +179,14 @@ impl Job {
         let id = self.id.clone();
         let is_closing = matches!(self.phase, Phase::Closing { .. });
         let Some(attempt) = self.attempt_mut() else { return };
-        let mut listed = BTreeSet::new();
+        let (mut listed, mut figures) = (BTreeSet::new(), Vec::new());
         for metrics in &heartbeat.subtasks {
             let Some(task) = metrics.id.as_ref().filter(|task| task.job_id == id && task.attempt == attempt.number)
             else {
                 continue;
             };
             listed.insert((task.vertex, task.subtask));
-            attempt.update((task.vertex, task.subtask), metrics.into());
+            figures.push(((task.vertex, task.subtask), metrics.into()));
         }
         if is_closing {
             attempt.heartbeat_while_closing(link, &listed);
@@ -190,6 +194,7 @@ impl Job {
                 self.closed(context);
             }
         }
+        self.figures.extend(figures);
     }
 
     /// A TaskManager is gone.

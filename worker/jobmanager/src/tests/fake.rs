@@ -81,7 +81,7 @@ pub(crate) fn message(body: to_job_manager::Body) -> ToJobManager {
 }
 
 pub(crate) fn status(id: SubtaskId, state: TaskState, failure: Option<TaskFailure>) -> ToJobManager {
-    message(to_job_manager::Body::TaskStatus(TaskStatus { id: Some(id), state: state.into(), failure }))
+    message(to_job_manager::Body::TaskStatus(TaskStatus { id: Some(id), state: state.into(), failure, metrics: None }))
 }
 
 impl FakeTaskManager {
