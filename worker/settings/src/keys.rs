@@ -6,7 +6,7 @@ use model::Failure;
 
 use crate::{
     Key, Value,
-    value::{ByteSize, RestartStrategy, StateBackend},
+    value::{ByteSize, Forever, RestartStrategy, StateBackend, TimeZone},
 };
 
 /// An option without its type, for listings and checks.
@@ -42,11 +42,11 @@ keys! {
     BUFFER_TIMEOUT: Duration = "execution.buffer-timeout.interval", "10 ms", "How long rows may wait in an output buffer that is not full.";
     WATERMARK_INTERVAL: Duration = "pipeline.auto-watermark-interval", "200 ms", "How often sources emit watermarks at most.";
     SOURCE_IDLE_TIMEOUT: Duration = "table.exec.source.idle-timeout", "0 ms", "A source split without rows for this long no longer holds the watermark back; 0 turns it off.";
-    LOCAL_TIME_ZONE: String = "table.local-time-zone", "UTC", "The session's time zone.";
+    LOCAL_TIME_ZONE: TimeZone = "table.local-time-zone", "UTC", "The session's time zone; only UTC so far.";
     MINI_BATCH_ENABLED: bool = "table.exec.mini-batch.enabled", "false", "Whether updating operators collect rows before they emit.";
     MINI_BATCH_LATENCY: Duration = "table.exec.mini-batch.allow-latency", "0 ms", "How long they may collect.";
     MINI_BATCH_SIZE: u64 = "table.exec.mini-batch.size", "50000", "How many rows they may collect.";
-    STATE_TTL: Duration = "table.exec.state.ttl", "0 ms", "How long idle state of updating operators is kept; 0 means for ever.";
+    STATE_TTL: Forever = "table.exec.state.ttl", "0 ms", "How long idle state of updating operators is kept; only 0, for ever, so far.";
     STATE_BACKEND: StateBackend = "state.backend.type", "hashmap", "Where keyed state is kept: hashmap or rocksdb.";
     STATE_DIRECTORY: Option<String> = "state.backend.local-dir", "", "Local folder for RocksDB; the system's temporary folder if empty.";
     MANAGED_MEMORY: ByteSize = "taskmanager.memory.managed.size", "256 mb", "Memory for state caches of all slots of a TaskManager together.";
@@ -76,7 +76,6 @@ keys! {
     TASKMANAGER_BIND_HOST: String = "taskmanager.bind-host", "127.0.0.1", "Address that the TaskManager listens on for other TaskManagers.";
     TASKMANAGER_DATA_PORT: u32 = "taskmanager.data.port", "0", "Port for data between TaskManagers; 0 picks a free one.";
     TASKMANAGER_SLOTS: u32 = "taskmanager.numberOfTaskSlots", "1", "Slots of a TaskManager; each is a thread.";
-    METRICS_PORT: Option<u32> = "metrics.prometheus.port", "", "Port of the Prometheus endpoint; off if empty.";
     HEARTBEAT_INTERVAL: Duration = "heartbeat.interval", "1 s", "Time between heartbeats.";
     HEARTBEAT_TIMEOUT: Duration = "heartbeat.timeout", "10 s", "After so long without a heartbeat the peer counts as lost.";
     NETWORK_BUFFER: ByteSize = "taskmanager.network.memory.channel-size", "4 mb", "Bytes that may be in flight on one channel between two subtasks.";
@@ -115,6 +114,22 @@ fn nearest(name: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::Settings;
+
+    /// `UPDATE=1 cargo test -p settings` writes the page anew.
+    #[test]
+    fn the_page_lists_every_option() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        let mut page = String::from(include_str!("configuration_head.md"));
+        for entry in ALL {
+            let default = if entry.default.is_empty() { String::new() } else { format!("`{}`", entry.default) };
+            page.push_str(&format!("| `{}` | {default} | {} |\n", entry.name, entry.doc));
+        }
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &page).expect("written");
+        }
+        let written = std::fs::read_to_string(&path).expect("docs/configuration.md");
+        assert!(written == page, "docs/configuration.md is not up to date: run with UPDATE=1");
+    }
 
     #[test]
     fn every_default_parses() {

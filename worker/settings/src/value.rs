@@ -139,3 +139,25 @@ words! {
         ExponentialDelay = "exponential-delay" | "exponentialdelay",
     }
 }
+
+/// The only time that state is kept so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forever;
+
+impl Value for Forever {
+    const EXPECTED: &'static str = "0 (state that expires is not supported)";
+    fn read(text: &str) -> Option<Self> {
+        Duration::read(text).filter(Duration::is_zero).map(|_| Self)
+    }
+}
+
+/// The only time zone so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeZone;
+
+impl Value for TimeZone {
+    const EXPECTED: &'static str = "UTC (other time zones are not supported)";
+    fn read(text: &str) -> Option<Self> {
+        ["default", "UTC", "Etc/UTC", "GMT", "Z"].iter().any(|name| name.eq_ignore_ascii_case(text)).then_some(Self)
+    }
+}

@@ -11,7 +11,7 @@ fn settings_are_in_force_from_where_they_are_set() {
     let script = "
         SET 'pipeline.name' = 'counts'; -- a comment
         SELECT 1;
-        SET 'table.exec.state.ttl' = '1 h';
+        SET 'table.exec.mini-batch.enabled' = 'true';
         SELECT 2;
         RESET 'pipeline.name';";
     let outcomes = session.run(script).unwrap();
