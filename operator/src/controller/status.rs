@@ -14,7 +14,7 @@ use super::{
 use crate::{
     crd::{
         self, CheckpointStatus, Condition, DesiredState, FailureStatus, FlinkJob, FlinkJobStatus, Phase,
-        TaskManagerStatus, UpgradeAction,
+        TaskManagerStatus, UpgradeAction, UpgradeStep,
     },
     jobmanager::Job,
 };
@@ -54,7 +54,10 @@ fn observe_job(job: &Job, status: &mut FlinkJobStatus) {
     if job.is_running() {
         status.parallelism = job.parallelism.or(status.parallelism);
     }
-    if let Some(started) = status.job.as_mut().filter(|started| started.state == DesiredState::Running) {
+    // Until its pods are gone, what answers may be the JobManager of the start before.
+    let is_replaced = status.upgrade.as_ref().is_some_and(|upgrade| upgrade.step == UpgradeStep::Replacing);
+    let started = status.job.as_mut().filter(|started| started.state == DesiredState::Running && !is_replaced);
+    if let Some(started) = started {
         if job.start_time > 0 {
             started.start_time = time(job.start_time).map(text);
         }

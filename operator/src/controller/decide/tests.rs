@@ -103,6 +103,31 @@ fn with_fallback_wait_a_failing_job_is_left_alone() {
     assert_eq!(world.status().upgrade, None, "taken back");
 }
 
+/// Such as one whose image cannot be pulled: a corrected spec must not wait for what cannot come.
+#[test]
+fn a_start_that_never_came_up_is_replaced_even_with_fallback_wait() {
+    let mut world = World::running();
+    world.change(|job| job.spec.upgrade.fallback = Fallback::Wait);
+    program(&mut world, "SELECT 2");
+    while world.starts.len() < 2 {
+        world.pass(false);
+    }
+    world.is_reachable = false;
+    world.settle();
+    program(&mut world, "SELECT 3");
+    world.pass(false);
+    world.clock_millis += 60_000;
+    world.pass(false);
+    world.is_reachable = true;
+    world.settle();
+    assert_eq!(
+        world.starts[2],
+        (UID.to_owned(), Some(SAVEPOINT.to_owned())),
+        "with what the lost start was to restore"
+    );
+    assert_eq!(world.savepoints, [true]);
+}
+
 #[test]
 fn a_running_job_without_any_snapshot_is_not_stopped() {
     let mut world = World::new();
