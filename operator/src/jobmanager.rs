@@ -44,6 +44,10 @@ pub struct Job {
     pub start_time: i64,
     /// Restarts after failures.
     pub restarts: Option<i64>,
+    /// Restarts at another parallelism.
+    pub rescales: i64,
+    /// How long data did not flow at the last restart of either kind.
+    pub last_downtime_millis: Option<i64>,
     /// The highest parallelism of a vertex.
     pub parallelism: Option<i32>,
     /// Upper bounds of the parallelism by vertex, as declared last.
@@ -228,6 +232,8 @@ impl Job {
             state: body["state"].as_str().unwrap_or_default().to_owned(),
             start_time: body["start-time"].as_i64().unwrap_or(0),
             restarts: ours["restarts"].as_i64(),
+            rescales: ours["rescales"].as_i64().unwrap_or(0),
+            last_downtime_millis: ours["last-downtime-ms"].as_i64(),
             parallelism: vertices().filter_map(|vertex| vertex["parallelism"].as_i64()).max().map(saturate),
             requirements: vertices().filter_map(requirement).collect(),
             checkpoint: Checkpoint::read(&ours["last-checkpoint"]),

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     crd::{self, FlinkJob, FlinkJobStatus, JobStatus, SavepointStatus, UpgradeAction},
     hash,
+    jobmanager::Job,
 };
 
 /// Something to do outside.
@@ -81,6 +82,8 @@ pub struct Decision {
 
 /// How often a job that is as it should be is looked at.
 const STEADY: Duration = Duration::from_secs(5);
+/// How often a job is looked at that is to run and does not.
+const DOWN: Duration = Duration::from_secs(1);
 /// How soon to look again while something is under way.
 const BUSY: Duration = Duration::from_millis(250);
 
@@ -160,6 +163,9 @@ impl Pass<'_> {
             let replicas = scale::decide(self);
             self.keep_applied(&started, replicas);
             savepoint::begin(self);
+            if !self.facts.is_running() && !self.facts.job().is_some_and(Job::is_terminal) {
+                self.look_again(DOWN);
+            }
         } else {
             savepoint::begin(self);
         }

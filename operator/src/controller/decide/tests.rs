@@ -1,9 +1,10 @@
+mod failures;
 mod world;
 
 use world::World;
 
 use crate::{
-    crd::{self, DeletionSavepoint, DesiredState, Fallback, Phase, RestoreSpec, UpgradeMode},
+    crd::{self, DeletionSavepoint, DesiredState, Phase, RestoreSpec, UpgradeMode},
     jobmanager::Failure,
 };
 
@@ -85,47 +86,6 @@ fn a_failing_job_is_replaced_from_its_last_checkpoint() {
     world.settle();
     assert_eq!(world.starts[1..], [(UID.to_owned(), None)], "the same id finds its checkpoint");
     assert!(world.savepoints.is_empty());
-}
-
-#[test]
-fn with_fallback_wait_a_failing_job_is_left_alone() {
-    let mut world = World::running();
-    world.change(|job| job.spec.upgrade.fallback = Fallback::Wait);
-    world.job().state = "RESTARTING".to_owned();
-    program(&mut world, "SELECT 2");
-    world.pass(false);
-    world.clock_millis += 100_000;
-    world.settle();
-    assert_eq!(world.starts.len(), 1);
-    assert_eq!(world.condition("Reconciling"), (true, "UpgradeBlocked".to_owned()));
-    program(&mut world, &crate::controller::fixture::orders().spec.job.sql.inline.unwrap());
-    world.settle();
-    assert_eq!(world.status().upgrade, None, "taken back");
-}
-
-/// Such as one whose image cannot be pulled: a corrected spec must not wait for what cannot come.
-#[test]
-fn a_start_that_never_came_up_is_replaced_even_with_fallback_wait() {
-    let mut world = World::running();
-    world.change(|job| job.spec.upgrade.fallback = Fallback::Wait);
-    program(&mut world, "SELECT 2");
-    while world.starts.len() < 2 {
-        world.pass(false);
-    }
-    world.is_reachable = false;
-    world.settle();
-    program(&mut world, "SELECT 3");
-    world.pass(false);
-    world.clock_millis += 60_000;
-    world.pass(false);
-    world.is_reachable = true;
-    world.settle();
-    assert_eq!(
-        world.starts[2],
-        (UID.to_owned(), Some(SAVEPOINT.to_owned())),
-        "with what the lost start was to restore"
-    );
-    assert_eq!(world.savepoints, [true]);
 }
 
 #[test]
@@ -265,24 +225,6 @@ fn pods_come_before_slots_are_asked_for_and_go_after_they_are_given_back() {
     assert_eq!(replicas(&world), 1);
     assert_eq!(world.status().parallelism, Some(2));
     assert_eq!((world.starts.len(), world.savepoints.len()), (1, 0));
-}
-
-#[test]
-fn failures_are_told_and_rescales_are_not_taken_for_them() {
-    let mut world = World::running();
-    world.job().state = "RESTARTING".to_owned();
-    world.settle();
-    assert_eq!(world.status().phase, Some(Phase::Restarting));
-    assert!(!world.events.contains(&"Restarted"));
-    world.job().state = "RUNNING".to_owned();
-    world.job().restarts = Some(1);
-    world.settle();
-    assert!(world.events.contains(&"Restarted"));
-    assert_eq!(world.status().job.unwrap().restarts, Some(1));
-    world.is_reachable = false;
-    world.settle();
-    assert!(world.events.contains(&"JobManagerLost"));
-    assert!(!world.condition("Running").0);
 }
 
 #[test]
