@@ -249,6 +249,7 @@ async fn perform(
 ) -> Result<(), Error> {
     match action {
         Action::Apply(children) => Ok(apply::apply(&context.client, &children).await?),
+        Action::DeletionCost { pod, cost } => deletion_cost(context, resource, &pod, cost).await,
         Action::Finalizer(present) => finalizer(api, resource, present).await,
         Action::Require { job, vertices, parallelism } => Ok(endpoint.require(&job, &vertices, parallelism).await?),
         Action::Savepoint { job, directory, request, stop } => {
@@ -266,6 +267,18 @@ async fn perform(
                 Err(error) => Err(error.into()),
             }
         }
+    }
+}
+
+/// A pod that is gone by now needs none.
+async fn deletion_cost(context: &Context, resource: &FlinkJob, pod: &str, cost: i32) -> Result<(), Error> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let patch = json!({"metadata": {"annotations": {names::DELETION_COST: cost.to_string()}}});
+    let pods = Api::<Pod>::namespaced(context.client.clone(), &namespace);
+    match pods.patch(pod, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

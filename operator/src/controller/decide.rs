@@ -50,6 +50,13 @@ pub enum Action {
         /// The same for all.
         parallelism: i32,
     },
+    /// Say which pods go first when there are too many.
+    DeletionCost {
+        /// The pod.
+        pod: String,
+        /// The cheapest goes first.
+        cost: i32,
+    },
     /// Add or remove the finalizer.
     Finalizer(bool),
 }

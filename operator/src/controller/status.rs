@@ -145,7 +145,8 @@ fn problem(view: &View<'_>, phase: Phase, status: &FlinkJobStatus) -> Option<Pro
             let spec = failure.is_user();
             return Some(Problem { reason, message: failure.message, pod: None, stalls: true, spec });
         }
-        if matches!(job.state.as_str(), "CANCELED" | "SUSPENDED") {
+        let is_deleted = view.resource.metadata.deletion_timestamp.is_some();
+        if matches!(job.state.as_str(), "CANCELED" | "SUSPENDED") && !is_deleted {
             let how = if job.state == "CANCELED" { "canceled" } else { "stopped with a savepoint" };
             let message =
                 format!("the job was {how}, not by the operator; a new sluice.dev/restart annotation starts it");

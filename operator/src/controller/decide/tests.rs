@@ -228,6 +228,17 @@ fn pods_come_before_slots_are_asked_for_and_go_after_they_are_given_back() {
 }
 
 #[test]
+fn taskmanagers_that_go_are_the_idle_ones() {
+    let mut world = World::running();
+    world.change(|job| job.spec.task_manager.replicas = 3);
+    world.settle();
+    world.used_slots = [("a".to_owned(), 0), ("b".to_owned(), 2), ("c".to_owned(), 0)].into();
+    world.change(|job| job.spec.task_manager.replicas = 1);
+    world.settle();
+    assert_eq!(world.deletion_costs, [("orders-taskmanager-b".to_owned(), 2)].into());
+}
+
+#[test]
 fn a_mistake_in_the_program_is_told_and_a_new_one_recovers() {
     let mut world = World::new();
     world.pass(false);
@@ -297,6 +308,7 @@ fn deletion_takes_a_last_savepoint() {
     assert_eq!(world.savepoints, [true]);
     assert_eq!(world.resource.metadata.finalizers, Some(vec![]));
     assert!(world.events.contains(&"SavepointCompleted"));
+    assert!(!world.events.contains(&"JobStopped"), "the operator did it");
 }
 
 #[test]
