@@ -72,8 +72,9 @@ more_restarts() { (($(get "$1" .status.job.restarts || echo 0) >= $2)); }
 event() { [[ -n $(events "$1" "$2") ]]; }
 # events JOB REASON: the messages, the newest last.
 events() {
-    kubectl get events -n "${1%/*}" --sort-by=.metadata.creationTimestamp -o 'jsonpath={range .items[*]}{.message}{"\n"}{end}' \
-        --field-selector="involvedObject.kind=FlinkJob,involvedObject.name=${1#*/},reason=$2"
+    kubectl get events -n "${1%/*}" -o json \
+        --field-selector="involvedObject.kind=FlinkJob,involvedObject.name=${1#*/},reason=$2" |
+        jq -r '.items | sort_by(.eventTime)[].message'
 }
 
 # rest JOB PATH: what the JobManager answers.

@@ -96,6 +96,13 @@ pub struct Stores {
     pub pods: Store<KubePod>,
 }
 
+impl Stores {
+    /// Waits until all children are listed; false if they never will be.
+    pub async fn are_ready(&self) -> bool {
+        self.deployments.wait_until_ready().await.is_ok() && self.pods.wait_until_ready().await.is_ok()
+    }
+}
+
 impl Facts {
     /// What the engine knows of the job.
     pub fn job(&self) -> Option<&Job> {
