@@ -11,7 +11,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin sluice --bin sluice-operator \
     && mkdir /out && cp target/release/sluice target/release/sluice-operator /out/ \
-    && strip --strip-debug /out/*
+    && strip /out/*
 
 FROM ${BASE_IMAGE} AS worker
 COPY --from=build /out/sluice /usr/local/bin/sluice

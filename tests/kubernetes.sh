@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# End to end on a real Kubernetes: install, run, kill pods, savepoint, rescale, suspend and resume; the result is held
-# against a run of the same SQL in one process. Skipped where no node can run. Prints `N passed, N failed`.
+# End to end on a real Kubernetes: install, run, kill, rescale, change, suspend, delete and restore a job whose result on
+# S3 is held against a run of the same SQL in one process; jobs that cannot work; the examples. Skipped where no node can
+# run. Prints `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=${CARGO_TARGET_DIR:-$PWD/target}/release
 work=$(mktemp -d)
-passed=0 failed=0
-namespace=default
 
 status=0
 tests/testbed/up.sh node || status=$?
@@ -16,146 +15,162 @@ if [[ $status == 77 ]]; then
 fi
 [[ $status == 0 ]] || exit "$status"
 . "${SLUICE_TESTBED_DIR:-/tmp/sluice-testbed}/env"
+. tests/kubernetes/lib.sh
+. tests/kubernetes/jobs.sh
+. tests/kubernetes/examples.sh
+
 finish() {
     local code=$?
     if [[ $failed != 0 || $code != 0 ]]; then
-        kubectl get flinkjobs,pods -o wide || true
+        kubectl get flinkjobs,pods -A -o wide || true
         kubectl describe flinkjob orders | tail -40 || true
-        for pod in $(kubectl get pods -o name); do echo "--- $pod"; kubectl logs --tail=15 "$pod" || true; done
-        kubectl logs -n sluice-system deployment/sluice-operator --tail=20 || true
+        for pod in $(kubectl get pods -l sluice.dev/job=orders -o name); do
+            echo "--- $pod"
+            kubectl logs --tail=15 "$pod" || true
+        done
+        kubectl logs -n sluice-system deployment/sluice-operator --tail=30 || true
     fi
     tests/testbed/down.sh >/dev/null 2>&1 || true
     rm -rf "$work"
 }
 trap finish EXIT
 
-check() {
-    local name=$1
-    shift
-    if "$@" >"$work/log" 2>&1; then
-        echo "ok: $name"
-        passed=$((passed + 1))
-    else
-        echo "FAILED: $name"
-        tail -15 "$work/log"
-        failed=$((failed + 1))
-    fi
-}
-
-# Waits until a field of the job has a value (an extended regular expression): field JSONPATH VALUE [SECONDS]
-field() {
-    local deadline=$((SECONDS + ${3:-60})) value=""
-    while ((SECONDS < deadline)); do
-        value=$(kubectl get flinkjob orders -o "jsonpath={$1}" 2>/dev/null) || true
-        [[ $value =~ ^($2)$ ]] && return 0
-        sleep 0.3
-    done
-    echo "$1 is '$value' and not '$2'"
-    return 1
-}
-pods() { [[ $(kubectl get pods -l "sluice.dev/job=orders,sluice.dev/role=$1" --field-selector=status.phase=Running -o name | wc -l) == "$2" ]]; }
-eventually() { local end=$((SECONDS + 60)); until "$@"; do ((SECONDS < end)) || return 1; sleep 0.3; done; }
-running() { field '.status.conditions[?(@.type=="Running")].status' True 60; }
-
-# The same job here and there; only the rate and the sink's path differ.
-job_sql() {
-    cat <<END
-CREATE TABLE nexmark (
-  event_type INT,
-  bid ROW<auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING, dateTime TIMESTAMP(3), extra STRING>,
-  dateTime AS bid.dateTime,
-  WATERMARK FOR dateTime AS dateTime - INTERVAL '1' SECOND
-) WITH ('connector' = 'nexmark', 'events.num' = '$events', 'next-event.rate' = '1000', 'seed' = '3'$2);
-CREATE TABLE revenue (window_start TIMESTAMP(3), auction BIGINT, bids BIGINT, revenue BIGINT)
-WITH ('connector' = 'filesystem', 'path' = '$1', 'format' = 'json');
-CREATE VIEW bids AS SELECT bid.auction, bid.price, dateTime FROM nexmark WHERE event_type = 2;
-INSERT INTO revenue
-SELECT window_start, auction, COUNT(*), SUM(price)
-FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
-GROUP BY window_start, window_end, auction;
-END
-}
-events=${EVENTS:-600000}
-rate=${RATE:-6000}
-
-manifest() {
-    cat <<END
-apiVersion: sluice.dev/v1alpha1
-kind: FlinkJob
-metadata: {name: orders}
-spec:
-  image: sluice:0.1.0
-  job:
-    sql:
-      inline: |
-$(job_sql "s3://$S3_BUCKET/orders/out" ", 'scan.rows-per-second' = '$rate'" | sed 's/^/        /')
-  maxParallelism: 128
-  taskManager: {replicas: ${1:-2}, slots: 2, resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 512Mi}}}
-  jobManager: {resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 256Mi}}}
-  checkpoint: {uri: "s3://$S3_BUCKET/orders/checkpoints", interval: 2s, endpoint: "$S3_ENDPOINT", region: "$S3_REGION", pathStyle: true, credentials: {secretRef: {name: s3}}}
-  savepoint: {uri: "s3://$S3_BUCKET/orders/savepoints"}
-${2:-}
-END
-}
-
+# Images and installation.
 mkdir -p "$work/build/out"
 cp "$bin/sluice" "$bin/sluice-operator" "$work/build/out/"
-strip --strip-debug "$work/build/out/"*
-tests/testbed/load-image.sh sluice 0.1.0 worker "$work/build"
+strip "$work/build/out/"*
+tests/testbed/load-image.sh sluice 0.1.0 worker "$work/build" | tee "$work/image"
 tests/testbed/load-image.sh sluice-operator 0.1.0 operator "$work/build"
+small() { (($(grep -o '[0-9]* bytes' "$work/image" | cut -d' ' -f1) < 120000000)); }
+check "the worker's image has less than 120 MB" small
 kubectl create secret generic s3 --from-literal=AWS_ACCESS_KEY_ID="$S3_ACCESS_KEY" --from-literal=AWS_SECRET_ACCESS_KEY="$S3_SECRET_KEY"
-
+kubectl create secret generic s3-wrong --from-literal=AWS_ACCESS_KEY_ID="$S3_ACCESS_KEY" --from-literal=AWS_SECRET_ACCESS_KEY=wrong
+check "helm lint" helm lint --strict charts/sluice
 check "helm install" helm install sluice charts/sluice -n sluice-system --create-namespace --wait --timeout 90s --set image.tag=0.1.0
-manifest >"$work/orders.yaml"
+check "manifests: deploy/ is as rendered and accepted" deploy_folder
+
+# The smallest example, as it is, and beside it what cannot work.
+check "word count: apply" kubectl apply -f deploy/examples/word-count.yaml
+check "word count: ready within 30 s" ready default/word-count 30
+check "wrong jobs: apply" kubectl apply -f - < <(wrong_jobs)
+check "word count: counts" within 30 counts_words
+check "bad SQL: line and column are told" told bad-sql 'line 10, column 45: .*prise'
+check "no bucket: told" told no-bucket 'bucket no-such-bucket does not exist'
+check "wrong keys: told" told bad-keys 'secret key'
+check "no Secret: told" told no-keys 's3-missing'
+for job in bad-sql no-bucket bad-keys; do kubectl get pods -l "sluice.dev/job=$job" -o name | sort >"$work/pods-$job"; done
+kubectl delete flinkjob no-keys --wait=false
+check "idle: JobManager and TaskManager use less than 100 MB" within 60 small_memory word-count
+cat "$work/log"
+kubectl delete flinkjob word-count --wait=false
+
+# The job.
+check "the model" model
+orders first >"$work/orders.yaml"
 check "apply" kubectl apply -f "$work/orders.yaml"
-check "ready within 30 s" field '.status.conditions[?(@.type=="Ready")].status' True 30
-check "running" running
-check "one JobManager pod" eventually pods jm 1
-check "two TaskManager pods" eventually pods tm 2
-bad() { ! sed 's/replicas: 2/replicas: 0/' "$work/orders.yaml" | kubectl apply -f - 2>"$work/bad" && cat "$work/bad" && grep -q replicas "$work/bad"; }
-check "a bad manifest is refused" bad
-check "a checkpoint" field '.status.checkpoint.lastId' '[1-9][0-9]*' 60
+check "ready within 30 s" ready default/orders 30
+check "one JobManager pod" within 10 pods default/orders jm 1
+check "two TaskManager pods" within 10 pods default/orders tm 2
+slots() { [[ $(rest default/orders /overview | jq '."slots-total"') == "$1" ]]; }
+check "with two slots each" within 10 slots 4
+downtime default/orders deploy "first start" || true
+refused() { ! kubectl apply -f - <"$1" 2>"$work/refused" && cat "$work/refused" && grep -q "$2" "$work/refused"; }
+sed 's/replicas: 2/replicas: 0/' "$work/orders.yaml" >"$work/bad.yaml"
+check "a bad manifest is refused with words" refused "$work/bad.yaml" 'spec.taskManager.replicas.*greater than or equal to 1'
+check "a checkpoint" field default/orders .status.checkpoint.lastId '[1-9][0-9]*'
 
-generation=$(kubectl get flinkjob orders -o 'jsonpath={.metadata.generation}')
-check "savepoint by annotation" kubectl annotate flinkjob orders sluice.dev/savepoint=one
-check "savepoint path in status" field '.status.savepoint.lastPath' 's3://.+' 60
-same_generation() { [[ $(kubectl get flinkjob orders -o 'jsonpath={.metadata.generation}') == "$generation" ]]; }
-check "generation unchanged" same_generation
+savepoint() { kubectl annotate --overwrite flinkjob orders "sluice.dev/savepoint=$1"; }
+saved() { field default/orders .status.savepoint.lastHandledTrigger "$1" && field default/orders .status.savepoint.inProgress ''; }
+path() { get default/orders .status.savepoint.lastPath; }
+generation=$(get default/orders .metadata.generation)
+check "savepoint by annotation" savepoint one
+check "it is taken" saved one
+first=$(path)
+check "it is on S3 at the path of the status" is_snapshot "$first"
+check "the same value again" savepoint one
+kubectl annotate flinkjob orders unrelated=1 >/dev/null
+check "another value" savepoint two
+check "a second one is taken" saved two
+check "there are two, so the same value did nothing" snapshots orders/savepoints/ 2
+check "the first is still there" is_snapshot "$first"
+check "the generation is unchanged" field default/orders .metadata.generation "$generation"
 
-kill_pod() { kubectl delete pod --grace-period=0 --force "$(kubectl get pods -l "sluice.dev/job=orders,sluice.dev/role=$1" -o name | head -1 | cut -d/ -f2)"; }
-down_then_up() { eventually pods "$1" "$2" && running; }
-check "kill a TaskManager" kill_pod tm
-check "it comes back" down_then_up tm 2
-check "kill the JobManager" kill_pod jm
-check "it comes back" down_then_up jm 1
-check "kill the operator" kubectl delete pod -n sluice-system --all --grace-period=0 --force
+check "kill a TaskManager" kill_pod default/orders tm
+check "the status says so" restarts default/orders 1
+check "it comes back" within 60 pods default/orders tm 2
+check "the job, too" ready default/orders
+check "its downtime is in the status" downtime default/orders taskFailure "TaskManager killed"
+check "results so far are exact" exact_so_far
+
 check "scale to 4" kubectl scale flinkjob orders --replicas=4
-check "four TaskManagers" eventually pods tm 4
-check "running at 4" running
-check "scale to 1" kubectl scale flinkjob orders --replicas=1
-check "one TaskManager" eventually pods tm 1
-check "running at 1" running
-check "suspend" kubectl patch flinkjob orders --type=merge -p '{"spec":{"desiredState":"Suspended"}}'
-check "suspended" field '.status.phase' Suspended 60
-check "no pods" eventually pods tm 0
-check "resume" kubectl patch flinkjob orders --type=merge -p '{"spec":{"desiredState":"Running"}}'
-check "running again" running
-check "finished" field '.status.phase' Finished 240
+check "four TaskManagers" within 60 pods default/orders tm 4
+check "eight subtasks" field default/orders .status.parallelism 8
+check "ready" ready default/orders
+check "its downtime is in the status" downtime default/orders scale "scale to 4"
+before=$(get default/orders .status.job.restarts)
+check "kill the JobManager" kill_pod default/orders jm
+check "the status says so" restarts default/orders $((before + 1))
+check "it comes back" within 60 pods default/orders jm 1
+check "the job, too" ready default/orders
+check "its downtime is in the status" downtime default/orders jobManagerFailure "JobManager killed"
+subtasks() { [[ $(rest default/orders "/jobs/$(get default/orders .status.job.id)" | jq '[.vertices[].parallelism] | max') == "$1" ]]; }
+check "with the parallelism that it was scaled to" subtasks 8
+check "results so far are exact" exact_so_far
 
-job_sql "$work/model" "" >"$work/model.sql"
-check "the model" "$bin/sluice" run "$work/model.sql"
-# Rows of the result below a path, sorted.
-rows() {
-    { job_sql "$1" "" | sed -n '/^CREATE TABLE revenue/,/;$/p'; echo "SELECT * FROM revenue;"; } >"$work/read.sql"
-    AWS_ACCESS_KEY_ID=$S3_ACCESS_KEY AWS_SECRET_ACCESS_KEY=$S3_SECRET_KEY "$bin/sluice" run --output jsonl --set "s3.endpoint=$S3_ENDPOINT" \
-        --set "s3.region=$S3_REGION" --set s3.path.style.access=true "$work/read.sql" | sort
+before=$(get default/orders .status.job.restarts) jobmanager=$(pod_names default/orders jm)
+check "kill the operator" kubectl delete pod -n sluice-system --all --grace-period=0 --force
+check "scale to 1" kubectl scale flinkjob orders --replicas=1
+check "the new operator does it" field default/orders .status.parallelism 2
+check "one TaskManager" within 60 pods default/orders tm 1
+check "ready" ready default/orders
+check "its downtime is in the status" downtime default/orders scale "scale to 1"
+undisturbed() {
+    echo "JobManager $1 and now $(pod_names default/orders jm), restarts $2 and now $(get default/orders .status.job.restarts)"
+    events default/orders Restarted
+    [[ $1 == "$(pod_names default/orders jm)" && $2 == "$(get default/orders .status.job.restarts)" ]]
 }
-exact() {
-    rows "$work/model" >"$work/expected" && rows "s3://$S3_BUCKET/orders/out" >"$work/actual"
-    [[ -s $work/expected ]] && wc -l "$work/expected" "$work/actual" && cmp "$work/expected" "$work/actual"
-}
+check "the JobManager stayed, and nothing restarted but for the new parallelism" undisturbed "$jobmanager" "$before"
+
+change() { orders "$1" | kubectl apply -f - && ready default/orders; }
+check "change the SQL to another that means the same" change renamed
+check "its downtime is in the status" downtime default/orders upgrade "SQL changed"
+check "change the SQL to one with another column" change more
+check "its downtime is in the status" downtime default/orders upgrade "SQL changed once more"
+check "results so far are exact" exact_so_far
+
+desired() { kubectl patch flinkjob orders --type=merge -p "{\"spec\":{\"desiredState\":\"$1\"}}"; }
+check "suspend" desired Suspended
+check "suspended" field default/orders .status.phase Suspended
+check "no pods" within 60 no_pods default/orders
+check "resume" desired Running
+check "running again" ready default/orders
+check "its downtime is in the status" downtime default/orders resume "resumed"
+
+check "delete" kubectl delete flinkjob orders --timeout=60s
+check "no pods" within 60 no_pods default/orders
+# The resource is gone; its events are not.
+last=$(events default/orders SavepointCompleted | tail -1)
+check "the savepoint of the deletion is on S3" is_snapshot "$last"
+check "recreate from it" kubectl apply -f - < <(orders last "  restoreFrom: {path: \"$last\"}")
+check "running again" field default/orders .status.phase 'Running|Finished'
+check "its downtime is in the status" downtime default/orders deploy "recreated from a savepoint"
+restored() { field default/orders .status.job.restorePath "$last" && field default/orders .status.phase Finished 120; }
+check "finished" restored
 check "results on S3 are exact" exact
-kubectl get flinkjob orders -o 'jsonpath={.status}' | head -c 2000
-echo
-echo "$passed passed, $failed failed"
+cat "$work/log"
+
+# What was wrong at the beginning has stayed as it was.
+check "bad SQL: its pods are not started again" still bad-sql
+check "no bucket: its pods are not started again" still no-bucket
+check "wrong keys: its pods are not started again" still bad-keys
+check "no bucket: make it" s3 -X PUT "$S3_ENDPOINT/no-such-bucket"
+check "no bucket: restart" kubectl annotate flinkjob no-bucket sluice.dev/restart=1
+check "no bucket: runs" condition default/no-bucket Running True
+kubectl delete flinkjobs --all --wait=false
+
+check "examples" examples
+
+echo "Downtimes, as the status has them:"
+sed 's/^/  /' "$work/downtimes"
+echo "$passed passed, $failed failed in $SECONDS s"
 [[ $failed == 0 ]]

@@ -82,7 +82,6 @@ struct Context {
     client: Client,
     stores: Stores,
     jobmanagers: jobmanager::Client,
-    recorder: Recorder,
     metrics: Arc<Metrics>,
     /// Requests that a JobManager refused, by id, with its words. A restart forgets them and asks again.
     refused: Mutex<HashMap<String, String>>,
@@ -124,7 +123,6 @@ pub async fn run(client: Client, options: &Options, metrics: Arc<Metrics>) -> Re
     metrics.watch(jobs.clone());
 
     let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), Reporter { controller: apply::MANAGER.to_owned(), instance: None }),
         jobmanagers: jobmanager::Client::new(&options.jobmanager_url)?,
         stores: Stores { deployments, pods },
         client,
@@ -196,6 +194,10 @@ async fn reconcile(job: Arc<FlinkJob>, context: Arc<Context>) -> Result<Requeue,
             None => return Ok(Requeue::await_change()),
         }
     }
+    // Right after a start, children that are not listed yet would look like ones that are gone.
+    if !context.stores.are_ready().await {
+        return Ok(Requeue::requeue(RETRY));
+    }
     let endpoint = context.jobmanagers.of(&namespace, &name);
     let refused = context.refused.lock().await.clone();
     let facts = dereference::dereference(&context.client, &context.stores, &endpoint, &resource, &refused).await?;
@@ -234,8 +236,11 @@ async fn tell(context: &Context, job: &FlinkJob, event: &Event) {
         action: (*reason).to_owned(),
         secondary: None,
     };
+    // A recorder takes events of one reason for repetitions and keeps only the first message, so each has one of its own.
+    let reporter = Reporter { controller: apply::MANAGER.to_owned(), instance: None };
+    let recorder = Recorder::new(context.client.clone(), reporter);
     // Events are told once and never block.
-    if let Err(error) = context.recorder.publish(&event, &job.object_ref(&())).await {
+    if let Err(error) = recorder.publish(&event, &job.object_ref(&())).await {
         tracing::debug!(%error, "event");
     }
 }
@@ -249,6 +254,7 @@ async fn perform(
 ) -> Result<(), Error> {
     match action {
         Action::Apply(children) => Ok(apply::apply(&context.client, &children).await?),
+        Action::DeletionCost { pod, cost } => deletion_cost(context, resource, &pod, cost).await,
         Action::Finalizer(present) => finalizer(api, resource, present).await,
         Action::Require { job, vertices, parallelism } => Ok(endpoint.require(&job, &vertices, parallelism).await?),
         Action::Savepoint { job, directory, request, stop } => {
@@ -266,6 +272,18 @@ async fn perform(
                 Err(error) => Err(error.into()),
             }
         }
+    }
+}
+
+/// A pod that is gone by now needs none.
+async fn deletion_cost(context: &Context, resource: &FlinkJob, pod: &str, cost: i32) -> Result<(), Error> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let patch = json!({"metadata": {"annotations": {names::DELETION_COST: cost.to_string()}}});
+    let pods = Api::<Pod>::namespaced(context.client.clone(), &namespace);
+    match pods.patch(pod, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

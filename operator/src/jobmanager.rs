@@ -44,6 +44,10 @@ pub struct Job {
     pub start_time: i64,
     /// Restarts after failures.
     pub restarts: Option<i64>,
+    /// Restarts at another parallelism.
+    pub rescales: i64,
+    /// How long data did not flow at the last restart of either kind.
+    pub last_downtime_millis: Option<i64>,
     /// The highest parallelism of a vertex.
     pub parallelism: Option<i32>,
     /// Upper bounds of the parallelism by vertex, as declared last.
@@ -166,6 +170,14 @@ impl Endpoint {
         Ok(self.get("/overview").await?["slots-total"].as_i64().map_or(0, saturate))
     }
 
+    /// Slots that are in use, by the host of their TaskManager.
+    ///
+    /// # Errors
+    /// If the JobManager does not answer.
+    pub async fn used_slots(&self) -> Result<BTreeMap<String, i32>, Error> {
+        Ok(used_slots(&self.get("/taskmanagers").await?))
+    }
+
     /// How a savepoint or stop goes.
     ///
     /// # Errors
@@ -228,6 +240,8 @@ impl Job {
             state: body["state"].as_str().unwrap_or_default().to_owned(),
             start_time: body["start-time"].as_i64().unwrap_or(0),
             restarts: ours["restarts"].as_i64(),
+            rescales: ours["rescales"].as_i64().unwrap_or(0),
+            last_downtime_millis: ours["last-downtime-ms"].as_i64(),
             parallelism: vertices().filter_map(|vertex| vertex["parallelism"].as_i64()).max().map(saturate),
             requirements: vertices().filter_map(requirement).collect(),
             checkpoint: Checkpoint::read(&ours["last-checkpoint"]),
@@ -284,6 +298,15 @@ impl Operation {
     }
 }
 
+fn used_slots(body: &Value) -> BTreeMap<String, i32> {
+    let used = |taskmanager: &Value| {
+        let (host, _port) = taskmanager["path"].as_str()?.rsplit_once(':')?;
+        let used = taskmanager["slotsNumber"].as_i64()? - taskmanager["freeSlots"].as_i64()?;
+        Some((host.trim_matches(['[', ']']).to_owned(), saturate(used)))
+    };
+    body["taskmanagers"].as_array().into_iter().flatten().filter_map(used).collect()
+}
+
 fn saturate(number: i64) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
@@ -312,6 +335,13 @@ mod tests {
         assert_eq!((job.parallelism, job.restarts, job.savepoint, job.failure), (Some(2), Some(3), None, None));
         assert_eq!(job.requirements, BTreeMap::from([("a".to_owned(), 4), ("b".to_owned(), 4)]));
         assert_eq!(job.checkpoint.map(|checkpoint| (checkpoint.id, checkpoint.size)), Some((7, 9)));
+    }
+
+    #[test]
+    fn slots_in_use_by_host() {
+        let answer = json!({"taskmanagers": [{"path": "10.1.2.3:6121", "slotsNumber": 2, "freeSlots": 2},
+            {"path": "[fd00::7]:6121", "slotsNumber": 2, "freeSlots": 1}]});
+        assert_eq!(used_slots(&answer), BTreeMap::from([("10.1.2.3".to_owned(), 0), ("fd00::7".to_owned(), 1)]));
     }
 
     #[test]

@@ -34,4 +34,4 @@ if [[ -n ${SLUICE_IMAGE_LOADER:-} ]]; then
 else
     ctr images import "$work/image.tar" >/dev/null
 fi
-echo "loaded $image"
+echo "loaded $image, $(stat -c %s "$work/image.tar") bytes"

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     crd::{self, FlinkJob, FlinkJobStatus, JobStatus, SavepointStatus, UpgradeAction},
     hash,
+    jobmanager::Job,
 };
 
 /// Something to do outside.
@@ -48,6 +49,13 @@ pub enum Action {
         vertices: Vec<String>,
         /// The same for all.
         parallelism: i32,
+    },
+    /// Say which pods go first when there are too many.
+    DeletionCost {
+        /// The pod.
+        pod: String,
+        /// The cheapest goes first.
+        cost: i32,
     },
     /// Add or remove the finalizer.
     Finalizer(bool),
@@ -81,6 +89,8 @@ pub struct Decision {
 
 /// How often a job that is as it should be is looked at.
 const STEADY: Duration = Duration::from_secs(5);
+/// How often a job is looked at that is to run and does not.
+const DOWN: Duration = Duration::from_secs(1);
 /// How soon to look again while something is under way.
 const BUSY: Duration = Duration::from_millis(250);
 
@@ -160,6 +170,9 @@ impl Pass<'_> {
             let replicas = scale::decide(self);
             self.keep_applied(&started, replicas);
             savepoint::begin(self);
+            if !self.facts.is_running() && !self.facts.job().is_some_and(Job::is_terminal) {
+                self.look_again(DOWN);
+            }
         } else {
             savepoint::begin(self);
         }

@@ -1,6 +1,9 @@
 //! Everything a pass reads: what a resource refers to, its children, and its JobManager.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::{
@@ -37,6 +40,8 @@ pub struct Facts {
     pub operation: Operation,
     /// Slots of registered TaskManagers.
     pub slots: i32,
+    /// Slots in use by the host of their TaskManager; asked for only if TaskManagers are to go.
+    pub used_slots: BTreeMap<String, i32>,
     /// Whether the namespace is being deleted.
     pub namespace_terminating: bool,
 }
@@ -74,6 +79,10 @@ pub struct Pod {
     pub epoch: Option<String>,
     /// The revision that it runs.
     pub revision: Option<String>,
+    /// Its address.
+    pub ip: Option<String>,
+    /// What its deletion costs when there are too many; the cheapest goes first.
+    pub deletion_cost: i32,
     /// Why it does not run, as a word and as a sentence.
     pub trouble: Option<(String, String)>,
 }
@@ -85,6 +94,13 @@ pub struct Stores {
     pub deployments: Store<Deployment>,
     /// Pods of all jobs.
     pub pods: Store<KubePod>,
+}
+
+impl Stores {
+    /// Waits until all children are listed; false if they never will be.
+    pub async fn are_ready(&self) -> bool {
+        self.deployments.wait_until_ready().await.is_ok() && self.pods.wait_until_ready().await.is_ok()
+    }
 }
 
 impl Facts {
@@ -130,6 +146,7 @@ pub async fn dereference(
         engine: Engine::Unreachable,
         operation: Operation::Unknown,
         slots: 0,
+        used_slots: BTreeMap::new(),
         namespace_terminating: false,
     };
     if resource.metadata.deletion_timestamp.is_some() {
@@ -168,6 +185,9 @@ impl Facts {
         let wanted = spec.parallelism.unwrap_or(spec.task_manager.replicas * spec.task_manager.slots);
         if self.job().is_some_and(|job| job.requirements.values().any(|declared| *declared != wanted)) {
             self.slots = endpoint.slots().await.unwrap_or(0);
+        }
+        if self.taskmanager.as_ref().is_some_and(|present| present.replicas > spec.task_manager.replicas) {
+            self.used_slots = endpoint.used_slots().await.unwrap_or_default();
         }
     }
 }
@@ -217,6 +237,8 @@ impl Pod {
             role: pod.labels().get(names::ROLE).cloned().unwrap_or_default(),
             epoch: pod.annotations().get(names::EPOCH).cloned(),
             revision: pod.labels().get(names::REVISION).cloned(),
+            ip: pod.status.as_ref().and_then(|status| status.pod_ip.clone()),
+            deletion_cost: pod.annotations().get(names::DELETION_COST).and_then(|cost| cost.parse().ok()).unwrap_or(0),
             trouble: trouble(pod),
         }
     }

@@ -1,5 +1,7 @@
 //! What is seen, as status: phase, conditions as kstatus reads them, numbers, and events for what changed.
 
+mod restarts;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
@@ -14,7 +16,7 @@ use super::{
 use crate::{
     crd::{
         self, CheckpointStatus, Condition, DesiredState, FailureStatus, FlinkJob, FlinkJobStatus, Phase,
-        TaskManagerStatus, UpgradeAction,
+        TaskManagerStatus, UpgradeAction, UpgradeStep,
     },
     jobmanager::Job,
 };
@@ -42,6 +44,10 @@ pub(super) fn observe(view: &View<'_>, decision: &mut Decision) {
     if let Some(job) = view.facts.job() {
         observe_job(job, status);
     }
+    // Until its pods are gone, what answers may be the JobManager of the start before.
+    if status.upgrade.as_ref().is_none_or(|upgrade| upgrade.step != UpgradeStep::Replacing) {
+        restarts::observe(view, status);
+    }
     let phase = phase(view, status);
     status.phase = Some(phase);
     let problem = problem(view, phase, status);
@@ -53,12 +59,6 @@ pub(super) fn observe(view: &View<'_>, decision: &mut Decision) {
 fn observe_job(job: &Job, status: &mut FlinkJobStatus) {
     if job.is_running() {
         status.parallelism = job.parallelism.or(status.parallelism);
-    }
-    if let Some(started) = status.job.as_mut().filter(|started| started.state == DesiredState::Running) {
-        if job.start_time > 0 {
-            started.start_time = time(job.start_time).map(text);
-        }
-        started.restarts = job.restarts.or(started.restarts);
     }
     if let Some(checkpoint) = &job.checkpoint {
         let last = status.checkpoint.as_ref().and_then(|last| parse(last.last_completed_time.as_deref()?));
@@ -145,11 +145,16 @@ fn problem(view: &View<'_>, phase: Phase, status: &FlinkJobStatus) -> Option<Pro
             let spec = failure.is_user();
             return Some(Problem { reason, message: failure.message, pod: None, stalls: true, spec });
         }
-        if matches!(job.state.as_str(), "CANCELED" | "SUSPENDED") {
+        let is_deleted = view.resource.metadata.deletion_timestamp.is_some();
+        if matches!(job.state.as_str(), "CANCELED" | "SUSPENDED") && !is_deleted {
             let how = if job.state == "CANCELED" { "canceled" } else { "stopped with a savepoint" };
             let message =
                 format!("the job was {how}, not by the operator; a new sluice.dev/restart annotation starts it");
             return Some(Problem { reason: "JobStopped".to_owned(), message, pod: None, stalls: true, spec: false });
+        }
+        if !failure.message.is_empty() && !job.is_running() && !job.is_terminal() {
+            let reason = restarts::RESTARTING.to_owned();
+            return Some(Problem { reason, message: failure.message, pod: None, stalls: false, spec: false });
         }
     }
     if matches!(phase, Phase::Suspended | Phase::Finished | Phase::Failed) {
@@ -243,8 +248,9 @@ fn announce(view: &View<'_>, decision: &mut Decision) {
     let status = &decision.status;
     let restarts = |status: &FlinkJobStatus| status.job.as_ref().and_then(|job| job.restarts).unwrap_or(0);
     let mut news = Vec::new();
+    let failure = status.last_failure.as_ref().filter(|failure| failure.reason != restarts::RESTARTING);
     if old.last_failure != status.last_failure
-        && let Some(failure) = &status.last_failure
+        && let Some(failure) = failure
     {
         let reason = match failure.reason.as_str() {
             "InvalidSpec" => "InvalidSpec",
@@ -274,7 +280,8 @@ fn announce(view: &View<'_>, decision: &mut Decision) {
     }
     // A rescale restarts tasks, too, but is no failure and not counted.
     if restarts(status) > restarts(old) {
-        let message = format!("the job restarted after a failure, {} times by now", restarts(status));
+        let why = status.last_failure.as_ref().map_or("a failure", |failure| &failure.message);
+        let message = format!("the job restarted, {} times by now: {why}", restarts(status));
         news.push(Event { warning: true, reason: "Restarted", message });
     }
     let is_told = |event: &Event| decision.events.iter().any(|told| told.reason == event.reason);

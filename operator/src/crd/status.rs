@@ -115,15 +115,66 @@ pub struct JobStatus {
     /// When it started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<String>,
-    /// How often the engine restarted it after a failure.
+    /// How often it was restarted after a failure, of a task, a TaskManager or the JobManager.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restarts: Option<i64>,
+    /// What the JobManager had counted at the last look; it begins anew with its process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<CountedStatus>,
+    /// Why and since when data does not flow, unless that is for an upgrade.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down: Option<DownStatus>,
     /// How long data did not flow at the last upgrade.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downtime_seconds_last_upgrade: Option<f64>,
-    /// How long data did not flow at the last of each kind of action.
+    /// How long data did not flow at the last of each kind: deploy, upgrade, resume, restore, scale,
+    /// taskFailure, jobManagerFailure.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub downtime_seconds: BTreeMap<String, f64>,
+}
+
+/// What a JobManager has counted since it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CountedStatus {
+    /// Restarts after failures.
+    pub restarts: i64,
+    /// Restarts at another parallelism.
+    pub rescales: i64,
+}
+
+/// Data does not flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DownStatus {
+    /// Why.
+    pub cause: DownCause,
+    /// Since when.
+    pub since: String,
+}
+
+/// Why data does not flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DownCause {
+    /// The JobManager does not answer; data may flow all the same.
+    Unreachable,
+    /// The JobManager was lost, and another one takes over.
+    JobManagerFailure,
+    /// A task failed, or its TaskManager was lost.
+    TaskFailure,
+    /// The parallelism changes.
+    Scale,
+}
+
+impl DownCause {
+    /// Its name among `downtimeSeconds`.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Unreachable | Self::JobManagerFailure => "jobManagerFailure",
+            Self::TaskFailure => "taskFailure",
+            Self::Scale => "scale",
+        }
+    }
 }
 
 /// The workers.

@@ -107,10 +107,11 @@ impl Cluster {
         api.get(name).await.unwrap().spec.unwrap().replicas.unwrap()
     }
 
-    async fn events(&self) -> Vec<String> {
+    /// Reasons and messages.
+    async fn events(&self) -> Vec<(String, String)> {
         let api = Api::<Event>::namespaced(self.client.clone(), &self.namespace);
         let list = api.list(&ListParams::default()).await.unwrap();
-        list.items.into_iter().filter_map(|event| event.reason).collect()
+        list.items.into_iter().filter_map(|event| event.reason.zip(event.note)).collect()
     }
 
     fn restart_operator(&mut self) {
@@ -237,7 +238,11 @@ async fn a_job_lives() {
     assert_eq!(cluster.engine.process("orders").savepoints, [false, false, true, true, true]);
     let events = cluster.events().await;
     for reason in ["Deploying", "Running", "SavepointCompleted", "Scaling", "Suspended", "Upgrading", "Started"] {
-        assert!(events.iter().any(|event| event == reason), "{reason} is not in {events:?}");
+        assert!(events.iter().any(|(event, _)| event == reason), "{reason} is not in {events:?}");
+    }
+    for number in 1..=5 {
+        let told = ("SavepointCompleted".to_owned(), format!("s3://b/orders/savepoints/sp-{number}"));
+        assert!(events.contains(&told), "{told:?} is not in {events:?}");
     }
 }
 

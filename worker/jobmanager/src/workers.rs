@@ -37,6 +37,15 @@ impl Registered {
     }
 }
 
+/// How slots are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// On as many TaskManagers as there are.
+    Spread,
+    /// On as few as possible, so that others can go.
+    Packed,
+}
+
 /// A slot given to a job.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
@@ -106,8 +115,8 @@ impl Workers {
         registered.map(|worker| worker.free() + worker.used.get(job).copied().unwrap_or(0)).sum()
     }
 
-    /// Gives `count` slots to a job, spread evenly; none if there are too few.
-    pub(crate) fn allocate(&mut self, job: &str, count: u32) -> Option<Vec<Slot>> {
+    /// Gives `count` slots to a job, spread evenly, or on as few TaskManagers as can be; none if there are too few.
+    pub(crate) fn allocate(&mut self, job: &str, count: u32, layout: Layout) -> Option<Vec<Slot>> {
         let free: u32 = self.links.values().filter_map(|worker| worker.registered.as_ref()).map(Registered::free).sum();
         if free < count {
             return None;
@@ -115,8 +124,10 @@ impl Workers {
         let mut slots = Vec::with_capacity(count as usize);
         for _ in 0..count {
             let candidates = self.links.iter_mut().filter_map(|(&link, w)| Some((link, w.registered.as_mut()?)));
+            let is_begun = |worker: &Registered| layout == Layout::Packed && worker.used.contains_key(job);
             // The first of those with the most free slots.
-            let (link, worker) = candidates.rev().max_by_key(|(_, worker)| worker.free())?;
+            let key = |worker: &Registered| (worker.free() > 0, is_begun(worker), worker.free());
+            let (link, worker) = candidates.rev().max_by_key(|(_, worker)| key(worker))?;
             *worker.used.entry(job.to_owned()).or_insert(0) += 1;
             let assignment =
                 SlotAssignment { taskmanager_id: worker.id.clone(), data_address: worker.data_address.clone() };
@@ -171,12 +182,13 @@ mod tests {
     fn slots_are_spread_and_come_back() {
         let mut workers = workers(&[2, 4]);
         let names = |slots: Vec<Slot>| slots.into_iter().map(|slot| slot.link).collect::<Vec<_>>();
-        assert_eq!(names(workers.allocate("a", 4).expect("free")), [1, 1, 0, 1]);
-        assert!(workers.allocate("b", 3).is_none(), "two are left");
+        assert_eq!(names(workers.allocate("a", 4, Layout::Spread).expect("free")), [1, 1, 0, 1]);
+        assert!(workers.allocate("b", 3, Layout::Spread).is_none(), "two are left");
         assert_eq!(workers.available_to("a"), 6);
         assert_eq!(workers.available_to("b"), 2);
         workers.release("a");
         assert_eq!(workers.available_to("b"), 6);
+        assert_eq!(names(workers.allocate("a", 5, Layout::Packed).expect("free")), [1, 1, 1, 1, 0]);
     }
 
     #[test]

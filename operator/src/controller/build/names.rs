@@ -12,6 +12,8 @@ pub const REVISION: &str = "sluice.dev/revision";
 pub const EPOCH: &str = "sluice.dev/epoch";
 /// Annotation of Deployments: hash of all children as applied.
 pub const APPLIED: &str = "sluice.dev/applied";
+/// Annotation of pods, Kubernetes' own: the one that costs least goes first when a Deployment has too many.
+pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 /// Role of the JobManager.
 pub const JOBMANAGER: &str = "jm";
 /// Role of TaskManagers.

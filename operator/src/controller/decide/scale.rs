@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, Pass};
+use crate::controller::build::names;
 
 const POLL: Duration = Duration::from_secs(1);
 
@@ -27,7 +28,26 @@ pub(super) fn decide(pass: &mut Pass<'_>) -> i32 {
     }
     // Pods go only when their slots are no longer used.
     let may_shrink = settled && is_running;
-    if wanted >= present || may_shrink { wanted } else { present }
+    if wanted >= present {
+        return wanted;
+    }
+    if !may_shrink {
+        return present;
+    }
+    spare_idle_ones(pass);
+    wanted
+}
+
+/// The pods that go are the ones that do nothing.
+fn spare_idle_ones(pass: &mut Pass<'_>) {
+    let workers = pass.facts.pods.iter().filter(|pod| pod.role == names::TASKMANAGER);
+    for pod in workers {
+        let used = pod.ip.as_ref().and_then(|ip| pass.facts.used_slots.get(ip));
+        let cost = used.copied().unwrap_or(0);
+        if cost != pod.deletion_cost {
+            pass.actions.push(Action::DeletionCost { pod: pod.name.clone(), cost });
+        }
+    }
 }
 
 fn require(pass: &mut Pass<'_>, from: i32) {

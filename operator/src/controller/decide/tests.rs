@@ -1,9 +1,10 @@
+mod failures;
 mod world;
 
 use world::World;
 
 use crate::{
-    crd::{self, DeletionSavepoint, DesiredState, Fallback, Phase, RestoreSpec, UpgradeMode},
+    crd::{self, DeletionSavepoint, DesiredState, Phase, RestoreSpec, UpgradeMode},
     jobmanager::Failure,
 };
 
@@ -85,22 +86,6 @@ fn a_failing_job_is_replaced_from_its_last_checkpoint() {
     world.settle();
     assert_eq!(world.starts[1..], [(UID.to_owned(), None)], "the same id finds its checkpoint");
     assert!(world.savepoints.is_empty());
-}
-
-#[test]
-fn with_fallback_wait_a_failing_job_is_left_alone() {
-    let mut world = World::running();
-    world.change(|job| job.spec.upgrade.fallback = Fallback::Wait);
-    world.job().state = "RESTARTING".to_owned();
-    program(&mut world, "SELECT 2");
-    world.pass(false);
-    world.clock_millis += 100_000;
-    world.settle();
-    assert_eq!(world.starts.len(), 1);
-    assert_eq!(world.condition("Reconciling"), (true, "UpgradeBlocked".to_owned()));
-    program(&mut world, &crate::controller::fixture::orders().spec.job.sql.inline.unwrap());
-    world.settle();
-    assert_eq!(world.status().upgrade, None, "taken back");
 }
 
 #[test]
@@ -243,21 +228,14 @@ fn pods_come_before_slots_are_asked_for_and_go_after_they_are_given_back() {
 }
 
 #[test]
-fn failures_are_told_and_rescales_are_not_taken_for_them() {
+fn taskmanagers_that_go_are_the_idle_ones() {
     let mut world = World::running();
-    world.job().state = "RESTARTING".to_owned();
+    world.change(|job| job.spec.task_manager.replicas = 3);
     world.settle();
-    assert_eq!(world.status().phase, Some(Phase::Restarting));
-    assert!(!world.events.contains(&"Restarted"));
-    world.job().state = "RUNNING".to_owned();
-    world.job().restarts = Some(1);
+    world.used_slots = [("a".to_owned(), 0), ("b".to_owned(), 2), ("c".to_owned(), 0)].into();
+    world.change(|job| job.spec.task_manager.replicas = 1);
     world.settle();
-    assert!(world.events.contains(&"Restarted"));
-    assert_eq!(world.status().job.unwrap().restarts, Some(1));
-    world.is_reachable = false;
-    world.settle();
-    assert!(world.events.contains(&"JobManagerLost"));
-    assert!(!world.condition("Running").0);
+    assert_eq!(world.deletion_costs, [("orders-taskmanager-b".to_owned(), 2)].into());
 }
 
 #[test]
@@ -330,6 +308,7 @@ fn deletion_takes_a_last_savepoint() {
     assert_eq!(world.savepoints, [true]);
     assert_eq!(world.resource.metadata.finalizers, Some(vec![]));
     assert!(world.events.contains(&"SavepointCompleted"));
+    assert!(!world.events.contains(&"JobStopped"), "the operator did it");
 }
 
 #[test]

@@ -311,7 +311,6 @@ fn start(pass: &mut Pass<'_>, action: UpgradeAction) {
     }
     started.state = DesiredState::Running;
     started.start_time = None;
-    started.restarts = None;
 }
 
 // Replacing

@@ -16,6 +16,7 @@ use crate::{
     api::{FailureDetail, JobResult, JobStatus, RestoreDetail},
     coordinator::TaskKey,
     event::{Action, LinkId, Recovery},
+    workers::Layout,
 };
 
 impl Job {
@@ -84,7 +85,9 @@ impl Job {
             // It has waited long: what it would go on from may be old.
             return self.recover(context);
         }
-        let Some(slots) = context.workers.allocate(&self.id, needed) else {
+        // Who scales down wants to take TaskManagers away.
+        let layout = if self.desired_parallelism < self.parallelism { Layout::Packed } else { Layout::Spread };
+        let Some(slots) = context.workers.allocate(&self.id, needed, layout) else {
             let missing = needed.saturating_sub(context.workers.available_to(&self.id));
             if self.missing_slots != missing {
                 tracing::info!(job = %self.id, needed, missing, "waiting for slots");

@@ -31,6 +31,10 @@ pub(super) struct World {
     /// Every savepoint: whether it stopped the job.
     pub(super) savepoints: Vec<bool>,
     pub(super) events: Vec<&'static str>,
+    /// Slots in use by the host of their TaskManager.
+    pub(super) used_slots: BTreeMap<String, i32>,
+    /// What the deletion of a TaskManager's pod costs.
+    pub(super) deletion_costs: BTreeMap<String, i32>,
     /// Whether savepoints fail.
     pub(super) storage_is_down: bool,
     /// Whether the JobManager answers.
@@ -55,6 +59,8 @@ impl World {
             starts: Vec::new(),
             savepoints: Vec::new(),
             events: Vec::new(),
+            used_slots: BTreeMap::new(),
+            deletion_costs: BTreeMap::new(),
             storage_is_down: false,
             is_reachable: true,
         }
@@ -122,6 +128,7 @@ impl World {
             jobmanager: self.workload(|children| &children.jobmanager),
             taskmanager: self.workload(|children| &children.taskmanager),
             pods: self.pods(),
+            used_slots: self.used_slots.clone(),
             slots: self.workload(|children| &children.taskmanager).map_or(0, |workload| workload.replicas * 2),
             operation: operation.cloned().unwrap_or(Operation::Unknown),
             engine,
@@ -140,13 +147,21 @@ impl World {
         let metadata = running.template.metadata.clone().unwrap_or_default();
         let annotation = metadata.annotations.unwrap_or_default();
         let labels = metadata.labels.unwrap_or_default();
-        vec![Pod {
+        let jobmanager = Pod {
             name: "orders-jobmanager-1".to_owned(),
             role: names::JOBMANAGER.to_owned(),
             epoch: annotation.get(names::EPOCH).cloned(),
             revision: labels.get(names::REVISION).cloned(),
-            trouble: None,
-        }]
+            ..Pod::default()
+        };
+        let taskmanagers = self.used_slots.keys().map(|host| Pod {
+            name: format!("orders-taskmanager-{host}"),
+            role: names::TASKMANAGER.to_owned(),
+            ip: Some(host.clone()),
+            deletion_cost: self.deletion_costs.get(&format!("orders-taskmanager-{host}")).copied().unwrap_or(0),
+            ..Pod::default()
+        });
+        std::iter::once(jobmanager).chain(taskmanagers).collect()
     }
 
     /// One pass of the operator. It may be killed after it wrote the status.
@@ -186,6 +201,7 @@ impl World {
                 job.parallelism = Some(parallelism);
                 job.requirements.values_mut().for_each(|upper| *upper = parallelism);
             }
+            Action::DeletionCost { pod, cost } => drop(self.deletion_costs.insert(pod, cost)),
             Action::Finalizer(true) => self.resource.finalizers_mut().push(crd::FINALIZER.to_owned()),
             Action::Finalizer(false) => self.resource.finalizers_mut().retain(|name| name != crd::FINALIZER),
         }
