@@ -106,19 +106,30 @@ fn expected(query: &str) -> Result<Table> {
     Ok(rows.iter().map(|(row, count)| (printed(row), *count)).collect())
 }
 
-fn check(cluster: &Cluster, query: &str, select: &str) -> Result<()> {
+/// The queries that are stopped and restored, with the columns of their results: each kind of state once at least.
+const COLUMNS: &[(&str, &str)] = &[
+    ("q0", "auction BIGINT, bidder BIGINT, price BIGINT, dateTime TIMESTAMP(3), extra STRING"),
+    ("q1", "auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), dateTime TIMESTAMP(3), extra STRING"),
+    ("q2", "auction BIGINT, price BIGINT"),
+    ("q3", "name STRING, city STRING, state STRING, id BIGINT"),
+    ("q4", "category BIGINT, final BIGINT"),
+    ("q5", "auction BIGINT, num BIGINT"),
+    (
+        "q9",
+        "id BIGINT, itemName STRING, description STRING, initialBid BIGINT, reserve BIGINT, dateTime TIMESTAMP(3), \
+         expires TIMESTAMP(3), seller BIGINT, category BIGINT, extra STRING, auction BIGINT, bidder BIGINT, \
+         price BIGINT, bid_dateTime TIMESTAMP(3), bid_extra STRING",
+    ),
+    (
+        "q17",
+        "auction BIGINT, `day` STRING, total_bids BIGINT, rank1_bids BIGINT, rank2_bids BIGINT, rank3_bids BIGINT, \
+         min_price BIGINT, max_price BIGINT, avg_price BIGINT, sum_price BIGINT",
+    ),
+];
+
+fn check(cluster: &Cluster, query: &str, columns: &str, select: &str) -> Result<()> {
     let events = cluster.folder.join("events.jsonl");
     let script = |options: &str| {
-        let columns = match query {
-            "q0" => "auction BIGINT, bidder BIGINT, price BIGINT, dateTime TIMESTAMP(3), extra STRING",
-            "q1" => "auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), dateTime TIMESTAMP(3), extra STRING",
-            "q2" => "auction BIGINT, price BIGINT",
-            "q3" => "name STRING, city STRING, state STRING, id BIGINT",
-            _ => {
-                "auction BIGINT, `day` STRING, total_bids BIGINT, rank1_bids BIGINT, rank2_bids BIGINT, rank3_bids BIGINT, \
-                 min_price BIGINT, max_price BIGINT, avg_price BIGINT, sum_price BIGINT"
-            }
-        };
         let tables = nexmark::tables(&events, options);
         format!(
             "{tables} CREATE TABLE result ({columns}) WITH ('connector' = 'print', 'print-identifier' = '{query}');\n\
@@ -145,8 +156,9 @@ fn check_all(backend: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     nexmark::events(folder.path())?;
     let cluster = Cluster::start(folder.path(), backend)?;
-    for (query, select) in nexmark::QUERIES {
-        check(&cluster, query, select).with_context(|| {
+    for (query, columns) in COLUMNS {
+        let (_, select) = nexmark::QUERIES.iter().find(|(name, _)| name == query).context("a query")?;
+        check(&cluster, query, columns, select).with_context(|| {
             let log = std::fs::read_to_string(folder.path().join("jobmanager.log")).unwrap_or_default();
             let last: Vec<_> = log.lines().rev().take(8).collect();
             format!("{query}, {backend}; the JobManager's last words:\n{}", last.join("\n"))

@@ -264,7 +264,11 @@ fn is_keyed(operator: &OperatorSpec) -> bool {
         OperatorSpec::Source(_) | OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Sink(_) => {
             false
         }
-        OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
+        OperatorSpec::WindowAggregate(_)
+        | OperatorSpec::GroupAggregate(_)
+        | OperatorSpec::Join(_)
+        | OperatorSpec::Rank(_)
+        | OperatorSpec::Deduplicate(_) => true,
     }
 }
 

@@ -37,8 +37,9 @@ pub(crate) async fn run(options: BenchOptions) -> Result<(), Failure> {
     for query in chosen {
         let row = in_child(query, &options).await?;
         let number = |key: &str| row[key].as_f64().unwrap_or(0.0);
+        let times = query.flink.map(|flink| format!("{:.1}", number("events_per_second") / flink as f64));
         display::line(&format!(
-            "{:<6} {:>9.2} {:>10.0} {:>10.0} {:>10.0} {:>8.0} {:>6.0} {:>8.0} {:>13.1}",
+            "{:<6} {:>9.2} {:>10.0} {:>10.0} {:>10.0} {:>8.0} {:>6.0} {:>8.0} {:>13}",
             query.name,
             number("seconds"),
             number("events_per_second"),
@@ -47,7 +48,7 @@ pub(crate) async fn run(options: BenchOptions) -> Result<(), Failure> {
             number("peak_bytes") / 1048576.0,
             number("checkpoints"),
             number("sync_ms"),
-            number("events_per_second") / query.flink as f64,
+            times.unwrap_or_else(|| "-".to_owned()),
         ));
     }
     Ok(())

@@ -23,6 +23,10 @@ pub enum OperatorSpec {
     GroupAggregate(GroupAggregateSpec),
     /// Joins two inputs for all time.
     Join(JoinSpec),
+    /// Keeps the first rows of each partition, by an order.
+    Rank(RankSpec),
+    /// Keeps one row for each key, the first or the last by event time.
+    Deduplicate(DeduplicateSpec),
     /// Writes a table.
     Sink(SinkSpec),
 }
@@ -175,6 +179,68 @@ pub struct JoinSpec {
     pub left_schema: Schema,
     /// The right input's columns.
     pub right_schema: Schema,
+}
+
+/// `ROW_NUMBER()` within bounds. Output: the input's columns, then the number if it is wanted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankSpec {
+    /// The columns of `PARTITION BY`; none for one partition of all rows.
+    pub partition: Vec<usize>,
+    /// The columns of `ORDER BY`. Rows that are equal in them are numbered as they arrive.
+    pub order: Vec<SortColumn>,
+    /// The first number that is kept, 1 at least.
+    pub from: u64,
+    /// The last number that is kept.
+    pub to: u64,
+    /// Whether the number, a `BIGINT`, is the last column of the output.
+    pub with_number: bool,
+    /// What the input may carry.
+    pub input: ChangelogMode,
+    /// Whether the consumer wants −U before each +U.
+    pub emit_update_before: bool,
+}
+
+impl RankSpec {
+    /// Whether rows replace each other: by number if it is in the output, or as the only row of a partition.
+    pub fn replaces(&self) -> bool {
+        self.with_number || (self.from, self.to) == (1, 1)
+    }
+}
+
+/// A column of `ORDER BY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SortColumn {
+    /// The column.
+    pub column: usize,
+    /// `DESC`
+    #[serde(default)]
+    pub descending: bool,
+    /// Whether nulls come before all values.
+    pub nulls_first: bool,
+}
+
+/// One row for each key by event time; the input is append-only. Output: the input's columns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeduplicateSpec {
+    /// The key columns.
+    pub keys: Vec<usize>,
+    /// The event-time column.
+    pub time: usize,
+    /// Which row is kept.
+    pub keep: Keep,
+    /// Whether the consumer wants −U before each +U.
+    #[serde(default)]
+    pub emit_update_before: bool,
+}
+
+/// Which of several rows is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The earliest, once the watermark says that it is; of rows of the same time the one that came first.
+    First,
+    /// The latest so far; of rows of the same time the one that came last.
+    Last,
 }
 
 /// A sink.

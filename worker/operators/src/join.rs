@@ -4,18 +4,17 @@
 //! Rows with a null key match nothing and are not kept. A −U/+U pair that stays under one key is matched as a pair, so
 //! its halves stay adjacent in the output.
 
+mod kept;
 mod matches;
-mod rows;
 
 use std::sync::Arc;
 
 use arrow::{array::ArrayRef, buffer::NullBuffer, datatypes::SchemaRef};
 use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::JoinSpec};
-use model::{Batch, Failure, Schema, Watermark, batch::is_retraction_code, row};
-use state::Table;
+use model::{Batch, Failure, Schema, Watermark, row};
 
-use self::{matches::Matches, rows::StoredRows};
+use self::{kept::KeptRows, matches::Matches};
 use crate::{
     accumulator::not_null,
     grouping::Grouper,
@@ -42,7 +41,7 @@ pub(crate) struct Join {
 struct Side {
     keys: Vec<usize>,
     schema: SchemaRef,
-    table: Table<StoredRows>,
+    kept: KeptRows,
 }
 
 impl Join {
@@ -60,16 +59,19 @@ impl Join {
         if both.len() != node.schema.len() {
             return Err(Failure::internal("the join's output is not all columns of both sides"));
         }
-        let side = |schema: &Schema, keys: &[usize]| {
+        let retracts = [!spec.left_input.is_append(), !spec.right_input.is_append()];
+        let side = |schema: &Schema, keys: &[usize], retracts: bool| {
             let columns = signature::types(schema.fields.iter().map(|field| &field.data_type));
-            format!("({columns}) by {keys:?}")
+            let changes = if retracts { "changing" } else { "added" };
+            format!("{changes} ({columns}) by {keys:?}")
         };
-        let signature = format!("{} JOIN {}", side(left, &spec.left_keys), side(right, &spec.right_keys));
+        let left_signature = side(left, &spec.left_keys, retracts[0]);
+        let signature = format!("{left_signature} JOIN {}", side(right, &spec.right_keys, retracts[1]));
         Ok(Self {
             signature: Signature::new(signature, context)?,
             sides: [
-                Side::new(&spec.left_keys, left, context.keyed.table("left-v1")?),
-                Side::new(&spec.right_keys, right, context.keyed.table("right-v1")?),
+                Side::new(&spec.left_keys, left, KeptRows::open("left-v2", retracts[0], context)?),
+                Side::new(&spec.right_keys, right, KeptRows::open("right-v2", retracts[1], context)?),
             ],
             condition: spec
                 .condition
@@ -89,14 +91,14 @@ impl Join {
                 return Ok(Flow::More);
             }
             pieces += 1;
-            let other = &self.sides[1 - current.port];
-            match current.next(&other.table, &other.schema)? {
+            let other = &mut self.sides[1 - current.port];
+            match current.next(&mut other.kept, &other.schema)? {
                 Some(found) => {
                     let joined = found.joined(current.port, self.condition.as_ref(), &self.schema)?;
                     output.emit(joined);
                 }
                 None => {
-                    self.sides[1 - current.port].table.end_batch()?;
+                    other.kept.end_batch()?;
                     self.current = None;
                 }
             }
@@ -106,8 +108,8 @@ impl Join {
 }
 
 impl Side {
-    fn new(keys: &[usize], schema: &Schema, table: Table<StoredRows>) -> Self {
-        Self { keys: keys.to_vec(), schema: schema.to_arrow(), table }
+    fn new(keys: &[usize], schema: &Schema, kept: KeptRows) -> Self {
+        Self { keys: keys.to_vec(), schema: schema.to_arrow(), kept }
     }
 
     fn key_columns(&self, batch: &Batch) -> Vec<ArrayRef> {
@@ -139,25 +141,11 @@ impl Operator for Join {
         let keys = row::encode(&self.sides[port].key_columns(&batch), batch.rows())?;
         let groups = self.grouper.group(&keys);
 
-        let own = &mut self.sides[port].table;
-        let mut entries = Vec::with_capacity(groups.first_rows.len());
-        own.hydrate(0, &keys, Some(&groups.first_rows), &mut entries)?;
         let stored = row::encode_batch(batch.columns())?;
-        for (row, &group) in groups.of_row.iter().enumerate() {
-            let slot = own.get_mut(entries[group as usize]);
-            if batch.kinds().is_some_and(|kinds| is_retraction_code(kinds[row])) {
-                if slot.as_mut().is_some_and(|rows| rows.remove(stored.row(row)) && rows.is_empty()) {
-                    *slot = None;
-                }
-            } else {
-                slot.get_or_insert_default().push(stored.row(row));
-            }
-        }
-        own.end_batch()?;
-
-        entries.clear();
-        self.sides[other].table.hydrate(0, &keys, Some(&groups.first_rows), &mut entries)?;
-        self.current = Some(Matches::new(port, batch, groups.of_row, entries));
+        self.sides[port].kept.change(&keys, &groups, &stored, batch.kinds().map(|kinds| &kinds[..]))?;
+        let mut entries = Vec::with_capacity(groups.first_rows.len());
+        self.sides[other].kept.first_pieces(&keys, &groups.first_rows, &mut entries)?;
+        self.current = Some(Matches::new(port, batch, keys, groups, entries));
         self.advance(output)
     }
 
@@ -176,7 +164,7 @@ impl Operator for Join {
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         self.signature.snapshot(snapshot);
         for side in &mut self.sides {
-            snapshot.table(&mut side.table)?;
+            side.kept.snapshot(snapshot)?;
         }
         Ok(())
     }

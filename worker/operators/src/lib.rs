@@ -4,11 +4,13 @@
 
 mod accumulator;
 mod calc;
+mod deduplicate;
 mod emission;
 mod group_aggregate;
 mod grouping;
 mod join;
 mod projection;
+mod rank;
 mod registry;
 mod signature;
 mod window;

@@ -1,12 +1,15 @@
 //! From specification to running operator.
 
 use dataflow::{OpenContext, Operator};
-use graph::{Node, OperatorSpec};
+use graph::{
+    Node, OperatorSpec,
+    operator::{DeduplicateSpec, Keep},
+};
 use model::{Failure, Schema};
 
 use crate::{
-    calc::Calc, group_aggregate::GroupAggregate, join::Join, window_aggregate::WindowAggregate,
-    window_assign::WindowAssign,
+    calc::Calc, deduplicate::Deduplicate, group_aggregate::GroupAggregate, join::Join, rank::Rank,
+    window_aggregate::WindowAggregate, window_assign::WindowAssign,
 };
 
 /// Builds the operator that `node` specifies. `inputs` are the schemas of its input ports.
@@ -18,6 +21,11 @@ pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Resul
         OperatorSpec::Calc(spec) => Calc::new(spec, node, input(inputs, 0)?).map(boxed),
         OperatorSpec::GroupAggregate(spec) => GroupAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
         OperatorSpec::Join(spec) => Join::new(spec, node, context).map(boxed),
+        OperatorSpec::Rank(spec) => Rank::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        OperatorSpec::Deduplicate(spec @ DeduplicateSpec { keep: Keep::First, .. }) => {
+            Deduplicate::new(spec, node, input(inputs, 0)?, context).map(boxed)
+        }
+        OperatorSpec::Deduplicate(spec) => Rank::latest(spec, node, input(inputs, 0)?, context).map(boxed),
         OperatorSpec::WindowAggregate(spec) => WindowAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
         OperatorSpec::WindowAssign(spec) => WindowAssign::new(spec, node, input(inputs, 0)?).map(boxed),
         OperatorSpec::Sink(_) | OperatorSpec::Source(_) => {

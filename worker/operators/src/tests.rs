@@ -5,6 +5,7 @@ mod calc;
 mod group_aggregate;
 mod harness;
 mod join;
+mod rank;
 mod rows;
 mod window_aggregate;
 mod window_assign;

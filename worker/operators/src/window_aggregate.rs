@@ -199,7 +199,7 @@ impl WindowAggregate {
 }
 
 /// The least watermark that a subtask of the snapshot had: rows are late only if they were late for every subtask.
-fn restored_watermark(context: &OpenContext) -> Result<EventTime, Failure> {
+pub(crate) fn restored_watermark(context: &OpenContext) -> Result<EventTime, Failure> {
     let mut least = None;
     for item in context.restored(WATERMARK) {
         let bytes = <[u8; 8]>::try_from(item.0.as_slice())
@@ -208,6 +208,11 @@ fn restored_watermark(context: &OpenContext) -> Result<EventTime, Failure> {
         least = Some(least.map_or(watermark, |least: EventTime| least.min(watermark)));
     }
     Ok(least.unwrap_or(Watermark::MIN.0))
+}
+
+/// Keeps the watermark of a subtask.
+pub(crate) fn put_watermark(watermark: EventTime, snapshot: &mut Snapshot) {
+    snapshot.add(WATERMARK, watermark.to_be_bytes().to_vec());
 }
 
 /// The slices that rows belong to.
@@ -298,7 +303,7 @@ impl Operator for WindowAggregate {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
-        snapshot.add(WATERMARK, self.watermark.to_be_bytes().to_vec());
+        put_watermark(self.watermark, snapshot);
         self.signature.snapshot(snapshot);
         self.slices.snapshot(snapshot)?;
         match &mut self.merged {

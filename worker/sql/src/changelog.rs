@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use graph::{ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning};
+use graph::{
+    ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning,
+    operator::{Keep, RankSpec, SortColumn},
+};
 use model::DataType;
 
 use crate::{SqlError, explain, lower::scalar::columns_of};
@@ -16,6 +19,7 @@ type Keys = Vec<Vec<usize>>;
 
 /// Sets the row kinds of all nodes. `modes` has what sources give and sinks take.
 pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) -> Result<(), SqlError> {
+    rank_updates(graph, modes);
     let possible = kinds(graph, modes, &|_| true);
     let keys = upsert_keys(graph);
     let needed = needs_before(graph, modes, &possible, &keys);
@@ -43,6 +47,27 @@ pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode
         }
     }
     Ok(())
+}
+
+/// A deduplication whose input is updated, as that of a table of changes with event time, is a rank like any other.
+fn rank_updates(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
+    for node in 0..graph.nodes.len() {
+        let OperatorSpec::Deduplicate(spec) = &graph.nodes[node].operator else { continue };
+        if input(graph, &kinds(graph, modes, &|_| true), node, None).is_append() {
+            continue;
+        }
+        let descending = spec.keep == Keep::Last;
+        let rank = RankSpec {
+            partition: spec.keys.clone(),
+            order: vec![SortColumn { column: spec.time, descending, nulls_first: !descending }],
+            from: 1,
+            to: 1,
+            with_number: false,
+            input: ChangelogMode::APPEND,
+            emit_update_before: false,
+        };
+        graph.nodes[node].operator = OperatorSpec::Rank(rank);
+    }
 }
 
 fn union(left: ChangelogMode, right: ChangelogMode) -> ChangelogMode {
@@ -78,6 +103,15 @@ fn kinds(
             OperatorSpec::GroupAggregate(_) => {
                 ChangelogMode { update_before: with_before(id), update_after: true, delete: !taken.is_append() }
             }
+            OperatorSpec::Rank(spec) => ChangelogMode {
+                update_before: spec.replaces() && with_before(id),
+                update_after: spec.replaces(),
+                delete: !spec.replaces() || !taken.is_append(),
+            },
+            OperatorSpec::Deduplicate(spec) => match spec.keep {
+                Keep::First => ChangelogMode::APPEND,
+                Keep::Last => ChangelogMode { update_before: with_before(id), update_after: true, delete: false },
+            },
             OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Join(_) | OperatorSpec::Sink(_) => {
                 taken
             }
@@ -126,6 +160,19 @@ fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
                 all.extend(of(0).iter().flat_map(|l| right.iter().map(|r| l.iter().chain(r).copied().collect())));
                 all
             }
+            OperatorSpec::Rank(spec) => {
+                let mut all = Keys::new();
+                if (spec.from, spec.to) == (1, 1) {
+                    all.push(spec.partition.clone());
+                }
+                if spec.with_number {
+                    all.push(spec.partition.iter().copied().chain([node.schema.len() - 1]).collect());
+                } else {
+                    all.extend(of(0).iter().cloned());
+                }
+                all
+            }
+            OperatorSpec::Deduplicate(spec) => vec![spec.keys.clone()],
             OperatorSpec::Sink(_) => of(0).to_vec(),
         };
         keys.push(own);
@@ -175,7 +222,11 @@ fn needs_before(
                 !by_key || needed[edge.to]
             }
             OperatorSpec::WindowAssign(_) => needed[edge.to],
-            OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
+            OperatorSpec::WindowAggregate(_)
+            | OperatorSpec::GroupAggregate(_)
+            | OperatorSpec::Join(_)
+            | OperatorSpec::Rank(_)
+            | OperatorSpec::Deduplicate(_) => true,
             OperatorSpec::Sink(_) => modes.get(&edge.to).is_some_and(|mode| mode.update_before),
         });
     }
@@ -193,6 +244,11 @@ fn apply(graph: &mut JobGraph, node: NodeId, kinds: &[ChangelogMode], needed: bo
             spec.input = taken;
             spec.emit_update_before = needed && kinds[node].update_after;
         }
+        OperatorSpec::Rank(spec) => {
+            spec.input = taken;
+            spec.emit_update_before = kinds[node].update_before;
+        }
+        OperatorSpec::Deduplicate(spec) => spec.emit_update_before = kinds[node].update_before,
         OperatorSpec::Join(spec) => {
             spec.left_input = left;
             spec.right_input = right;
@@ -254,7 +310,7 @@ fn producer(graph: &JobGraph, node: NodeId, updates: bool) -> NodeId {
             Some(from) => at = from,
             None => return at,
         }
-        if matches!(graph.nodes[at].operator, OperatorSpec::GroupAggregate(_) | OperatorSpec::Source(_)) {
+        if !matches!(graph.nodes[at].operator, OperatorSpec::Calc(_) | OperatorSpec::Join(_)) {
             return at;
         }
     }
@@ -280,6 +336,8 @@ fn partition_sink(graph: &mut JobGraph, node: NodeId) {
 fn partitioned_by(graph: &JobGraph, node: NodeId) -> Option<Vec<usize>> {
     match &graph.nodes[node].operator {
         OperatorSpec::GroupAggregate(spec) if !spec.keys.is_empty() => Some((0..spec.keys.len()).collect()),
+        OperatorSpec::Rank(spec) if !spec.partition.is_empty() => Some(spec.partition.clone()),
+        OperatorSpec::Deduplicate(spec) if !spec.keys.is_empty() => Some(spec.keys.clone()),
         OperatorSpec::Calc(calc) => {
             let mut inputs = graph.inputs(node);
             let (only, None) = (inputs.next()?, inputs.next()) else { return None };

@@ -32,6 +32,7 @@ use crate::{
     escape::{self, Escape},
     functions,
     nodes::WindowNode,
+    row_number,
 };
 
 /// The planner's view of a session.
@@ -81,8 +82,8 @@ impl ContextProvider for Context<'_> {
         functions::aggregate(name)
     }
 
-    fn get_window_meta(&self, _name: &str) -> Option<Arc<WindowUDF>> {
-        None
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        row_number::named(name)
     }
 
     fn get_variable_type(&self, _names: &[String]) -> Option<Arrow> {

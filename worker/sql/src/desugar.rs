@@ -18,7 +18,7 @@ use crate::{
     SqlError,
     dialect::{call, is_minus, string},
     escape::{self, Escape},
-    functions, literal,
+    functions, literal, row_number,
 };
 
 /// Window table functions that are planned.
@@ -305,7 +305,7 @@ fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
         Expr::Function(function) => {
             let name = last_ident(&function.name)?;
             if function.over.is_some() {
-                return unsupported("OVER", &function.name);
+                return row_number::prepare(function);
             }
             functions::check(&name)?;
         }

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt::Write};
 
 use graph::{
     Expr, JobGraph, NodeId, OperatorSpec, Partitioning, Value,
-    operator::{AggregateCall, AggregateFunction, WindowKind},
+    operator::{AggregateCall, AggregateFunction, Keep, SortColumn, WindowKind},
 };
 use model::{DataType, Schema};
 
@@ -126,11 +126,52 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
             conditions.extend(spec.condition.as_ref().map(|condition| expression(condition, &own.schema)));
             format!("Join(joinType=[InnerJoin], where=[{}])", conditions.join(" AND "))
         }
+        OperatorSpec::Rank(spec) => {
+            let strategy = if spec.input.is_append() { "AppendFastStrategy" } else { "RetractStrategy" };
+            format!(
+                "Rank(strategy=[{strategy}], rankType=[ROW_NUMBER], rankRange=[rankStart={}, rankEnd={}], \
+                 partitionBy=[{}], orderBy=[{}], select=[{}])",
+                spec.from,
+                spec.to,
+                names(input, &spec.partition),
+                order(input, &spec.order),
+                all_names(&own.schema)
+            )
+        }
+        OperatorSpec::Deduplicate(spec) => {
+            let keep = match spec.keep {
+                Keep::First => "FirstRow",
+                Keep::Last => "LastRow",
+            };
+            format!(
+                "Deduplicate(keep=[{keep}], key=[{}], order=[ROWTIME], outputInsertOnly=[{}])",
+                names(input, &spec.keys),
+                own.changelog.is_append()
+            )
+        }
         OperatorSpec::Sink(sink) => {
             let columns: Vec<&str> = own.schema.fields.iter().map(|field| field.name.as_str()).collect();
             format!("Sink(table=[{}], columns=[{}])", sink.table.name, columns.join(", "))
         }
     }
+}
+
+fn order(input: &Schema, columns: &[SortColumn]) -> String {
+    let columns = columns.iter().map(|column| {
+        let direction = if column.descending { "DESC" } else { "ASC" };
+        // Null is the least value unless told otherwise.
+        let nulls = match (column.nulls_first, column.descending) {
+            (true, true) => " NULLS FIRST",
+            (false, false) => " NULLS LAST",
+            _ => "",
+        };
+        format!("{} {direction}{nulls}", column_name(input, column.column))
+    });
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+fn all_names(schema: &Schema) -> String {
+    schema.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn window(window: &WindowKind, time: &str) -> String {

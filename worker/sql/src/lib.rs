@@ -16,6 +16,7 @@ mod literal;
 mod lower;
 mod nodes;
 mod plan;
+mod row_number;
 mod session;
 mod statement;
 mod types;

@@ -7,6 +7,7 @@ mod aggregate;
 mod finish;
 mod fold;
 mod join;
+mod rank;
 pub(crate) mod scalar;
 mod sink;
 mod source;
@@ -28,6 +29,7 @@ use crate::{
     catalog::{PhysicalTable, Table},
     nodes::{WatermarkNode, WindowNode},
 };
+use rank::Numbered;
 use scalar::{Scope, conjunction, is_volatile, substitute};
 
 pub(crate) use sink::Target;
@@ -52,6 +54,8 @@ enum Base {
     },
     /// A window table function that is not an operator yet: the input's fields, then the window's three columns.
     Window { input: Box<Relation>, time: usize, window: WindowKind },
+    /// Numbered rows that are not an operator yet.
+    Numbered(Box<Numbered>),
 }
 
 /// Where an operator's output has the columns of a window.
@@ -110,6 +114,7 @@ impl<'a> Lowering<'a> {
             LogicalPlan::Distinct(distinct) => self.distinct(distinct.input()),
             LogicalPlan::Join(join) if join.join_type == JoinType::Inner => self.join(join),
             LogicalPlan::Join(join) => Err(SqlError::new(format!("{} JOIN is not supported", join.join_type))),
+            LogicalPlan::Window(window) => self.row_number(window),
             LogicalPlan::Union(union) => self.union(union, names(plan)),
             LogicalPlan::Values(values) => self.values(values, names(plan)),
             LogicalPlan::EmptyRelation(empty) if empty.produce_one_row => self.one_row(),
@@ -148,11 +153,21 @@ impl<'a> Lowering<'a> {
         match base {
             Base::Node { node, window } => Ok((node, window)),
             Base::Window { input, time, window } => self.assign_windows(*input, time, window),
+            Base::Numbered(numbered) => {
+                let names = numbered.input.names.clone();
+                let exprs = (0..=names.len()).map(Expr::Column).collect();
+                let relation = self.ranked(*numbered, exprs, names, None)?;
+                self.base(relation.base)
+            }
         }
     }
 
     /// The operator that computes a relation, with the window's columns if they are among its fields.
     fn materialize(&mut self, relation: Relation) -> Result<(NodeId, Option<WindowColumns>), SqlError> {
+        let relation = match relation.base {
+            Base::Numbered(numbered) => self.ranked(*numbered, relation.exprs, relation.names, relation.filter)?,
+            _ => relation,
+        };
         let (base, window) = self.base(relation.base)?;
         let position = |column: usize| relation.exprs.iter().position(|expr| *expr == Expr::Column(column));
         let window = window.and_then(|window| {
@@ -262,6 +277,7 @@ impl<'a> Lowering<'a> {
     /// The columns of a base.
     fn base_schema(&self, base: &Base) -> Result<Schema, SqlError> {
         match base {
+            Base::Numbered(numbered) => self.numbered_schema(numbered),
             Base::Node { node, .. } => Ok(self.graph.nodes[*node].schema.clone()),
             Base::Window { input, time, .. } => {
                 let types = self.types(input)?;

@@ -9,7 +9,7 @@ use datafusion_optimizer::{
     eliminate_cross_join::EliminateCrossJoin, extract_equijoin_predicate::ExtractEquijoinPredicate,
     optimize_projections::OptimizeProjections, push_down_filter::PushDownFilter,
 };
-use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use model::DataType;
 use sqlparser::{
     ast::{Expr as Syntax, Query, Spanned, Statement, Visit, Visitor},
@@ -24,6 +24,8 @@ fn parser_options() -> ParserOptions {
         .with_map_string_types_to_utf8view(false)
         .with_parse_float_as_decimal(true)
         .with_collect_spans(true)
+        // Null is less than all values.
+        .with_default_null_ordering(NullOrdering::NullsMin)
 }
 
 /// The logical plan of a prepared query, before analysis.

@@ -7,22 +7,30 @@ use arrow::{
     compute,
     datatypes::SchemaRef,
 };
-use model::{Batch, Failure, RowKind, batch::ROWS_TARGET, row};
-use state::{EntryId, Table};
+use model::{
+    Batch, Failure, RowKind,
+    batch::ROWS_TARGET,
+    row::{self, Rows},
+};
+use state::EntryId;
 
-use super::rows::StoredRows;
-use crate::{group_aggregate::take_all, projection::Projection};
+use super::kept::KeptRows;
+use crate::{group_aggregate::take_all, grouping::Groups, projection::Projection};
 
 /// A batch and how far its matches have been emitted.
 pub(super) struct Matches {
     /// The input that the batch came from.
     pub(super) port: usize,
     batch: Batch,
-    groups: Vec<u32>,
-    /// What the other side keeps for each group.
+    keys: Rows,
+    groups: Groups,
+    /// The first piece that the other side keeps for each group.
     entries: Vec<EntryId>,
+    /// Further pieces that were read since those entries were looked up.
+    read: usize,
     row: usize,
-    /// Within the rows that match `row`: the next one and its position in bytes.
+    /// Within the rows that match `row`: the piece, the next row's number in the first piece, its position in bytes.
+    piece: u32,
     matched: usize,
     position: usize,
 }
@@ -36,25 +44,46 @@ pub(super) struct Found {
 }
 
 const NOT_DECODED: u32 = u32::MAX;
+/// Further pieces that are read at a time.
+const PIECES_AT_ONCE: u32 = 32;
+/// Further pieces that are in memory before the backend may evict.
+const PIECES_HELD_MAX: usize = 1024;
 
 impl Matches {
-    pub(super) fn new(port: usize, batch: Batch, groups: Vec<u32>, entries: Vec<EntryId>) -> Self {
-        Self { port, batch, groups, entries, row: 0, matched: 0, position: 0 }
+    pub(super) fn new(port: usize, batch: Batch, keys: Rows, groups: Groups, entries: Vec<EntryId>) -> Self {
+        Self { port, batch, keys, groups, entries, read: 0, row: 0, piece: 0, matched: 0, position: 0 }
     }
 
-    /// The next pairs, or `None` after the last. Stored rows that match several rows are decoded once.
-    pub(super) fn next(&mut self, table: &Table<StoredRows>, schema: &SchemaRef) -> Result<Option<Found>, Failure> {
+    /// The next pairs, or `None` after the last.
+    pub(super) fn next(&mut self, kept: &mut KeptRows, schema: &SchemaRef) -> Result<Option<Found>, Failure> {
+        loop {
+            if self.piece == 0 {
+                let found = self.in_first_pieces(kept, schema)?;
+                if found.is_some() || self.piece == 0 {
+                    return Ok(found);
+                }
+            }
+            let found = self.in_further_pieces(kept, schema)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Pairs with rows in first pieces, up to a row that matches further ones. Stored rows that match several rows are
+    /// decoded once.
+    fn in_first_pieces(&mut self, kept: &KeptRows, schema: &SchemaRef) -> Result<Option<Found>, Failure> {
         let mut stored: Vec<&[u8]> = Vec::new();
         let mut first_of_group = vec![NOT_DECODED; self.entries.len()];
         let (mut rows, mut other_rows) = (Vec::new(), Vec::new());
-        while self.row < self.groups.len() && rows.len() < ROWS_TARGET {
-            let group = self.groups[self.row] as usize;
+        while self.row < self.groups.of_row.len() && rows.len() < ROWS_TARGET {
+            let group = self.groups.of_row[self.row] as usize;
             let repeated = self.paired_rows();
-            let Some(others) = table.get(self.entries[group]) else {
+            let Some(others) = kept.piece(self.entries[group]) else {
                 self.row += repeated;
                 continue;
             };
-            // A list that is longer than a batch is decoded piece by piece, for each row anew.
+            // A list that is longer than a batch is decoded bit by bit, for each row anew.
             let is_short = others.len() <= ROWS_TARGET;
             if is_short && first_of_group[group] == NOT_DECODED {
                 first_of_group[group] = stored.len() as u32;
@@ -81,9 +110,63 @@ impl Matches {
             }
             if self.matched >= others.len() {
                 (self.matched, self.position) = (0, 0);
+                if others.more > 0 {
+                    self.piece = 1;
+                    break;
+                }
                 self.row += repeated;
             }
         }
+        self.found(rows, stored, other_rows, schema)
+    }
+
+    /// Pairs of one row, or two, with rows in further pieces of its key.
+    fn in_further_pieces(&mut self, kept: &mut KeptRows, schema: &SchemaRef) -> Result<Option<Found>, Failure> {
+        if self.read >= PIECES_HELD_MAX {
+            self.read = 0;
+            kept.end_batch()?;
+            self.entries.clear();
+            kept.first_pieces(&self.keys, &self.groups.first_rows, &mut self.entries)?;
+        }
+        let group = self.groups.of_row[self.row] as usize;
+        let repeated = self.paired_rows();
+        let last = kept.piece(self.entries[group]).map_or(0, |first| first.more);
+        let end = last.min(self.piece + PIECES_AT_ONCE - 1);
+        let key = self.groups.first_rows[group];
+        let pieces = (self.piece..=end).map(|piece| kept.entry(&self.keys, key, piece));
+        let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
+        self.read += pieces.len();
+        let (mut rows, mut stored, mut other_rows) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in pieces {
+            let next_row = |position| kept.piece(entry).and_then(|piece| piece.at(position));
+            while let Some((row, next)) = next_row(self.position).filter(|_| rows.len() < ROWS_TARGET) {
+                stored.push(row);
+                for row in self.row..self.row + repeated {
+                    rows.push(row as u32);
+                    other_rows.push(stored.len() as u32 - 1);
+                }
+                self.position = next;
+            }
+            if next_row(self.position).is_some() {
+                break;
+            }
+            self.position = 0;
+            self.piece += 1;
+        }
+        if self.piece > last {
+            self.piece = 0;
+            self.row += repeated;
+        }
+        self.found(rows, stored, other_rows, schema)
+    }
+
+    fn found(
+        &self,
+        rows: Vec<u32>,
+        stored: Vec<&[u8]>,
+        other_rows: Vec<u32>,
+        schema: &SchemaRef,
+    ) -> Result<Option<Found>, Failure> {
         if rows.is_empty() {
             return Ok(None);
         }
@@ -94,8 +177,9 @@ impl Matches {
     /// 2 at a −U whose +U follows under the same key, else 1.
     fn paired_rows(&self) -> usize {
         let (row, next) = (self.row, self.row + 1);
-        let is_pair = next < self.groups.len()
-            && self.groups[row] == self.groups[next]
+        let groups = &self.groups.of_row;
+        let is_pair = next < groups.len()
+            && groups[row] == groups[next]
             && self.batch.kind(row) == RowKind::UpdateBefore
             && self.batch.kind(next) == RowKind::UpdateAfter;
         if is_pair { 2 } else { 1 }

@@ -84,6 +84,7 @@ impl Lowering<'_> {
     ) -> Result<Relation, SqlError> {
         let columns = match &relation.base {
             Base::Node { window, .. } => *window,
+            Base::Numbered(_) => None,
             Base::Window { input, window, .. } => {
                 let width = input.exprs.len();
                 Some(WindowColumns { start: width, end: width + 1, time: width + 2, window: *window })

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::SqlError;
 
-/// One input of a join: its operator has the fields of the relation first, then keys that are no fields.
-struct Side {
-    node: NodeId,
+/// An input with keys, as of a join: its operator has the fields of the relation first, then keys that are no fields.
+pub(super) struct Side {
+    pub(super) node: NodeId,
     width: usize,
-    keys: Vec<usize>,
+    pub(super) keys: Vec<usize>,
 }
 
 impl Lowering<'_> {
@@ -64,7 +64,7 @@ impl Lowering<'_> {
         Ok(Relation { base: Base::Node { node, window: None }, exprs, names, filter: None })
     }
 
-    fn side(&mut self, relation: Relation, keys: Vec<Expr>) -> Result<Side, SqlError> {
+    pub(super) fn side(&mut self, relation: Relation, keys: Vec<Expr>) -> Result<Side, SqlError> {
         let width = relation.exprs.len();
         let mut exprs = relation.exprs.clone();
         let mut names = relation.names.clone();

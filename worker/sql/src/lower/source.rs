@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use graph::{
     Expr, NodeId, OperatorSpec, TableSpec,
-    operator::{SourceColumn, SourceSpec},
+    operator::{Keep, SourceColumn, SourceSpec},
 };
 use model::{DataType, Field, Schema};
 
@@ -86,8 +86,11 @@ impl Lowering<'_> {
 
     /// Whether an operator that works in event time follows.
     fn needs_event_time(&self, node: NodeId) -> bool {
-        let takes_time =
-            matches!(self.graph.nodes[node].operator, OperatorSpec::WindowAssign(_) | OperatorSpec::WindowAggregate(_));
+        let takes_time = match &self.graph.nodes[node].operator {
+            OperatorSpec::WindowAssign(_) | OperatorSpec::WindowAggregate(_) => true,
+            OperatorSpec::Deduplicate(spec) => spec.keep == Keep::First,
+            _ => false,
+        };
         takes_time || self.graph.outputs(node).any(|edge| self.needs_event_time(edge.to))
     }
 

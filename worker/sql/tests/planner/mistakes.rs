@@ -19,6 +19,22 @@ fn mistakes_have_a_message_and_a_place() {
         ("SELECT price FROM bid LIMIT 3", (1, 1), "LIMIT and FETCH is not supported"),
         ("SELECT * FROM bid B LEFT JOIN auction A ON A.id = B.auction", (1, 31), "LEFT JOIN is not supported"),
         ("SELECT ROW_NUMBER() OVER (ORDER BY price) FROM bid", (1, 8), "OVER is not supported"),
+        ("SELECT SUM(price) OVER (ORDER BY dateTime) FROM bid", (1, 8), "OVER is not supported"),
+        (
+            "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY price) n FROM bid) WHERE n > 3",
+            (1, 26),
+            "OVER is not supported but for ROW_NUMBER with a constant upper bound",
+        ),
+        (
+            "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY price) n FROM bid) WHERE n < 1",
+            (1, 26),
+            "no row has a ROW_NUMBER that the query wants",
+        ),
+        (
+            "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY price) n FROM bid) WHERE n = 1",
+            (1, 26),
+            "ROW_NUMBER needs an ORDER BY",
+        ),
         ("SELECT price FROM bid WHERE auction IN (SELECT id FROM auction)", (1, 29), "IN (SELECT …) is not supported"),
         ("SELECT price + channel FROM bid", (1, 8), "cannot apply '+' to arguments of type BIGINT and STRING"),
         ("SELECT bid.prise FROM nexmark", (1, 12), "field 'prise' not found; fields are auction"),

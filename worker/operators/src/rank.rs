@@ -1,0 +1,407 @@
+//! `ROW_NUMBER()` within bounds: keeps the first rows of each partition by an order, and emits how they change.
+//!
+//! A batch is taken as a whole: a partition that several of its rows belong to changes once, from what it was before
+//! the batch to what it is after. With mini-batches, several batches are taken as one. What a partition was is
+//! remembered when its first row changes it.
+//!
+//! If the input only adds rows, no more are kept than can be asked for. Otherwise all are, since the next one is wanted
+//! when one above it goes.
+
+mod order;
+mod rows;
+
+use std::cmp::Ordering;
+
+use arrow::{
+    array::{ArrayRef, Int64Array, RecordBatch, UInt32Array},
+    datatypes::SchemaRef,
+};
+use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
+use graph::{
+    Node,
+    operator::{DeduplicateSpec, RankSpec, SortColumn},
+};
+use hashbrown::HashTable;
+use model::{
+    Batch, Failure, RowKind, Schema, Watermark,
+    batch::{ROWS_TARGET, is_retraction_code},
+    key,
+    row::{self, Rows},
+};
+use state::{EntryId, Table};
+
+use self::{
+    order::Order,
+    rows::{Frames, Ranked, RankedRows},
+};
+use crate::{
+    emission::Pending,
+    grouping::{Grouper, Groups},
+    signature::{self, Signature},
+};
+
+const TABLE: &str = "ranked-v1";
+
+pub(crate) struct Rank {
+    partition: Vec<usize>,
+    order: Order,
+    bounds: Bounds,
+    input: SchemaRef,
+    schema: SchemaRef,
+    table: Table<RankedRows>,
+    signature: Signature,
+    grouper: Grouper,
+    changed: Changed,
+    pending: Pending,
+    /// Rows that are taken before changes are emitted.
+    rows_max: usize,
+    rows: usize,
+}
+
+/// Which rows are wanted, and how their changes are told.
+struct Bounds {
+    /// Numbers from 0: first, and behind the last.
+    from: usize,
+    to: usize,
+    /// Whether any row may go again.
+    retracts: bool,
+    /// Whether a later one of two equal rows comes first.
+    latest_first: bool,
+    /// Whether rows replace each other number by number.
+    replaces: bool,
+    with_number: bool,
+    emit_update_before: bool,
+}
+
+/// The partitions that are no longer as they were when changes were last emitted.
+#[derive(Default)]
+struct Changed {
+    /// Positions in `keys`.
+    index: HashTable<u32>,
+    keys: Rows,
+    /// The wanted rows as they were.
+    before: Rows,
+    /// Partitions whose changes are emitted.
+    emitted: usize,
+    image: Vec<u8>,
+}
+
+/// Changes of rows, to be put out together.
+#[derive(Default)]
+struct Changes<'a> {
+    rows: Vec<&'a [u8]>,
+    kinds: Vec<u8>,
+    numbers: Vec<i64>,
+}
+
+impl Rank {
+    pub(crate) fn new(
+        spec: &RankSpec,
+        node: &Node,
+        input: &Schema,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
+        if spec.from == 0 || spec.to < spec.from {
+            return Err(Failure::internal(format!("the rows from {} to {}", spec.from, spec.to)));
+        }
+        let bounds = Bounds {
+            from: (spec.from - 1) as usize,
+            to: spec.to as usize,
+            retracts: !spec.input.is_append(),
+            latest_first: false,
+            replaces: spec.replaces(),
+            with_number: spec.with_number,
+            emit_update_before: spec.emit_update_before,
+        };
+        Self::open(&spec.partition, &spec.order, bounds, node, input, context)
+    }
+
+    /// The last row of each key by event time.
+    pub(crate) fn latest(
+        spec: &DeduplicateSpec,
+        node: &Node,
+        input: &Schema,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
+        let bounds = Bounds {
+            from: 0,
+            to: 1,
+            retracts: false,
+            latest_first: true,
+            replaces: true,
+            with_number: false,
+            emit_update_before: spec.emit_update_before,
+        };
+        let order = SortColumn { column: spec.time, descending: true, nulls_first: false };
+        Self::open(&spec.keys, &[order], bounds, node, input, context)
+    }
+
+    fn open(
+        partition: &[usize],
+        order: &[SortColumn],
+        bounds: Bounds,
+        node: &Node,
+        input: &Schema,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
+        if node.schema.len() != input.len() + usize::from(bounds.with_number) {
+            return Err(Failure::internal("the output columns are not the input's and the row number"));
+        }
+        if let Some(column) = partition.iter().find(|&&column| column >= input.len()) {
+            return Err(Failure::internal(format!("column {column} of {} columns", input.len())));
+        }
+        let columns = signature::types(input.fields.iter().map(|field| &field.data_type));
+        let kept = match (bounds.retracts, bounds.latest_first) {
+            (true, _) => "all".to_owned(),
+            (false, false) => format!("first {}", bounds.to),
+            (false, true) => "latest".to_owned(),
+        };
+        let signature = format!("{kept} of ({columns}) by {partition:?} in {order:?}");
+        let settings = &context.settings;
+        let mini_batch = settings.get(&settings::keys::MINI_BATCH_ENABLED);
+        let size = settings.get(&settings::keys::MINI_BATCH_SIZE).clamp(1, u64::from(u32::MAX)) as usize;
+        Ok(Self {
+            partition: partition.to_vec(),
+            order: Order::new(order, input)?,
+            bounds,
+            input: input.to_arrow(),
+            schema: node.schema.to_arrow(),
+            signature: Signature::new(signature, context)?,
+            table: context.keyed.table(TABLE)?,
+            grouper: Grouper::default(),
+            changed: Changed::default(),
+            pending: Pending::default(),
+            rows_max: if mini_batch { size } else { 1 },
+            rows: 0,
+        })
+    }
+
+    /// Puts the rows of a batch where they belong.
+    fn take(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let keys: Vec<ArrayRef> = self.partition.iter().map(|&column| batch.column(column).clone()).collect();
+        let keys = row::encode(&keys, batch.rows())?;
+        let groups = self.grouper.group(&keys);
+        let mut entries = Vec::with_capacity(groups.first_rows.len());
+        self.table.hydrate(0, &keys, Some(&groups.first_rows), &mut entries)?;
+        let sorts = self.order.encode(batch.columns())?;
+        // Most rows of a long partition do not get among the first, and need not be encoded.
+        let enters = |row: usize| match self.table.get(entries[groups.of_row[row] as usize]) {
+            Some(rows) => self.bounds.admits(rows, sorts.row(row)),
+            None => true,
+        };
+        let candidates: Vec<u32> = (0..batch.rows()).filter(|&row| enters(row)).map(|row| row as u32).collect();
+        if candidates.len() == batch.rows() {
+            self.insert(batch, None, &keys, &groups, &sorts, &entries)?;
+        } else if !candidates.is_empty() {
+            let entering = batch.take(&UInt32Array::from(candidates.clone()))?;
+            self.insert(&entering, Some(&candidates), &keys, &groups, &sorts, &entries)?;
+        }
+        self.table.end_batch()
+    }
+
+    /// Puts rows where they belong; `of` says which rows of the whole batch they are.
+    fn insert(
+        &mut self,
+        batch: &Batch,
+        of: Option<&[u32]>,
+        keys: &Rows,
+        groups: &Groups,
+        sorts: &Rows,
+        entries: &[EntryId],
+    ) -> Result<(), Failure> {
+        let encoded = row::encode_batch(batch.columns())?;
+        let mut noted = vec![false; entries.len()];
+        for (index, stored) in encoded.iter().enumerate() {
+            let row = of.map_or(index, |of| of[index] as usize);
+            let group = groups.of_row[row] as usize;
+            let (entry, sort) = (entries[group], sorts.row(row));
+            // Rows that came before in this batch may have filled the partition.
+            if self.table.get(entry).is_some_and(|rows| !self.bounds.admits(rows, sort)) {
+                continue;
+            }
+            if !std::mem::replace(&mut noted[group], true) {
+                self.changed.note(keys.row(row), self.table.get(entry), self.bounds.to);
+            }
+            let slot = self.table.get_mut(entry);
+            if batch.kinds().is_some_and(|kinds| is_retraction_code(kinds[index])) {
+                if slot.as_mut().is_some_and(|rows| rows.remove(sort, stored) && rows.is_empty()) {
+                    *slot = None;
+                }
+                continue;
+            }
+            let rows = slot.get_or_insert_default();
+            if !self.bounds.retracts && rows.len() == self.bounds.to {
+                rows.pop();
+            }
+            rows.insert(sort, stored, self.bounds.latest_first);
+        }
+        Ok(())
+    }
+
+    /// Emits the changes of all changed partitions, until the output is full.
+    fn emit(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        loop {
+            if self.pending.emit(output) == Flow::More {
+                return Ok(Flow::More);
+            }
+            if self.changed.emitted == self.changed.keys.len() {
+                self.changed.clear();
+                self.rows = 0;
+                return Ok(Flow::Done);
+            }
+            if output.is_full() {
+                return Ok(Flow::More);
+            }
+            self.compare()?;
+        }
+    }
+
+    /// Finds the changes of the next partitions: so many that they make about one batch.
+    fn compare(&mut self) -> Result<(), Failure> {
+        let start = self.changed.emitted;
+        let partitions = (ROWS_TARGET / self.bounds.to).max(1);
+        let end = (start + partitions).min(self.changed.keys.len());
+        self.changed.emitted = end;
+        let selection: Vec<u32> = (start as u32..end as u32).collect();
+        let mut entries = Vec::with_capacity(selection.len());
+        self.table.hydrate(0, &self.changed.keys, Some(&selection), &mut entries)?;
+        let mut changes = Changes::default();
+        for (partition, &entry) in (start..end).zip(&entries) {
+            let before = Frames::new(self.changed.before.row(partition)).skip(self.bounds.from);
+            let after = self.table.get(entry).into_iter().flat_map(RankedRows::iter);
+            let after = after.take(self.bounds.to).skip(self.bounds.from);
+            if self.bounds.replaces {
+                changes.by_number(before, after, &self.bounds);
+            } else {
+                changes.by_row(before.collect(), after.collect());
+            }
+        }
+        if !changes.rows.is_empty() {
+            let mut columns = row::decode(&self.input, changes.rows)?.columns().to_vec();
+            if self.bounds.with_number {
+                columns.push(std::sync::Arc::new(Int64Array::from(changes.numbers)));
+            }
+            let inserts_only = changes.kinds.iter().all(|&kind| kind == RowKind::Insert as u8);
+            let columns = RecordBatch::try_new(self.schema.clone(), columns)?;
+            self.pending.push(columns, (!inserts_only).then(|| changes.kinds.into()));
+        }
+        self.table.end_batch()
+    }
+}
+
+impl Bounds {
+    /// Whether a row with this sort key has to be kept beside those that are there.
+    #[inline]
+    fn admits(&self, rows: &RankedRows, sort: &[u8]) -> bool {
+        self.retracts
+            || rows.len() < self.to
+            || match sort.cmp(rows.last_sort()) {
+                Ordering::Less => true,
+                Ordering::Equal => self.latest_first,
+                Ordering::Greater => false,
+            }
+    }
+}
+
+impl Changed {
+    /// Remembers what a partition is, unless that was done already.
+    fn note(&mut self, key: &[u8], rows: Option<&RankedRows>, to: usize) {
+        let Self { index, keys, before, image, .. } = self;
+        let entry = index.entry(
+            key::hash(key),
+            |&position| keys.row(position as usize) == key,
+            |&position| key::hash(keys.row(position as usize)),
+        );
+        if let hashbrown::hash_table::Entry::Vacant(entry) = entry {
+            entry.insert(keys.len() as u32);
+            keys.push(key);
+            image.clear();
+            if let Some(rows) = rows {
+                rows.image_into(to, image);
+            }
+            before.push(image);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.index.clear();
+        self.keys.clear();
+        self.before.clear();
+        self.emitted = 0;
+    }
+}
+
+impl<'a> Changes<'a> {
+    fn put(&mut self, row: Ranked<'a>, kind: RowKind, number: usize) {
+        self.rows.push(row.row);
+        self.kinds.push(kind as u8);
+        self.numbers.push(number as i64);
+    }
+
+    /// Rows replace the rows that had their number.
+    fn by_number(
+        &mut self,
+        mut before: impl Iterator<Item = Ranked<'a>>,
+        mut after: impl Iterator<Item = Ranked<'a>>,
+        bounds: &Bounds,
+    ) {
+        for number in bounds.from + 1.. {
+            match (before.next(), after.next()) {
+                (None, None) => return,
+                (Some(old), None) => self.put(old, RowKind::Delete, number),
+                (None, Some(new)) => self.put(new, RowKind::Insert, number),
+                (Some(old), Some(new)) if old.row != new.row => {
+                    if bounds.emit_update_before {
+                        self.put(old, RowKind::UpdateBefore, number);
+                    }
+                    self.put(new, RowKind::UpdateAfter, number);
+                }
+                (Some(_), Some(_)) => {}
+            }
+        }
+    }
+
+    /// Rows leave and enter. Both lists are in order.
+    fn by_row(&mut self, before: Vec<Ranked<'a>>, after: Vec<Ranked<'a>>) {
+        let mut entered = Vec::new();
+        let mut new = after.into_iter().peekable();
+        for old in before {
+            entered.extend(std::iter::from_fn(|| new.next_if(|new| new.sort < old.sort)));
+            if new.next_if_eq(&old).is_none() {
+                self.put(old, RowKind::Delete, 0);
+            }
+        }
+        for new in entered.into_iter().chain(new) {
+            self.put(new, RowKind::Insert, 0);
+        }
+    }
+}
+
+impl Operator for Rank {
+    fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        if batch.is_empty() {
+            return Ok(Flow::Done);
+        }
+        self.take(&batch)?;
+        self.rows += batch.rows();
+        if self.rows >= self.rows_max { self.emit(output) } else { Ok(Flow::Done) }
+    }
+
+    fn resume(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        self.emit(output)
+    }
+
+    fn watermark(&mut self, _watermark: Watermark, _output: &mut Output) -> Result<Flow, Failure> {
+        // The output has no time attribute, so rows that are held back cannot become late.
+        Ok(Flow::Done)
+    }
+
+    fn flush(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        self.emit(output)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        self.signature.snapshot(snapshot);
+        snapshot.table(&mut self.table)
+    }
+}
