@@ -80,6 +80,9 @@ impl Ledger {
     }
 
     async fn claim(&mut self) -> Result<Record, Failure> {
+        if let Some(root) = &self.root {
+            self.storage.check_conditional_put(root).await?;
+        }
         let mut latest = self.latest().await?;
         for _ in 0..ATTEMPTS_MAX {
             let restore = self.wanted_restore(latest.as_ref()).await?;
