@@ -15,6 +15,9 @@ if [[ $status == 77 ]]; then
 fi
 [[ $status == 0 ]] || exit "$status"
 . "${SLUICE_TESTBED_DIR:-/tmp/sluice-testbed}/env"
+for tool in kubectl helm curl jq; do
+    command -v $tool >/dev/null || { echo "kubernetes: skipped: there is no $tool" && exit 0; }
+done
 . tests/kubernetes/lib.sh
 . tests/kubernetes/jobs.sh
 . tests/kubernetes/examples.sh
