@@ -48,7 +48,7 @@ pub struct Job {
     pub rescales: i64,
     /// How long data did not flow at the last restart of either kind.
     pub last_downtime_millis: Option<i64>,
-    /// The highest parallelism of a vertex.
+    /// The highest parallelism of a vertex; none if the program could not be planned.
     pub parallelism: Option<i32>,
     /// Upper bounds of the parallelism by vertex, as declared last.
     pub requirements: BTreeMap<String, i32>,

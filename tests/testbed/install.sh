@@ -77,7 +77,7 @@ node() {
     s3
     apiserver
     apt_packages containerd=containerd runc=runc conntrack=conntrack iptables=iptables nft=nftables ip=iproute2 \
-        nsenter=util-linux buildah=buildah dpkg-deb=dpkg cc=build-essential
+        nsenter=util-linux buildah=buildah dpkg-deb=dpkg cc=build-essential jq=jq
     cni_folder >/dev/null || apt_packages cni=containernetworking-plugins
     cached "$HELM_BIN" go_install "helm.sh/helm/v3/cmd/helm@$HELM_VERSION"
     cached "$COREDNS_BIN" go_install "github.com/coredns/coredns@$COREDNS_VERSION"

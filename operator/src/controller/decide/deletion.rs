@@ -48,7 +48,10 @@ pub(super) fn decide(resource: &FlinkJob, job: Option<&Validated>, facts: &Facts
             let job = started.id.clone();
             decision.actions.push(Action::Savepoint { job, directory, request, stop: true });
         }
-        Operation::Unknown => end(true, "SavepointSkipped", "the job is not running".to_owned()),
+        Operation::Unknown => {
+            let is_finished = facts.job().is_some_and(|engine| engine.state == "FINISHED");
+            end(!is_finished, "SavepointSkipped", "the job is not running".to_owned());
+        }
     }
     decision
 }

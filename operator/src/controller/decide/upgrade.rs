@@ -243,9 +243,12 @@ fn savepoint_failed(pass: &mut Pass<'_>, upgrade: &mut UpgradeStatus, message: &
 fn fall_back(pass: &mut Pass<'_>, upgrade: &mut UpgradeStatus, why: &str) -> Option<Source> {
     let never_had_state = pass.status.checkpoint.is_none()
         && pass.facts.job().is_some_and(|engine| engine.checkpoint.is_none() && engine.state == "FAILED");
-    // A start whose JobManager was never seen has made nothing newer than what it was to restore.
-    let never_started =
-        pass.facts.job().is_none() && pass.status.job.as_ref().is_some_and(|started| started.start_time.is_none());
+    // A start whose JobManager was never seen, or could not plan the program, has made nothing newer than what it was to
+    // restore.
+    let never_started = match pass.facts.job() {
+        Some(engine) => engine.state == "FAILED" && engine.parallelism.is_none(),
+        None => pass.status.job.as_ref().is_some_and(|started| started.start_time.is_none()),
+    };
     let is_allowed = pass.job.spec.upgrade.fallback == Fallback::LastState && keeps_checkpoints(pass);
     if is_allowed || never_had_state || never_started {
         return Some(Source::LastState);

@@ -3,7 +3,7 @@
 use super::{SAVEPOINT, UID, program, world::World};
 use crate::{
     crd::{Fallback, Phase},
-    jobmanager::Failure,
+    jobmanager::{Failure, Job},
 };
 
 #[test]
@@ -73,6 +73,23 @@ fn with_fallback_wait_a_failing_job_is_left_alone() {
     program(&mut world, &crate::controller::fixture::orders().spec.job.sql.inline.unwrap());
     world.settle();
     assert_eq!(world.status().upgrade, None, "taken back");
+}
+
+#[test]
+fn a_mistake_in_an_upgrade_is_corrected_even_with_fallback_wait() {
+    let mut world = World::running();
+    world.change(|job| job.spec.upgrade.fallback = Fallback::Wait);
+    program(&mut world, "SELECT 2");
+    while world.starts.len() < 2 {
+        world.pass(false);
+    }
+    let failure = Failure { class: "User".to_owned(), message: "line 1, column 8: no column 2".to_owned() };
+    *world.job() = Job { state: "FAILED".to_owned(), failure: Some(failure), ..Job::default() };
+    world.settle();
+    assert_eq!(world.condition("SpecValid"), (false, "InvalidProgram".to_owned()));
+    program(&mut world, "SELECT 3");
+    world.settle();
+    assert_eq!(world.starts[2], (UID.to_owned(), Some(SAVEPOINT.to_owned())), "with what the first try was to restore");
 }
 
 /// Such as one whose image cannot be pulled: a corrected spec must not wait for what cannot come.
