@@ -128,6 +128,7 @@ pub async fn assemble(job: &JobContext, vertex: VertexId, subtask: u32, wiring: 
         storage: job.storage.clone(),
         runtime: job.runtime.clone(),
         timing: timing(&job.settings),
+        clock: Arc::clone(&job.clock),
     })
 }
 
