@@ -4,7 +4,8 @@ use std::path::Path;
 
 /// The tables over `events` generated events, read at `rows_per_second`; 0 reads as fast as it goes.
 pub fn tables(events: u64, rows_per_second: u64) -> String {
-    let pace = if rows_per_second == 0 { String::new() } else { format!(", 'scan.rows-per-second' = '{rows_per_second}'") };
+    let pace =
+        if rows_per_second == 0 { String::new() } else { format!(", 'scan.rows-per-second' = '{rows_per_second}'") };
     format!(
         "CREATE TABLE nexmark (
             event_type INT,

@@ -8,13 +8,29 @@ use serde_json::Value;
 /// What each crate may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("checkpoint", &["model", "graph"]),
-    ("connectors", &["checkpoint", "dataflow", "expressions", "formats", "graph", "model", "settings", "state", "storage"]),
+    (
+        "connectors",
+        &["checkpoint", "dataflow", "expressions", "formats", "graph", "model", "settings", "state", "storage"],
+    ),
     ("dataflow", &["checkpoint", "expressions", "graph", "model", "settings", "state", "storage"]),
     (
         "engine",
         &[
-            "checkpoint", "connectors", "dataflow", "expressions", "formats", "graph", "jobmanager", "model", "operators",
-            "settings", "sql", "state", "storage", "taskmanager", "wire",
+            "checkpoint",
+            "connectors",
+            "dataflow",
+            "expressions",
+            "formats",
+            "graph",
+            "jobmanager",
+            "model",
+            "operators",
+            "settings",
+            "sql",
+            "state",
+            "storage",
+            "taskmanager",
+            "wire",
         ],
     ),
     ("expressions", &["graph", "model"]),

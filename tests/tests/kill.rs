@@ -66,8 +66,7 @@ fn run(folder: &Path, backend: &str, kills: u32, random: &mut StdRng) -> Result<
     let mut killed = 0;
     while started.elapsed() < DEADLINE {
         let mut child = binary::Running(start(folder, backend)?);
-        let patience =
-            if killed < kills { Duration::from_millis(random.random_range(20..700)) } else { DEADLINE };
+        let patience = if killed < kills { Duration::from_millis(random.random_range(20..700)) } else { DEADLINE };
         match exit_within(&mut child.0, patience)? {
             Some(status) => {
                 ensure!(status.success(), "the job ended with {status}");

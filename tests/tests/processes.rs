@@ -45,8 +45,11 @@ impl Cluster {
             let mut command = binary::command(&[name, "--config", &config.display().to_string()])?;
             Ok(Running(command.stdout(out).stderr(log).spawn()?))
         };
-        let processes =
-            vec![process("jobmanager", "jobmanager")?, process("taskmanager", "worker-1")?, process("taskmanager", "worker-2")?];
+        let processes = vec![
+            process("jobmanager", "jobmanager")?,
+            process("taskmanager", "worker-1")?,
+            process("taskmanager", "worker-2")?,
+        ];
         let cluster =
             Self { folder: folder.to_owned(), rest: format!("http://127.0.0.1:{rest}"), _processes: processes };
         binary::wait_for("the JobManager", DEADLINE, || {

@@ -266,6 +266,8 @@ fn is_keyed(operator: &OperatorSpec) -> bool {
             false
         }
         OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
+        OperatorSpec::SemiJoin(_) | OperatorSpec::WindowJoin(_) => true,
+        OperatorSpec::Unnest(_) | OperatorSpec::Limit(_) => false,
     }
 }
 

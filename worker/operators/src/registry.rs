@@ -1,12 +1,13 @@
 //! From specification to running operator.
 
 use dataflow::{OpenContext, Operator};
-use graph::{Node, OperatorSpec};
+use graph::{Node, OperatorSpec, operator::WindowKind};
 use model::{Failure, Schema};
 
 use crate::{
-    calc::Calc, group_aggregate::GroupAggregate, join::Join, window_aggregate::WindowAggregate,
-    window_assign::WindowAssign,
+    calc::Calc, group_aggregate::GroupAggregate, join::Join, limit::Limit, semi_join::SemiJoin,
+    session_aggregate::SessionAggregate, unnest::Unnest, window_aggregate::WindowAggregate,
+    window_assign::WindowAssign, window_join::WindowJoin,
 };
 
 /// Builds the operator that `node` specifies. `inputs` are the schemas of its input ports.
@@ -18,8 +19,17 @@ pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Resul
         OperatorSpec::Calc(spec) => Calc::new(spec, node, input(inputs, 0)?).map(boxed),
         OperatorSpec::GroupAggregate(spec) => GroupAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
         OperatorSpec::Join(spec) => Join::new(spec, node, context).map(boxed),
-        OperatorSpec::WindowAggregate(spec) => WindowAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
-        OperatorSpec::WindowAssign(spec) => WindowAssign::new(spec, node, input(inputs, 0)?).map(boxed),
+        OperatorSpec::Limit(spec) => Limit::new(spec, context).map(boxed),
+        OperatorSpec::SemiJoin(spec) => SemiJoin::new(spec, node, context).map(boxed),
+        OperatorSpec::WindowAggregate(spec) => match spec.window {
+            WindowKind::Session { gap } => {
+                SessionAggregate::new(spec, gap, node, input(inputs, 0)?, context).map(boxed)
+            }
+            _ => WindowAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        },
+        OperatorSpec::Unnest(spec) => Unnest::new(spec, node, input(inputs, 0)?).map(boxed),
+        OperatorSpec::WindowJoin(spec) => WindowJoin::new(spec, node, context).map(boxed),
+        OperatorSpec::WindowAssign(spec) => WindowAssign::new(spec, node, input(inputs, 0)?, context).map(boxed),
         OperatorSpec::Sink(_) | OperatorSpec::Source(_) => {
             Err(Failure::internal("sources and sinks are not built as operators"))
         }

@@ -189,6 +189,10 @@ fn name(graph: &mut JobGraph) {
             OperatorSpec::WindowAggregate(_) => ("window-aggregate".to_owned(), format!("WindowAggregate[{number}]")),
             OperatorSpec::GroupAggregate(_) => ("group-aggregate".to_owned(), format!("GroupAggregate[{number}]")),
             OperatorSpec::Join(_) => ("join".to_owned(), format!("Join[{number}]")),
+            OperatorSpec::WindowJoin(_) => ("window-join".to_owned(), format!("WindowJoin[{number}]")),
+            OperatorSpec::Unnest(_) => ("unnest".to_owned(), format!("Correlate[{number}]")),
+            OperatorSpec::Limit(_) => ("limit".to_owned(), format!("Limit[{number}]")),
+            OperatorSpec::SemiJoin(_) => ("semi-join".to_owned(), format!("Join[{number}]")),
         };
         let count = counts.entry(kind.clone()).or_default();
         *count += 1;
