@@ -245,7 +245,7 @@ fn plan_table(spec: &TableSpec, create: &CreateTable, tables: &Tables) -> Result
             ColumnKind::Physical { .. } => {
                 Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
             }
-            ColumnKind::Computed(syntax, _) => expression(syntax.clone(), &scan, tables)?,
+            ColumnKind::Computed(syntax, _) => expression((**syntax).clone(), &scan, tables)?,
         };
         Ok(expr.alias(column.name.value.as_str()))
     });

@@ -33,11 +33,9 @@ pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode
             )));
         }
     }
-    for node in 0..graph.nodes.len() {
-        if matches!(graph.nodes[node].operator, OperatorSpec::Limit(_)) && !input(graph, &kinds, node, None).is_append()
-        {
-            return Err(SqlError::new("LIMIT of a query that updates its rows is not supported"));
-        }
+    let limits = |node: &NodeId| matches!(graph.nodes[*node].operator, OperatorSpec::Limit(_));
+    if (0..graph.nodes.len()).filter(limits).any(|node| !input(graph, &kinds, node, None).is_append()) {
+        return Err(SqlError::new("LIMIT of a query that updates its rows is not supported"));
     }
     for node in 0..graph.nodes.len() {
         apply(graph, node, &kinds, needed[node]);

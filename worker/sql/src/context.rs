@@ -329,31 +329,29 @@ fn inner(arg: Option<Syntax>, wrapper: &str) -> Option<Syntax> {
 }
 
 fn plan_data(arg: Option<Syntax>, function: &Ident, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-    let factor = match arg {
-        arg => match inner(arg, "TABLE") {
-            Some(Syntax::Subquery(query)) => {
-                TableFactor::Derived { lateral: false, subquery: query, alias: None, sample: None }
+    let factor = match inner(arg, "TABLE") {
+        Some(Syntax::Subquery(query)) => {
+            TableFactor::Derived { lateral: false, subquery: query, alias: None, sample: None }
+        }
+        Some(Syntax::CompoundIdentifier(mut parts)) if !parts.is_empty() => {
+            let table = parts.swap_remove(parts.len() - 1);
+            TableFactor::Table {
+                name: ObjectName::from(vec![table]),
+                alias: None,
+                args: None,
+                with_hints: vec![],
+                version: None,
+                with_ordinality: false,
+                partitions: vec![],
+                json_path: None,
+                sample: None,
+                index_hints: vec![],
             }
-            Some(Syntax::CompoundIdentifier(mut parts)) if !parts.is_empty() => {
-                let table = parts.swap_remove(parts.len() - 1);
-                TableFactor::Table {
-                    name: ObjectName::from(vec![table]),
-                    alias: None,
-                    args: None,
-                    with_hints: vec![],
-                    version: None,
-                    with_ordinality: false,
-                    partitions: vec![],
-                    json_path: None,
-                    sample: None,
-                    index_hints: vec![],
-                }
-            }
-            _ => {
-                let message = format!("the first argument of {} is TABLE and a name", function.value);
-                return Err(SqlError::at_ident(message, function).into());
-            }
-        },
+        }
+        _ => {
+            let message = format!("the first argument of {} is TABLE and a name", function.value);
+            return Err(SqlError::at_ident(message, function).into());
+        }
     };
     let place = factor.span();
     context.plan(factor).map_err(|error| {

@@ -28,7 +28,7 @@ pub(crate) const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SE
 
 /// Prepares a query over the tables, views and functions of the session.
 pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> {
-    let mut desugar = Desugar { tables, with: HashSet::new(), tables_at: HashSet::new() };
+    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new() };
     match query.visit(&mut desugar) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -37,7 +37,7 @@ pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> 
 
 /// Prepares an expression of DDL.
 pub(crate) fn expression(expr: &mut Expr, tables: &Tables) -> Result<(), SqlError> {
-    let mut desugar = Desugar { tables, with: HashSet::new(), tables_at: HashSet::new() };
+    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new() };
     match expr.visit(&mut desugar) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -48,8 +48,10 @@ struct Desugar<'a> {
     tables: &'a Tables,
     /// Names from `WITH`.
     with: HashSet<String>,
-    /// Where queries are that stand for tables.
-    tables_at: HashSet<Span>,
+    /// Whether the next query in an expression stands for a table.
+    is_table_next: bool,
+    /// For each query in an expression that is being visited, whether it stands for a table.
+    in_queries: Vec<bool>,
 }
 
 impl VisitorMut for Desugar<'_> {
@@ -87,20 +89,16 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
-        if let Expr::Function(function) = expr
-            && let FunctionArguments::List(list) = &function.args
-            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Subquery(query)))) = list.args.first()
-            && function.name.to_string() == "TABLE"
-        {
-            self.tables_at.insert(query.span());
+        match expr {
+            Expr::Function(function) => self.is_table_next = function.name.to_string() == "TABLE",
+            Expr::Subquery(_) => self.in_queries.push(std::mem::take(&mut self.is_table_next)),
+            _ => {}
         }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
-        if let Expr::Subquery(query) = expr
-            && self.tables_at.contains(&query.span())
-        {
+        if matches!(expr, Expr::Subquery(_)) && self.in_queries.pop() == Some(true) {
             return ControlFlow::Continue(());
         }
         if let Expr::Function(function) = expr

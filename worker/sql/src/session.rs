@@ -99,8 +99,8 @@ impl Session {
     fn execute(&mut self, statement: Statement) -> Result<Option<Outcome>, SqlError> {
         match statement {
             Statement::CreateTable(mut create) => match create.query.take() {
-                Some(query) => return self.create_as(create, query).map(Some),
-                None => self.tables.create_table(create)?,
+                Some(query) => return self.create_as(*create, query).map(Some),
+                None => self.tables.create_table(*create)?,
             },
             Statement::CreateView(create) => self.tables.create_view(create)?,
             Statement::CreateFunction(create) => self.tables.create_function(&create)?,

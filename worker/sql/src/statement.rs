@@ -13,7 +13,7 @@ use crate::{SqlError, dialect::FlinkDialect, types::parse_type};
 /// One statement of a script.
 #[derive(Clone, Debug)]
 pub(crate) enum Statement {
-    CreateTable(CreateTable),
+    CreateTable(Box<CreateTable>),
     CreateView(CreateView),
     CreateFunction(CreateFunction),
     Drop { what: &'static str, name: Ident, if_exists: bool },
@@ -102,7 +102,7 @@ pub(crate) enum ColumnKind {
         nullable: bool,
     },
     /// What it is computed from, and how that is written.
-    Computed(Expr, String),
+    Computed(Box<Expr>, String),
 }
 
 /// `WATERMARK FOR column AS expression`
@@ -397,7 +397,7 @@ impl StatementParser<'_> {
             return Ok(self.parser.expected("the columns, LIKE or AS", found)?);
         }
         table.text = self.text_from(start);
-        Ok(Statement::CreateTable(table))
+        Ok(Statement::CreateTable(Box::new(table)))
     }
 
     /// `table [(INCLUDING feature …)]`
@@ -484,7 +484,7 @@ impl StatementParser<'_> {
         if self.word("AS") {
             let start = self.parser.peek_token().span;
             let expression = self.parser.parse_expr()?;
-            let kind = ColumnKind::Computed(expression, self.text_from(start));
+            let kind = ColumnKind::Computed(Box::new(expression), self.text_from(start));
             self.comment()?;
             table.columns.push(ColumnDefinition { name, kind });
             return Ok(());

@@ -88,8 +88,9 @@ fn an_update_of_which_one_half_is_matched_is_a_delete_or_an_insert() {
 
 fn random_run(seed: u64) {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let (anti, with_condition, nulls_equal) = (seed % 2 == 0, seed % 3 == 0, seed % 5 == 0);
-    let keys = if seed % 7 == 0 { vec![] } else { vec![K, G] };
+    let every = |number: u64| seed.is_multiple_of(number);
+    let (anti, with_condition, nulls_equal) = (every(2), every(3), every(5));
+    let keys = if every(7) { vec![] } else { vec![K, G] };
     let mut cluster = cluster(&keys, anti, nulls_equal, with_condition.then(less));
     let mut live: [Vec<Row>; 2] = [Vec::new(), Vec::new()];
     let mut output: Vec<Vec<String>> = Vec::new();
