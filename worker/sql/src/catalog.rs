@@ -82,6 +82,11 @@ impl Tables {
         self.functions.get(&name.to_ascii_uppercase()).copied()
     }
 
+    /// The names of declared functions.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(String::as_str)
+    }
+
     pub(crate) fn create_function(&mut self, create: &CreateFunction) -> Result<(), SqlError> {
         let name = create.name.value.to_ascii_uppercase();
         let (class, place) = &create.class;

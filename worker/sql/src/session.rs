@@ -99,7 +99,7 @@ impl Session {
     fn execute(&mut self, statement: Statement) -> Result<Option<Outcome>, SqlError> {
         match statement {
             Statement::CreateTable(mut create) => match create.query.take() {
-                Some(query) => return self.create_as(*create, query).map(Some),
+                Some(query) => return self.create_as(*create, query),
                 None => self.tables.create_table(*create)?,
             },
             Statement::CreateView(create) => self.tables.create_view(create)?,
@@ -147,7 +147,10 @@ impl Session {
     }
 
     /// `CREATE TABLE … AS`: the table has the columns of the query, and is filled by it.
-    fn create_as(&mut self, mut create: CreateTable, source: Box<Query>) -> Result<Outcome, SqlError> {
+    fn create_as(&mut self, mut create: CreateTable, source: Box<Query>) -> Result<Option<Outcome>, SqlError> {
+        if create.if_not_exists && self.tables.contains(&create.name.value) {
+            return Ok(None);
+        }
         let mut query = source.clone();
         desugar::query(&mut query, &self.tables)?;
         let columns = schema_of(&plan::query(&self.tables, &query)?)?;
@@ -165,7 +168,7 @@ impl Session {
         if inserted.is_err() && !existed {
             self.tables.remove(&table.value);
         }
-        inserted.map(Outcome::Job)
+        inserted.map(Outcome::Job).map(Some)
     }
 
     fn job(&self, statement: Statement) -> Result<PlannedJob, SqlError> {
@@ -265,7 +268,13 @@ impl Session {
         Ok(match statement {
             Statement::ShowTables => lines(&|_| true),
             Statement::ShowViews => lines(&|entry| matches!(entry, Entry::View(_))),
-            Statement::ShowFunctions => functions::names().join("\n"),
+            Statement::ShowFunctions => {
+                let mut names = functions::names();
+                names.extend(self.tables.functions().map(str::to_owned));
+                names.sort();
+                names.dedup();
+                names.join("\n")
+            }
             Statement::ShowCreate(name) => match find(name)? {
                 Entry::Table(table) => table.text.clone(),
                 Entry::View(view) => view.text.clone(),
