@@ -128,6 +128,7 @@ pub async fn assemble(job: &JobContext, vertex: VertexId, subtask: u32, wiring: 
         storage: job.storage.clone(),
         runtime: job.runtime.clone(),
         timing: timing(&job.settings),
+        clock: Arc::clone(&job.clock),
     })
 }
 
@@ -264,11 +265,10 @@ fn is_keyed(operator: &OperatorSpec) -> bool {
         OperatorSpec::Source(_) | OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Sink(_) => {
             false
         }
-        OperatorSpec::WindowAggregate(_)
-        | OperatorSpec::GroupAggregate(_)
-        | OperatorSpec::Join(_)
-        | OperatorSpec::Rank(_)
-        | OperatorSpec::Deduplicate(_) => true,
+        OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
+        OperatorSpec::Rank(_) | OperatorSpec::Deduplicate(_) => true,
+        OperatorSpec::SemiJoin(_) | OperatorSpec::WindowJoin(_) => true,
+        OperatorSpec::Unnest(_) | OperatorSpec::Limit(_) => false,
     }
 }
 

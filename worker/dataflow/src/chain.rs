@@ -125,6 +125,27 @@ impl Chain {
         self.signal(Signal::Watermark(watermark)).await
     }
 
+    /// The earliest processing time that an operator waits for.
+    pub fn timer(&self) -> Option<i64> {
+        self.links.iter().filter_map(|link| link.operator.timer()).min()
+    }
+
+    /// Tells the operators that wait for it that processing time has come this far.
+    ///
+    /// # Errors
+    /// As [`Chain::rows`].
+    pub async fn processing_time(&mut self, now_ms: i64) -> Result<(), Failure> {
+        for index in 0..self.links.len() {
+            let operator = &mut self.links[index].operator;
+            if operator.timer().is_some_and(|timer| timer <= now_ms) {
+                let flow = operator.processing_time(now_ms, &mut self.output)?;
+                self.follow(index, flow, None);
+                self.work().await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes all operators and edges emit what they hold back.
     ///
     /// # Errors

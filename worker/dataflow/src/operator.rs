@@ -37,6 +37,21 @@ pub trait Operator: Send {
     /// As [`Operator::process`].
     fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure>;
 
+    /// The processing time, in milliseconds, at which the operator wants [`Operator::processing_time`] to be called;
+    /// none: never. Asked anew after every other call.
+    fn timer(&self) -> Option<i64> {
+        None
+    }
+
+    /// Processing time has reached what [`Operator::timer`] said: fire what is due. Not called once the input has
+    /// ended: what is still open then is never emitted.
+    ///
+    /// # Errors
+    /// As [`Operator::process`].
+    fn processing_time(&mut self, _now_ms: i64, _output: &mut Output) -> Result<Flow, Failure> {
+        Ok(Flow::Done)
+    }
+
     /// Emits whatever is held back for batching. Called before each barrier, at the end of input, and when the
     /// mini-batch latency has passed.
     ///

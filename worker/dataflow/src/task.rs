@@ -15,7 +15,7 @@ use storage::Storage;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{
-    Barrier, Chain, Element, Gate, GateEvent, Reader, ReaderEvent, Snapshot,
+    Barrier, Chain, Clock, Element, Gate, GateEvent, Reader, ReaderEvent, Snapshot,
     chain::OperatorSnapshot,
     gate::Alignment,
     metrics::{TaskMetrics, add},
@@ -102,6 +102,8 @@ pub struct Task {
     pub runtime: Handle,
     /// Timers.
     pub timing: Timing,
+    /// Processing time.
+    pub clock: Arc<dyn Clock>,
 }
 
 enum Event {
@@ -111,6 +113,9 @@ enum Event {
     Timer,
 }
 
+/// No timer of the operators is waited for longer, should the clock be set.
+const TIMER_MS_MAX: u64 = 10_000;
+
 /// What remains between two events.
 struct Progress {
     metrics: Arc<TaskMetrics>,
@@ -119,6 +124,8 @@ struct Progress {
     last_flush: Instant,
     /// No rows follow: a barrier that stops the job has passed.
     stopped: bool,
+    /// All input has been processed.
+    ended: bool,
 }
 
 impl Task {
@@ -132,6 +139,7 @@ impl Task {
             collected_since: None,
             last_flush: Instant::now(),
             stopped: false,
+            ended: false,
         };
         self.tell(TaskEvent::Running).await;
         loop {
@@ -142,6 +150,9 @@ impl Task {
             if !self.handle(event, &mut progress).await? {
                 return Ok(());
             }
+            if self.operators_deadline(&progress).is_some_and(|deadline| deadline <= Instant::now()) {
+                self.chain.processing_time(self.clock.now_ms()).await?;
+            }
             self.flush_when_due(&mut progress).await?;
             add(&progress.metrics.busy_us, started.elapsed().as_micros() as u64);
             // The tasks of a slot share its thread.
@@ -150,7 +161,7 @@ impl Task {
     }
 
     async fn next(&mut self, progress: &Progress) -> Event {
-        let deadline = self.deadline(progress);
+        let deadline = self.deadline(progress).into_iter().chain(self.operators_deadline(progress)).min();
         let timer = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -176,6 +187,16 @@ impl Task {
         let edges = progress.collected_since.map(|since| since + self.timing.buffer_timeout);
         let operators = self.timing.mini_batch_latency.map(|latency| progress.last_flush + latency);
         edges.into_iter().chain(operators).min()
+    }
+
+    /// When an operator is to be told the processing time. Rows may not follow the end of the input, nor a barrier that
+    /// stops the job.
+    fn operators_deadline(&self, progress: &Progress) -> Option<Instant> {
+        if progress.ended || progress.stopped {
+            return None;
+        }
+        let left = self.chain.timer()?.saturating_sub(self.clock.now_ms());
+        Some(Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0).min(TIMER_MS_MAX)))
     }
 
     async fn flush_when_due(&mut self, progress: &mut Progress) -> Result<(), Failure> {
@@ -215,11 +236,11 @@ impl Task {
             Event::Reader(event) => match event? {
                 ReaderEvent::Rows(batch) => self.rows(0, batch, progress).await?,
                 ReaderEvent::Time(change) => self.time(change).await?,
-                ReaderEvent::End => self.end().await?,
+                ReaderEvent::End => self.end(progress).await?,
             },
             Event::Gate(GateEvent::Time(change)) => self.time(change).await?,
             Event::Gate(GateEvent::Aligned(barrier, alignment)) => self.checkpoint(&barrier, alignment).await?,
-            Event::Gate(GateEvent::End) => self.end().await?,
+            Event::Gate(GateEvent::End) => self.end(progress).await?,
         }
         Ok(true)
     }
@@ -248,7 +269,8 @@ impl Task {
         Ok(())
     }
 
-    async fn end(&mut self) -> Result<(), Failure> {
+    async fn end(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+        progress.ended = true;
         self.count_skipped();
         self.chain.flush().await?;
         self.chain.broadcast(&Element::End).await?;
@@ -321,3 +343,6 @@ async fn write(
     report.async_ms = started.elapsed().as_millis() as u64;
     Ok(report)
 }
+
+#[cfg(test)]
+mod tests;

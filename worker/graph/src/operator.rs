@@ -27,6 +27,14 @@ pub enum OperatorSpec {
     Rank(RankSpec),
     /// Keeps one row for each key, the first or the last by event time.
     Deduplicate(DeduplicateSpec),
+    /// Emits the rows of the left input that have a match in the right one, or have none.
+    SemiJoin(SemiJoinSpec),
+    /// Joins the rows of two inputs that are in the same window.
+    WindowJoin(WindowJoinSpec),
+    /// Repeats each row for each element of an array or entry of a map.
+    Unnest(UnnestSpec),
+    /// Passes on the first rows; runs as one subtask.
+    Limit(LimitSpec),
     /// Writes a table.
     Sink(SinkSpec),
 }
@@ -86,6 +94,20 @@ pub enum WindowKind {
         /// Shift of the alignment.
         offset: i64,
     },
+    /// Windows of one start and growing length; `size` is a multiple of `step`.
+    Cumulate {
+        /// Length of the last one.
+        size: i64,
+        /// By which each is longer than the one before.
+        step: i64,
+        /// Shift of the alignment.
+        offset: i64,
+    },
+    /// For each key, from a row until no row has come for the gap; only in aggregations.
+    Session {
+        /// Rows that are farther apart are in different windows.
+        gap: i64,
+    },
 }
 
 /// Windows over a time column.
@@ -95,6 +117,9 @@ pub struct WindowAssignSpec {
     pub time: usize,
     /// The windows.
     pub window: WindowKind,
+    /// Whether rows belong to the time at which they are processed; `time` is not read then.
+    #[serde(default)]
+    pub processing: bool,
 }
 
 /// A windowed aggregation. Output: keys, aggregates, `window_start`, `window_end`, `window_time`.
@@ -108,6 +133,9 @@ pub struct WindowAggregateSpec {
     pub time: usize,
     /// The windows.
     pub window: WindowKind,
+    /// Whether rows belong to the time at which they are processed; `time` is not read then.
+    #[serde(default)]
+    pub processing: bool,
     /// What the input may carry.
     #[serde(default)]
     pub input: ChangelogMode,
@@ -241,6 +269,69 @@ pub enum Keep {
     First,
     /// The latest so far; of rows of the same time the one that came last.
     Last,
+}
+
+/// A semi or anti join, for all time. Output: left columns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SemiJoinSpec {
+    /// Whether rows without a match are emitted, instead of those with one.
+    pub anti: bool,
+    /// Equal columns of the left input.
+    pub left_keys: Vec<usize>,
+    /// Equal columns of the right input.
+    pub right_keys: Vec<usize>,
+    /// Whether null keys are equal; else they match nothing.
+    #[serde(default)]
+    pub nulls_equal: bool,
+    /// The rest of the condition, over left columns then right columns.
+    pub condition: Option<Expr>,
+    /// What the left input may carry.
+    pub left_input: ChangelogMode,
+    /// What the right input may carry.
+    pub right_input: ChangelogMode,
+    /// The left input's columns.
+    pub left_schema: Schema,
+    /// The right input's columns.
+    pub right_schema: Schema,
+}
+
+/// A join of windows, of inputs without updates. Output: left columns, right columns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowJoinSpec {
+    /// Equal columns of the left input, the start and end of the window among them; rows with a null key never match.
+    pub left_keys: Vec<usize>,
+    /// Equal columns of the right input.
+    pub right_keys: Vec<usize>,
+    /// The left column with the end of the window.
+    pub left_end: usize,
+    /// The right column with the end of the window.
+    pub right_end: usize,
+    /// The rest of the condition, over left columns then right columns.
+    pub condition: Option<Expr>,
+    /// The left input's columns.
+    pub left_schema: Schema,
+    /// The right input's columns.
+    pub right_schema: Schema,
+}
+
+/// `UNNEST`. Output: the input's columns, those of the elements (the fields of rows; key and value of maps), the ordinal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnnestSpec {
+    /// The array or map.
+    pub column: usize,
+    /// Whether a row without elements is emitted once, with nulls.
+    pub outer: bool,
+    /// Whether elements are numbered, from 1.
+    pub ordinality: bool,
+}
+
+/// `LIMIT … OFFSET …`, of an input without updates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitSpec {
+    /// How many rows.
+    pub limit: u64,
+    /// Behind how many.
+    pub offset: u64,
 }
 
 /// A sink.

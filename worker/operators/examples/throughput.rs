@@ -175,7 +175,14 @@ fn windowed(input: &Schema, window: WindowKind) -> Node {
     let mut fields = vec![input.fields[0].clone(), Field::new("count", DataType::BigInt)];
     fields.extend(["start", "end", "time"].map(|name| Field::new(name, DataType::Timestamp(3))));
     let aggregates = vec![call(AggregateFunction::Count, None, None)];
-    let spec = WindowAggregateSpec { keys: vec![0], aggregates, time: 6, window, input: ChangelogMode::APPEND };
+    let spec = WindowAggregateSpec {
+        keys: vec![0],
+        aggregates,
+        time: 6,
+        window,
+        processing: false,
+        input: ChangelogMode::APPEND,
+    };
     node(fields, OperatorSpec::WindowAggregate(spec))
 }
 

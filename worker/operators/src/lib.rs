@@ -9,13 +9,18 @@ mod emission;
 mod group_aggregate;
 mod grouping;
 mod join;
+mod limit;
 mod projection;
 mod rank;
 mod registry;
+mod semi_join;
+mod session_aggregate;
 mod signature;
+mod unnest;
 mod window;
 mod window_aggregate;
 mod window_assign;
+mod window_join;
 
 pub use registry::build;
 

@@ -3,13 +3,14 @@
 use dataflow::{OpenContext, Operator};
 use graph::{
     Node, OperatorSpec,
-    operator::{DeduplicateSpec, Keep},
+    operator::{DeduplicateSpec, Keep, WindowKind},
 };
 use model::{Failure, Schema};
 
 use crate::{
-    calc::Calc, deduplicate::Deduplicate, group_aggregate::GroupAggregate, join::Join, rank::Rank,
-    window_aggregate::WindowAggregate, window_assign::WindowAssign,
+    calc::Calc, deduplicate::Deduplicate, group_aggregate::GroupAggregate, join::Join, limit::Limit, rank::Rank,
+    semi_join::SemiJoin, session_aggregate::SessionAggregate, unnest::Unnest, window_aggregate::WindowAggregate,
+    window_assign::WindowAssign, window_join::WindowJoin,
 };
 
 /// Builds the operator that `node` specifies. `inputs` are the schemas of its input ports.
@@ -26,8 +27,17 @@ pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Resul
             Deduplicate::new(spec, node, input(inputs, 0)?, context).map(boxed)
         }
         OperatorSpec::Deduplicate(spec) => Rank::latest(spec, node, input(inputs, 0)?, context).map(boxed),
-        OperatorSpec::WindowAggregate(spec) => WindowAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
-        OperatorSpec::WindowAssign(spec) => WindowAssign::new(spec, node, input(inputs, 0)?).map(boxed),
+        OperatorSpec::Limit(spec) => Limit::new(spec, context).map(boxed),
+        OperatorSpec::SemiJoin(spec) => SemiJoin::new(spec, node, context).map(boxed),
+        OperatorSpec::WindowAggregate(spec) => match spec.window {
+            WindowKind::Session { gap } => {
+                SessionAggregate::new(spec, gap, node, input(inputs, 0)?, context).map(boxed)
+            }
+            _ => WindowAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        },
+        OperatorSpec::Unnest(spec) => Unnest::new(spec, node, input(inputs, 0)?).map(boxed),
+        OperatorSpec::WindowJoin(spec) => WindowJoin::new(spec, node, context).map(boxed),
+        OperatorSpec::WindowAssign(spec) => WindowAssign::new(spec, node, input(inputs, 0)?, context).map(boxed),
         OperatorSpec::Sink(_) | OperatorSpec::Source(_) => {
             Err(Failure::internal("sources and sinks are not built as operators"))
         }

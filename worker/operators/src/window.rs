@@ -15,24 +15,30 @@ use model::{EventTime, Failure};
 
 use crate::accumulator::not_null;
 
-/// Windows of one length at regular distances. A slice is the time between two neighbouring starts: windows are made
-/// of whole slices, so what windows share is kept once for each slice.
+/// Windows whose ends are at regular distances. A slice is the time between two neighbouring ends: windows are made of
+/// whole slices, so what windows share is kept once for each slice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows {
-    pub(crate) size: i64,
+    size: i64,
     pub(crate) slide: i64,
     offset: i64,
+    /// Windows start every `size` and end every `slide`, instead of being of one length.
+    cumulates: bool,
 }
 
 impl Windows {
     pub(crate) fn new(kind: WindowKind) -> Result<Self, Failure> {
         let windows = match kind {
-            WindowKind::Tumble { size, offset } => Self { size, slide: size, offset },
-            WindowKind::Hop { size, slide, offset } => Self { size, slide, offset },
+            WindowKind::Tumble { size, offset } => Self { size, slide: size, offset, cumulates: false },
+            WindowKind::Hop { size, slide, offset } => Self { size, slide, offset, cumulates: false },
+            WindowKind::Cumulate { size, step, offset } => Self { size, slide: step, offset, cumulates: true },
+            WindowKind::Session { .. } => {
+                return Err(Failure::internal("the windows of sessions are not known from the time alone"));
+            }
         };
         if windows.slide <= 0 || windows.size <= 0 || windows.size % windows.slide != 0 {
             return Err(Failure::user(format!(
-                "a window's size ({} ms) must be a positive multiple of its slide ({} ms)",
+                "a window's size ({} ms) must be a positive multiple of its slide or step ({} ms)",
                 windows.size, windows.slide
             )));
         }
@@ -53,14 +59,26 @@ impl Windows {
 
     /// The ends of the windows that a slice belongs to, ascending.
     pub(crate) fn ends(&self, slice_end: EventTime) -> impl DoubleEndedIterator<Item = EventTime> + use<> {
-        let Self { size, slide, .. } = *self;
-        (0..size / slide).map(move |index| slice_end.wrapping_add(index * slide))
+        let slide = self.slide;
+        (0..=self.last_end(slice_end).wrapping_sub(slice_end) / slide)
+            .map(move |index| slice_end.wrapping_add(index * slide))
     }
 
     /// The end of the last window that a slice belongs to.
     #[inline]
     pub(crate) fn last_end(&self, slice_end: EventTime) -> EventTime {
-        slice_end.wrapping_add(self.size - self.slide)
+        let first = if self.cumulates { self.start(slice_end) } else { slice_end.wrapping_sub(self.slide) };
+        first.wrapping_add(self.size)
+    }
+
+    /// The start of the window that ends at `end`.
+    #[inline]
+    pub(crate) fn start(&self, end: EventTime) -> EventTime {
+        if !self.cumulates {
+            return end.wrapping_sub(self.size);
+        }
+        let last = end.wrapping_sub(1);
+        last.wrapping_sub(last.wrapping_sub(self.offset).rem_euclid(self.size))
     }
 }
 

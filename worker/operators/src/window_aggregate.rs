@@ -14,7 +14,7 @@ use arrow::{
     compute,
     datatypes::SchemaRef,
 };
-use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
+use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAggregateSpec};
 use model::{
     Batch, EventTime, Failure, Schema, Watermark,
@@ -33,7 +33,7 @@ use crate::{
 const SLICES: &str = "slices-v1";
 const WINDOWS: &str = "windows-v1";
 /// The operator state that holds the watermark of each subtask.
-const WATERMARK: &str = "watermark";
+pub(crate) const WATERMARK: &str = "watermark";
 
 pub(crate) struct WindowAggregate {
     columns: InputColumns,
@@ -48,6 +48,10 @@ pub(crate) struct WindowAggregate {
     schema: SchemaRef,
     grouper: Grouper,
     watermark: EventTime,
+    /// With processing time: the clock.
+    clock: Option<Arc<dyn Clock>>,
+    /// The end of the first window that is open.
+    next_end: Option<EventTime>,
     firing: Firing,
 }
 
@@ -80,7 +84,10 @@ impl WindowAggregate {
         let signature = format!("{} in {:?}", columns.signature(&layout), spec.window);
         let slices = accumulator::open(&layout, SLICES, context)?;
         let merged = if windows.is_tumbling() { None } else { Some(accumulator::open(&layout, WINDOWS, context)?) };
+        let open_ends = slices.namespaces().into_iter().chain(merged.iter().flat_map(|merged| merged.namespaces()));
         Ok(Self {
+            next_end: open_ends.min(),
+            clock: spec.processing.then(|| Arc::clone(&context.clock)),
             key_schema: Schema::new(keys).to_arrow(),
             schema: node.schema.to_arrow(),
             columns,
@@ -110,6 +117,7 @@ impl WindowAggregate {
             Some(merged) if into_windows => merged,
             _ => &mut self.slices,
         };
+        self.next_end = self.next_end.into_iter().chain(namespaces.iter().copied()).min();
         let mut work = Work::default();
         let mut start = 0;
         for (&namespace, &size) in namespaces.iter().zip(&groups.part_sizes) {
@@ -139,6 +147,25 @@ impl WindowAggregate {
         Ok(())
     }
 
+    /// Time has come this far.
+    fn advance(&mut self, watermark: EventTime, output: &mut Output) -> Result<Flow, Failure> {
+        if watermark <= self.watermark {
+            return Ok(Flow::Done);
+        }
+        self.watermark = watermark;
+        let is_due = |end: &EventTime| end.wrapping_sub(1) <= watermark;
+        let slices: BTreeSet<EventTime> = self.slices.namespaces().into_iter().filter(is_due).collect();
+        self.firing = match &self.merged {
+            None => Firing { due: slices, slices: BTreeSet::new() },
+            Some(merged) => {
+                let of_slices = slices.iter().flat_map(|&slice| self.windows.ends(slice));
+                let due = of_slices.chain(merged.namespaces()).filter(is_due).collect();
+                Firing { due, slices }
+            }
+        };
+        self.fire(output)
+    }
+
     /// Fires what is due until the output is full.
     fn fire(&mut self, output: &mut Output) -> Result<Flow, Failure> {
         let mut merges = 0;
@@ -161,6 +188,10 @@ impl WindowAggregate {
             if !more {
                 self.firing.due.remove(&end);
             }
+        }
+        if self.clock.is_some() {
+            let merged = self.merged.iter().flat_map(|merged| merged.namespaces());
+            self.next_end = self.slices.namespaces().into_iter().chain(merged).min();
         }
         Ok(Flow::Done)
     }
@@ -190,7 +221,7 @@ impl WindowAggregate {
         }
         let mut columns = row::decode(&self.key_schema, keys.iter())?.columns().to_vec();
         columns.extend(self.layout.results(&self.layout.image(work))?);
-        for bound in [end.wrapping_sub(self.windows.size), end, end.wrapping_sub(1)] {
+        for bound in [self.windows.start(end), end, end.wrapping_sub(1)] {
             columns.push(timestamps(vec![bound; groups], self.schema.field(columns.len()).data_type())?);
         }
         output.emit(Batch::append(RecordBatch::try_new(Arc::clone(&self.schema), columns)?));
@@ -246,6 +277,12 @@ fn slices(times: &[EventTime], windows: &Windows) -> Slices {
 impl Operator for WindowAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
         let mut batch = self.columns.narrow(batch)?;
+        if let Some(clock) = &self.clock {
+            // A clock that was set back stands still meanwhile.
+            let now = clock.now_ms().max(self.watermark.saturating_add(1));
+            self.fold(&batch, &vec![0; batch.rows()], &[self.windows.slice_end(now)], false)?;
+            return Ok(Flow::Done);
+        }
         let (_, nulls) = times(batch.column(self.columns.time))?;
         if let Some(nulls) = nulls {
             output.count_late(nulls.null_count() as u64);
@@ -281,21 +318,18 @@ impl Operator for WindowAggregate {
     }
 
     fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure> {
-        if watermark.0 <= self.watermark {
+        if self.clock.is_some() {
             return Ok(Flow::Done);
         }
-        self.watermark = watermark.0;
-        let is_due = |end: &EventTime| end.wrapping_sub(1) <= watermark.0;
-        let slices: BTreeSet<EventTime> = self.slices.namespaces().into_iter().filter(is_due).collect();
-        self.firing = match &self.merged {
-            None => Firing { due: slices, slices: BTreeSet::new() },
-            Some(merged) => {
-                let of_slices = slices.iter().flat_map(|&slice| self.windows.ends(slice));
-                let due = of_slices.chain(merged.namespaces()).filter(is_due).collect();
-                Firing { due, slices }
-            }
-        };
-        self.fire(output)
+        self.advance(watermark.0, output)
+    }
+
+    fn timer(&self) -> Option<i64> {
+        self.clock.as_ref().and(self.next_end)
+    }
+
+    fn processing_time(&mut self, now: i64, output: &mut Output) -> Result<Flow, Failure> {
+        self.advance(now.saturating_sub(1), output)
     }
 
     fn flush(&mut self, _output: &mut Output) -> Result<Flow, Failure> {

@@ -7,7 +7,7 @@ use arrow::{
     array::{RecordBatch, UInt32Array},
     datatypes::SchemaRef,
 };
-use dataflow::{Flow, Operator, Output, Snapshot};
+use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAssignSpec};
 use model::{Batch, EventTime, Failure, RowKind, Schema, Watermark, batch::ROWS_TARGET};
 
@@ -17,6 +17,8 @@ pub(crate) struct WindowAssign {
     time: usize,
     windows: Windows,
     schema: SchemaRef,
+    /// With processing time: the clock.
+    clock: Option<Arc<dyn Clock>>,
     current: Option<Progress>,
 }
 
@@ -28,11 +30,22 @@ struct Progress {
 }
 
 impl WindowAssign {
-    pub(crate) fn new(spec: &WindowAssignSpec, node: &Node, input: &Schema) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        spec: &WindowAssignSpec,
+        node: &Node,
+        input: &Schema,
+        context: &OpenContext,
+    ) -> Result<Self, Failure> {
         if spec.time >= input.len() || node.schema.len() != input.len() + 3 {
             return Err(Failure::internal("a window's columns do not fit its input"));
         }
-        Ok(Self { time: spec.time, windows: Windows::new(spec.window)?, schema: node.schema.to_arrow(), current: None })
+        Ok(Self {
+            time: spec.time,
+            windows: Windows::new(spec.window)?,
+            schema: node.schema.to_arrow(),
+            clock: spec.processing.then(|| Arc::clone(&context.clock)),
+            current: None,
+        })
     }
 
     fn advance(&mut self, output: &mut Output) -> Result<Flow, Failure> {
@@ -82,7 +95,7 @@ fn with_windows(batch: Batch, ends: Vec<EventTime>, windows: &Windows, schema: &
     let inputs = columns.num_columns();
     let arrow = |index: usize| schema.field(inputs + index).data_type();
     let mut all = columns.columns().to_vec();
-    all.push(timestamps(ends.iter().map(|end| end.wrapping_sub(windows.size)).collect(), arrow(0))?);
+    all.push(timestamps(ends.iter().map(|&end| windows.start(end)).collect(), arrow(0))?);
     let last: Vec<EventTime> = ends.iter().map(|end| end.wrapping_sub(1)).collect();
     all.push(timestamps(ends, arrow(1))?);
     all.push(timestamps(last, arrow(2))?);
@@ -91,7 +104,10 @@ fn with_windows(batch: Batch, ends: Vec<EventTime>, windows: &Windows, schema: &
 
 impl Operator for WindowAssign {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
-        let (times, nulls) = times(batch.column(self.time))?;
+        let (times, nulls) = match &self.clock {
+            Some(clock) => (vec![clock.now_ms(); batch.rows()].into(), None),
+            None => times(batch.column(self.time))?,
+        };
         let (batch, times) = match nulls {
             None => (batch, times),
             Some(nulls) => {

@@ -12,10 +12,10 @@ use sqlparser::ast::{Expr as Syntax, Ident};
 use crate::{
     SqlError,
     context::PlannedTable,
-    desugar, escape,
+    desugar, escape, functions, like,
     nodes::{WatermarkNode, WindowNode},
     plan,
-    statement::{ColumnKind, CreateTable, CreateView},
+    statement::{ColumnKind, CreateFunction, CreateTable, CreateView},
 };
 
 /// A declared table.
@@ -30,6 +30,8 @@ pub(crate) struct Table {
     pub(crate) watermark: Option<(String, String)>,
     /// The statement that declared it.
     pub(crate) text: String,
+    /// What it says, for tables that are like it.
+    definition: CreateTable,
     source: Arc<PlannedTable>,
 }
 
@@ -51,6 +53,8 @@ pub(crate) enum Entry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tables {
     entries: BTreeMap<String, Entry>,
+    /// Functions declared by `CREATE FUNCTION`, in upper case, and the built-in ones that they are.
+    functions: BTreeMap<String, &'static str>,
 }
 
 impl Tables {
@@ -73,6 +77,36 @@ impl Tables {
         })
     }
 
+    /// The built-in function that a declared one is.
+    pub(crate) fn function(&self, name: &str) -> Option<&'static str> {
+        self.functions.get(&name.to_ascii_uppercase()).copied()
+    }
+
+    /// The names of declared functions.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(String::as_str)
+    }
+
+    pub(crate) fn create_function(&mut self, create: &CreateFunction) -> Result<(), SqlError> {
+        let name = create.name.value.to_ascii_uppercase();
+        let (class, place) = &create.class;
+        let Some(known) = functions::of_class(class) else {
+            let message =
+                format!("no function for the class '{class}': functions cannot be loaded, only built-in ones");
+            return Err(SqlError::at_span(message, *place));
+        };
+        if self.functions.contains_key(&name) && !create.if_not_exists {
+            return Err(SqlError::at_ident(format!("function '{}' already exists", create.name.value), &create.name));
+        }
+        self.functions.entry(name).or_insert(known);
+        Ok(())
+    }
+
+    /// Removes a declared function; tells whether it was there.
+    pub(crate) fn drop_function(&mut self, name: &str) -> bool {
+        self.functions.remove(&name.to_ascii_uppercase()).is_some()
+    }
+
     /// Removes an entry; tells whether it was there.
     pub(crate) fn remove(&mut self, name: &str) -> Option<Entry> {
         self.entries.remove(name)
@@ -88,7 +122,16 @@ impl Tables {
 
     pub(crate) fn create_table(&mut self, create: CreateTable) -> Result<(), SqlError> {
         if self.check_new(&create.name, create.if_not_exists)? {
-            let table = declare(create)?;
+            let create = match &create.like {
+                Some(like) => match self.get(&like.table.value) {
+                    Some(Entry::Table(base)) => like::merged(&base.definition, like, create.clone())?,
+                    _ => {
+                        return Err(SqlError::at_ident(format!("table '{}' not found", like.table.value), &like.table));
+                    }
+                },
+                None => create,
+            };
+            let table = declare(create, self)?;
             self.entries.insert(table.spec.name.clone(), Entry::Table(Arc::new(table)));
         }
         Ok(())
@@ -98,7 +141,7 @@ impl Tables {
         if !self.check_new(&create.name, create.if_not_exists)? {
             return Ok(());
         }
-        desugar::query(&mut create.query, &|name| self.contains(name))?;
+        desugar::query(&mut create.query, self)?;
         let mut planned = plan::query(self, &create.query)?;
         if !create.columns.is_empty() {
             planned = rename(planned, &create.columns)?;
@@ -147,7 +190,7 @@ impl TableSource for PhysicalTable {
     }
 }
 
-fn declare(create: CreateTable) -> Result<Table, SqlError> {
+fn declare(create: CreateTable, tables: &Tables) -> Result<Table, SqlError> {
     let mut physical = Vec::new();
     let mut names: Vec<&Ident> = Vec::new();
     for column in &create.columns {
@@ -176,23 +219,24 @@ fn declare(create: CreateTable) -> Result<Table, SqlError> {
         partitioned_by,
         schema,
     };
-    let planned = plan_table(&spec, &create)?;
+    let planned = plan_table(&spec, &create, tables)?;
     let computed = create.columns.iter().map(|column| match &column.kind {
-        ColumnKind::Computed(expr) => Some(expr.to_string()),
+        ColumnKind::Computed(_, text) => Some(text.clone()),
         ColumnKind::Physical { .. } => None,
     });
     Ok(Table {
         computed: computed.collect(),
-        watermark: create.watermark.as_ref().map(|mark| (mark.column.value.clone(), mark.expression.to_string())),
+        watermark: create.watermark.as_ref().map(|mark| (mark.column.value.clone(), mark.text.clone())),
         columns: schema_of(&planned)?,
         source: Arc::new(PlannedTable { schema: Arc::new(planned.schema().as_arrow().clone()), plan: planned }),
-        text: create.text,
+        text: create.text.clone(),
+        definition: create,
         spec,
     })
 }
 
 /// The scan with computed columns and the watermark.
-fn plan_table(spec: &TableSpec, create: &CreateTable) -> Result<LogicalPlan, SqlError> {
+fn plan_table(spec: &TableSpec, create: &CreateTable, tables: &Tables) -> Result<LogicalPlan, SqlError> {
     let place =
         |error: &datafusion_common::DataFusionError| SqlError::from_planner(error, &|_| None).or_at(create.name.span);
     let fields: Vec<_> =
@@ -206,7 +250,7 @@ fn plan_table(spec: &TableSpec, create: &CreateTable) -> Result<LogicalPlan, Sql
             ColumnKind::Physical { .. } => {
                 Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
             }
-            ColumnKind::Computed(syntax) => expression(syntax.clone(), &scan)?,
+            ColumnKind::Computed(syntax, _) => expression((**syntax).clone(), &scan, tables)?,
         };
         Ok(expr.alias(column.name.value.as_str()))
     });
@@ -228,7 +272,7 @@ fn plan_table(spec: &TableSpec, create: &CreateTable) -> Result<LogicalPlan, Sql
         );
         return Err(SqlError::at_ident(message, &mark.column));
     }
-    let watermark = expression(mark.expression.clone(), &projected)?;
+    let watermark = expression(mark.expression.clone(), &projected, tables)?;
     let watermark_type = plan::type_of(&watermark, &projected)?;
     if !matches!(watermark_type, DataType::Timestamp(_) | DataType::TimestampLtz(_)) {
         let message = format!("the watermark is {watermark_type}; it must be a timestamp");
@@ -238,20 +282,27 @@ fn plan_table(spec: &TableSpec, create: &CreateTable) -> Result<LogicalPlan, Sql
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
-fn expression(mut syntax: Syntax, input: &LogicalPlan) -> Result<Expr, SqlError> {
-    desugar::expression(&mut syntax)?;
+fn expression(mut syntax: Syntax, input: &LogicalPlan, tables: &Tables) -> Result<Expr, SqlError> {
+    desugar::expression(&mut syntax, tables)?;
     plan::expression(&syntax, input)
 }
 
-/// Whether a column is a time attribute: declared by a watermark and passed on unchanged, or a window's.
-pub(crate) fn find_time_attribute(plan: &LogicalPlan, column: &Column) -> bool {
-    plan.schema().index_of_column(column).is_ok_and(|index| time_attribute(plan, index).is_some())
+/// What makes a column a time attribute: declared by a watermark or `PROCTIME()` and passed on unchanged, or a window's.
+pub(crate) fn find_time_attribute(plan: &LogicalPlan, column: &Column) -> Option<TimeAttribute> {
+    time_attribute(plan, plan.schema().index_of_column(column).ok()?)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum TimeAttribute {
+/// A kind of time attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeAttribute {
+    /// Event time, declared by a watermark.
     Declared,
+    /// The `window_time` of windows in event time.
     Window,
+    /// Processing time.
+    Processing,
+    /// The `window_time` of windows in processing time.
+    ProcessingWindow,
 }
 
 fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
@@ -261,20 +312,31 @@ fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
             while let Expr::Alias(alias) = expr {
                 expr = &alias.expr;
             }
-            let Expr::Column(column) = expr else { return None };
-            time_attribute(&projection.input, projection.input.schema().index_of_column(column).ok()?)
+            match expr {
+                Expr::Column(column) => {
+                    time_attribute(&projection.input, projection.input.schema().index_of_column(column).ok()?)
+                }
+                Expr::ScalarFunction(call) if call.name() == functions::PROCTIME => Some(TimeAttribute::Processing),
+                _ => None,
+            }
         }
         LogicalPlan::Filter(filter) => time_attribute(&filter.input, index),
         LogicalPlan::SubqueryAlias(alias) => time_attribute(&alias.input, index),
         LogicalPlan::Union(union) => {
             let mut found = union.inputs.iter().map(|input| time_attribute(input, index));
             let first = found.next().flatten()?;
-            found.all(|other| other.is_some()).then_some(first)
+            found.all(|other| other == Some(first)).then_some(first)
         }
         LogicalPlan::Aggregate(aggregate) => {
-            let Expr::Column(column) = aggregate.group_expr.get(index)? else { return None };
+            let mut expr = aggregate.group_expr.get(index)?;
+            while let Expr::Alias(alias) = expr {
+                expr = &alias.expr;
+            }
+            let Expr::Column(column) = expr else { return None };
             let index = aggregate.input.schema().index_of_column(column).ok()?;
-            time_attribute(&aggregate.input, index).filter(|kind| *kind == TimeAttribute::Window)
+            let of_window =
+                |kind: &TimeAttribute| matches!(kind, TimeAttribute::Window | TimeAttribute::ProcessingWindow);
+            time_attribute(&aggregate.input, index).filter(of_window)
         }
         LogicalPlan::Extension(extension) => {
             let node = extension.node.as_any();
@@ -283,7 +345,8 @@ fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
                 if own { Some(TimeAttribute::Declared) } else { time_attribute(&mark.input, index) }
             } else if let Some(window) = node.downcast_ref::<WindowNode>() {
                 // window_time is the last of the three columns.
-                (index == window.input.schema().fields().len() + 2).then_some(TimeAttribute::Window)
+                let kind = if window.of.processing { TimeAttribute::ProcessingWindow } else { TimeAttribute::Window };
+                (index == window.input.schema().fields().len() + 2).then_some(kind)
             } else {
                 None
             }

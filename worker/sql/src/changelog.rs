@@ -37,6 +37,10 @@ pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode
             )));
         }
     }
+    let limits = |node: &NodeId| matches!(graph.nodes[*node].operator, OperatorSpec::Limit(_));
+    if (0..graph.nodes.len()).filter(limits).any(|node| !input(graph, &kinds, node, None).is_append()) {
+        return Err(SqlError::new("LIMIT of a query that updates its rows is not supported"));
+    }
     for node in 0..graph.nodes.len() {
         apply(graph, node, &kinds, needed[node]);
     }
@@ -97,7 +101,9 @@ fn kinds(
         let taken = input(graph, &kinds, id, None);
         kinds.push(match &node.operator {
             OperatorSpec::Source(_) => modes.get(&id).copied().unwrap_or_default(),
-            OperatorSpec::WindowAggregate(_) => ChangelogMode::APPEND,
+            OperatorSpec::WindowAggregate(_) | OperatorSpec::WindowJoin(_) | OperatorSpec::Limit(_) => {
+                ChangelogMode::APPEND
+            }
             // A group without aggregates never changes.
             OperatorSpec::GroupAggregate(spec) if spec.aggregates.is_empty() && taken.is_append() => taken,
             OperatorSpec::GroupAggregate(_) => {
@@ -112,6 +118,13 @@ fn kinds(
                 Keep::First => ChangelogMode::APPEND,
                 Keep::Last => ChangelogMode { update_before: with_before(id), update_after: true, delete: false },
             },
+            // The halves of an update have different elements.
+            OperatorSpec::Unnest(_) => ChangelogMode { delete: !taken.is_append(), ..ChangelogMode::APPEND },
+            OperatorSpec::SemiJoin(spec) => {
+                let left = input(graph, &kinds, id, Some(0));
+                let takes_back = spec.anti || !input(graph, &kinds, id, Some(1)).is_append();
+                ChangelogMode { delete: left.delete || left.update_after || takes_back, ..left }
+            }
             OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Join(_) | OperatorSpec::Sink(_) => {
                 taken
             }
@@ -138,7 +151,10 @@ fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
                 .iter()
                 .filter_map(|key| key.iter().map(|&column| kept(&calc.projection, column)).collect())
                 .collect(),
-            OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) => Keys::new(),
+            OperatorSpec::Calc(_)
+            | OperatorSpec::WindowAssign(_)
+            | OperatorSpec::WindowJoin(_)
+            | OperatorSpec::Unnest(_) => Keys::new(),
             OperatorSpec::GroupAggregate(spec) => vec![(0..spec.keys.len()).collect()],
             OperatorSpec::WindowAggregate(spec) => {
                 let width = spec.keys.len() + spec.aggregates.len();
@@ -173,7 +189,7 @@ fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
                 all
             }
             OperatorSpec::Deduplicate(spec) => vec![spec.keys.clone()],
-            OperatorSpec::Sink(_) => of(0).to_vec(),
+            OperatorSpec::SemiJoin(_) | OperatorSpec::Limit(_) | OperatorSpec::Sink(_) => of(0).to_vec(),
         };
         keys.push(own);
     }
@@ -222,11 +238,13 @@ fn needs_before(
                 !by_key || needed[edge.to]
             }
             OperatorSpec::WindowAssign(_) => needed[edge.to],
-            OperatorSpec::WindowAggregate(_)
-            | OperatorSpec::GroupAggregate(_)
-            | OperatorSpec::Join(_)
-            | OperatorSpec::Rank(_)
-            | OperatorSpec::Deduplicate(_) => true,
+            OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
+            OperatorSpec::Rank(_)
+            | OperatorSpec::Deduplicate(_)
+            | OperatorSpec::SemiJoin(_)
+            | OperatorSpec::WindowJoin(_)
+            | OperatorSpec::Unnest(_)
+            | OperatorSpec::Limit(_) => true,
             OperatorSpec::Sink(_) => modes.get(&edge.to).is_some_and(|mode| mode.update_before),
         });
     }
@@ -250,6 +268,10 @@ fn apply(graph: &mut JobGraph, node: NodeId, kinds: &[ChangelogMode], needed: bo
         }
         OperatorSpec::Deduplicate(spec) => spec.emit_update_before = kinds[node].update_before,
         OperatorSpec::Join(spec) => {
+            spec.left_input = left;
+            spec.right_input = right;
+        }
+        OperatorSpec::SemiJoin(spec) => {
             spec.left_input = left;
             spec.right_input = right;
         }
@@ -310,7 +332,13 @@ fn producer(graph: &JobGraph, node: NodeId, updates: bool) -> NodeId {
             Some(from) => at = from,
             None => return at,
         }
-        if !matches!(graph.nodes[at].operator, OperatorSpec::Calc(_) | OperatorSpec::Join(_)) {
+        if matches!(
+            graph.nodes[at].operator,
+            OperatorSpec::GroupAggregate(_)
+                | OperatorSpec::Rank(_)
+                | OperatorSpec::Deduplicate(_)
+                | OperatorSpec::Source(_)
+        ) {
             return at;
         }
     }

@@ -27,12 +27,13 @@ use sqlparser::{
 
 use crate::{
     SqlError,
-    catalog::{Tables, find_time_attribute},
+    catalog::{Tables, TimeAttribute, find_time_attribute},
     desugar::{WINDOW_FUNCTIONS, last_ident},
     escape::{self, Escape},
     functions,
-    nodes::WindowNode,
+    nodes::{WINDOW_COLUMNS, WindowNode, Windowing},
     row_number,
+    unnest::UnnestPlanner,
 };
 
 /// The planner's view of a session.
@@ -49,7 +50,7 @@ impl<'a> Context<'a> {
             tables,
             options: ConfigOptions::default(),
             expr_planners: vec![Arc::new(FlinkExprPlanner)],
-            relation_planners: vec![Arc::new(WindowFunctionPlanner)],
+            relation_planners: vec![Arc::new(WindowFunctionPlanner), Arc::new(UnnestPlanner)],
         }
     }
 }
@@ -190,7 +191,7 @@ fn checked(call: Expr, schema: &DFSchema, line: u64, column: u64) -> Result<Expr
     Ok(call)
 }
 
-/// `TUMBLE` and `HOP` in `FROM`.
+/// Window table functions in `FROM`.
 #[derive(Debug)]
 struct WindowFunctionPlanner;
 
@@ -222,12 +223,28 @@ fn plan_window_function(
     }
     let parameters: &[&str] = match function.as_str() {
         "TUMBLE" => &["DATA", "TIMECOL", "SIZE", "OFFSET"],
+        "CUMULATE" => &["DATA", "TIMECOL", "STEP", "SIZE", "OFFSET"],
+        "SESSION" => &["DATA", "TIMECOL", "GAP"],
         _ => &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"],
     };
-    let mut args = bind_arguments(&ident, parameters, args)?;
+    let required = if function == "SESSION" { parameters.len() } else { parameters.len() - 1 };
+    let mut args = bind_arguments(&ident, parameters, required, args)?;
     let lengths = args.split_off(2);
     let (data, time) = (args.swap_remove(0), args.swap_remove(0));
+    let (data, partition) = partitioned(data);
+    if !partition.is_empty() && function != "SESSION" {
+        let message = format!("{function} takes no PARTITION BY");
+        return Err(SqlError::at(message, &partition[0]).into());
+    }
     let input = plan_data(data, &ident, context)?;
+    let partition = partition.into_iter().map(|column| {
+        let place = column.span();
+        match context.sql_to_expr(column, input.schema())? {
+            Expr::Column(column) => Ok(column),
+            _ => Err(DataFusionError::from(SqlError::at_span("PARTITION BY takes columns", place))),
+        }
+    });
+    let partition = partition.collect::<Result<Vec<_>>>()?;
     let time_ident = descriptor(time, &ident)?;
     let column = context.sql_to_expr(Syntax::Identifier(time_ident.clone()), input.schema()).map_err(|error| {
         let find = |_: &str| Some(time_ident.span);
@@ -236,10 +253,12 @@ fn plan_window_function(
     let Expr::Column(column) = column else {
         return Err(SqlError::at_ident("DESCRIPTOR takes a column", &time_ident).into());
     };
-    check_time_attribute(&input, &column, &time_ident)?;
+    let processing = is_processing(&input, &column, &time_ident)?;
     let lengths = lengths.into_iter().map(|length| length.map(interval).transpose()).collect::<Result<Vec<_>, _>>()?;
     let window = window_kind(&function, &lengths, &ident)?;
-    let node = WindowNode::try_new(input, column, window)?;
+    let partition = Some(partition);
+    let node =
+        WindowNode::try_new(input, Windowing { time: column, window, processing, partition, names: WINDOW_COLUMNS })?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
@@ -247,6 +266,7 @@ fn plan_window_function(
 fn bind_arguments(
     function: &Ident,
     parameters: &[&str],
+    required: usize,
     args: TableFunctionArgs,
 ) -> Result<Vec<Option<Syntax>>, SqlError> {
     let mut bound: Vec<Option<Syntax>> = vec![None; parameters.len()];
@@ -274,12 +294,26 @@ fn bind_arguments(
             None => return Err(SqlError::at_span(format!("{} takes no more arguments", function.value), place)),
         }
     }
-    let required = parameters.len() - 1;
     if let Some(missing) = bound.iter().take(required).position(Option::is_none) {
         let message = format!("{} needs the argument {}", function.value, parameters[missing]);
         return Err(SqlError::at_ident(message, function));
     }
     Ok(bound)
+}
+
+/// `TABLE … PARTITION BY …` without the columns behind `PARTITION BY`, and these.
+fn partitioned(arg: Option<Syntax>) -> (Option<Syntax>, Vec<Syntax>) {
+    let Some(Syntax::Function(mut call)) = arg else { return (arg, Vec::new()) };
+    let mut columns = Vec::new();
+    if let FunctionArguments::List(list) = &mut call.args
+        && call.name.to_string() == "TABLE"
+    {
+        columns.extend(list.args.drain(1..).filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(column)) => Some(column),
+            _ => None,
+        }));
+    }
+    (Some(Syntax::Function(call)), columns)
 }
 
 /// The single argument of `TABLE …` or `DESCRIPTOR(…)`.
@@ -296,31 +330,29 @@ fn inner(arg: Option<Syntax>, wrapper: &str) -> Option<Syntax> {
 }
 
 fn plan_data(arg: Option<Syntax>, function: &Ident, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-    let factor = match arg {
+    let factor = match inner(arg, "TABLE") {
         Some(Syntax::Subquery(query)) => {
             TableFactor::Derived { lateral: false, subquery: query, alias: None, sample: None }
         }
-        arg => match inner(arg, "TABLE") {
-            Some(Syntax::CompoundIdentifier(mut parts)) if !parts.is_empty() => {
-                let table = parts.swap_remove(parts.len() - 1);
-                TableFactor::Table {
-                    name: ObjectName::from(vec![table]),
-                    alias: None,
-                    args: None,
-                    with_hints: vec![],
-                    version: None,
-                    with_ordinality: false,
-                    partitions: vec![],
-                    json_path: None,
-                    sample: None,
-                    index_hints: vec![],
-                }
+        Some(Syntax::CompoundIdentifier(mut parts)) if !parts.is_empty() => {
+            let table = parts.swap_remove(parts.len() - 1);
+            TableFactor::Table {
+                name: ObjectName::from(vec![table]),
+                alias: None,
+                args: None,
+                with_hints: vec![],
+                version: None,
+                with_ordinality: false,
+                partitions: vec![],
+                json_path: None,
+                sample: None,
+                index_hints: vec![],
             }
-            _ => {
-                let message = format!("the first argument of {} is TABLE and a name", function.value);
-                return Err(SqlError::at_ident(message, function).into());
-            }
-        },
+        }
+        _ => {
+            let message = format!("the first argument of {} is TABLE and a name", function.value);
+            return Err(SqlError::at_ident(message, function).into());
+        }
     };
     let place = factor.span();
     context.plan(factor).map_err(|error| {
@@ -339,15 +371,25 @@ fn descriptor(arg: Option<Syntax>, function: &Ident) -> Result<Ident, SqlError> 
     }
 }
 
-fn check_time_attribute(input: &LogicalPlan, column: &Column, ident: &Ident) -> Result<(), SqlError> {
-    if find_time_attribute(input, column) {
-        return Ok(());
+/// Whether a window's time is that of processing; an error if it is no time attribute.
+fn is_processing(input: &LogicalPlan, column: &Column, ident: &Ident) -> Result<bool, SqlError> {
+    let kind = find_time_attribute(input, column);
+    time_of_window(kind, &ident.value).map_err(|error| error.or_at(ident.span))
+}
+
+/// Whether the time of a window is that of processing; an error if it is no time attribute.
+pub(crate) fn time_of_window(kind: Option<TimeAttribute>, column: &str) -> Result<bool, SqlError> {
+    match kind {
+        Some(TimeAttribute::Declared | TimeAttribute::Window) => Ok(false),
+        Some(TimeAttribute::Processing) => Ok(true),
+        Some(TimeAttribute::ProcessingWindow) => {
+            Err(SqlError::new("a window over the windows of processing time is not supported"))
+        }
+        None => Err(SqlError::new(format!(
+            "'{column}' is no time attribute: a window needs a column that a WATERMARK is declared for, or PROCTIME(), \
+             passed on unchanged"
+        ))),
     }
-    let message = format!(
-        "'{}' is no time attribute: a window needs a column that a WATERMARK is declared for, passed on unchanged",
-        ident.value
-    );
-    Err(SqlError::at_ident(message, ident))
 }
 
 /// A constant interval, in milliseconds.
@@ -361,7 +403,11 @@ fn interval(expr: Syntax) -> Result<(i64, Span), SqlError> {
     }
 }
 
-fn window_kind(function: &str, lengths: &[Option<(i64, Span)>], ident: &Ident) -> Result<WindowKind, SqlError> {
+pub(crate) fn window_kind(
+    function: &str,
+    lengths: &[Option<(i64, Span)>],
+    ident: &Ident,
+) -> Result<WindowKind, SqlError> {
     let missing = || SqlError::at_ident("a length is missing", ident);
     let positive = |length: Option<(i64, Span)>| match length {
         Some((value, _)) if value > 0 => Ok(value),
@@ -381,6 +427,16 @@ fn window_kind(function: &str, lengths: &[Option<(i64, Span)>], ident: &Ident) -
             let offset = offset.map_or(0, |(offset, _)| offset);
             Ok(WindowKind::Hop { size: size_length, slide: slide_length, offset })
         }
+        ("CUMULATE", [step, size, offset]) => {
+            let (step_length, size_length) = (positive(*step)?, positive(*size)?);
+            if size_length % step_length != 0 {
+                let span = size.map_or(ident.span, |(_, span)| span);
+                return Err(SqlError::at_span("the size of CUMULATE must be a multiple of its step", span));
+            }
+            let offset = offset.map_or(0, |(offset, _)| offset);
+            Ok(WindowKind::Cumulate { size: size_length, step: step_length, offset })
+        }
+        ("SESSION", [gap]) => Ok(WindowKind::Session { gap: positive(*gap)? }),
         _ => Err(missing()),
     }
 }

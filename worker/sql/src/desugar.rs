@@ -7,28 +7,28 @@ use graph::Value;
 use model::DataType;
 use sqlparser::{
     ast::{
-        AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, FunctionArguments, GroupByExpr, Ident,
-        JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, Spanned, Subscript, TableFactor,
-        TableFunctionArgs, TrimWhereField, UnaryOperator, Value as SqlValue, VisitMut, VisitorMut,
+        AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
+        FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr,
+        SetOperator, SetQuantifier, Spanned, Subscript, TableFactor, TableFunctionArgs, TrimWhereField, UnaryOperator,
+        Value as SqlValue, VisitMut, VisitorMut,
     },
     tokenizer::Span,
 };
 
 use crate::{
     SqlError,
+    catalog::Tables,
     dialect::{call, is_minus, string},
     escape::{self, Escape},
     functions, literal, row_number,
 };
 
 /// Window table functions that are planned.
-pub(crate) const WINDOW_FUNCTIONS: [&str; 2] = ["TUMBLE", "HOP"];
-/// Window table functions of Flink that are not planned yet.
-const WINDOW_FUNCTIONS_LATER: [&str; 2] = ["CUMULATE", "SESSION"];
+pub(crate) const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SESSION"];
 
-/// Prepares a query. `is_table` knows the tables and views of the session.
-pub(crate) fn query(query: &mut Query, is_table: &dyn Fn(&str) -> bool) -> Result<(), SqlError> {
-    let mut desugar = Desugar { is_table, with: HashSet::new() };
+/// Prepares a query over the tables, views and functions of the session.
+pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> {
+    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new() };
     match query.visit(&mut desugar) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -36,8 +36,8 @@ pub(crate) fn query(query: &mut Query, is_table: &dyn Fn(&str) -> bool) -> Resul
 }
 
 /// Prepares an expression of DDL.
-pub(crate) fn expression(expr: &mut Expr) -> Result<(), SqlError> {
-    let mut desugar = Desugar { is_table: &|_| false, with: HashSet::new() };
+pub(crate) fn expression(expr: &mut Expr, tables: &Tables) -> Result<(), SqlError> {
+    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new() };
     match expr.visit(&mut desugar) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -45,9 +45,13 @@ pub(crate) fn expression(expr: &mut Expr) -> Result<(), SqlError> {
 }
 
 struct Desugar<'a> {
-    is_table: &'a dyn Fn(&str) -> bool,
+    tables: &'a Tables,
     /// Names from `WITH`.
     with: HashSet<String>,
+    /// Whether the next query in an expression stands for a table.
+    is_table_next: bool,
+    /// For each query in an expression that is being visited, whether it stands for a table.
+    in_queries: Vec<bool>,
 }
 
 impl VisitorMut for Desugar<'_> {
@@ -68,6 +72,7 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        group_windows(select);
         name_columns(&mut select.projection);
         ControlFlow::Continue(())
     }
@@ -83,7 +88,25 @@ impl VisitorMut for Desugar<'_> {
         flow(self.table_factor(factor))
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        match expr {
+            Expr::Function(function) => self.is_table_next = function.name.to_string() == "TABLE",
+            Expr::Subquery(_) => self.in_queries.push(std::mem::take(&mut self.is_table_next)),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if matches!(expr, Expr::Subquery(_)) && self.in_queries.pop() == Some(true) {
+            return ControlFlow::Continue(());
+        }
+        if let Expr::Function(function) = expr
+            && let Ok(name) = last_ident(&function.name)
+            && let Some(known) = self.tables.function(&name.value)
+        {
+            function.name = ObjectName::from(vec![Ident::with_span(name.span, known)]);
+        }
         flow(rewrite(expr))
     }
 }
@@ -103,13 +126,11 @@ fn check_query(query: &Query) -> Result<(), SqlError> {
     if let Some(order_by) = &query.order_by {
         return unsupported("ORDER BY on a stream", order_by);
     }
-    if query.limit_clause.is_some() || query.fetch.is_some() {
-        return unsupported("LIMIT and FETCH", &*query.body);
-    }
-    if let SetExpr::SetOperation { op, left, .. } = &*query.body
+    if let SetExpr::SetOperation { op, left, set_quantifier, .. } = &*query.body
         && !matches!(op, SetOperator::Union)
+        && !matches!(set_quantifier, SetQuantifier::None | SetQuantifier::Distinct)
     {
-        return unsupported(&op.to_string(), &**left);
+        return unsupported(&format!("{op} {set_quantifier}"), &**left);
     }
     Ok(())
 }
@@ -118,6 +139,9 @@ fn check_select(select: &Select) -> Result<(), SqlError> {
     for join in select.from.iter().flat_map(|table| &table.joins) {
         let name = match &join.join_operator {
             JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => continue,
+            JoinOperator::Left(_) | JoinOperator::LeftOuter(_) if is_unnest(&join.relation) => {
+                continue;
+            }
             JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => "LEFT JOIN",
             JoinOperator::Right(_) | JoinOperator::RightOuter(_) => "RIGHT JOIN",
             JoinOperator::FullOuter(_) => "FULL JOIN",
@@ -156,6 +180,21 @@ impl Desugar<'_> {
                 index_hints: vec![],
             };
         }
+        if is_unnest(factor)
+            && let TableFactor::Table { alias, args: Some(args), with_ordinality, .. } = factor
+        {
+            let exprs = args.args.drain(..).filter_map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                _ => None,
+            });
+            *factor = TableFactor::UNNEST {
+                array_exprs: exprs.collect(),
+                alias: alias.take(),
+                with_offset: false,
+                with_offset_alias: None,
+                with_ordinality: *with_ordinality,
+            };
+        }
         match factor {
             TableFactor::Table { name, args, version, .. } => {
                 if version.is_some() {
@@ -165,7 +204,7 @@ impl Desugar<'_> {
                 if args.is_some() {
                     return check_table_function(&ident);
                 }
-                if !self.with.contains(&ident.value) && !(self.is_table)(&ident.value) {
+                if !self.with.contains(&ident.value) && !self.tables.contains(&ident.value) {
                     return Err(SqlError::at_ident(format!("table '{}' not found", ident.value), &ident));
                 }
                 *name = ObjectName::from(vec![ident]);
@@ -173,10 +212,44 @@ impl Desugar<'_> {
             }
             TableFactor::Derived { lateral: true, subquery, .. } => unsupported("LATERAL", &**subquery),
             TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => Ok(()),
-            TableFactor::UNNEST { .. } => unsupported("UNNEST", factor),
+            TableFactor::UNNEST { .. } => Ok(()),
             TableFactor::MatchRecognize { .. } => unsupported("MATCH_RECOGNIZE", factor),
             _ => unsupported("this table expression", factor),
         }
+    }
+}
+
+/// `GROUP BY TUMBLE(…)` groups by the parts of the window.
+fn group_windows(select: &mut Select) {
+    let GroupByExpr::Expressions(groups, _) = &mut select.group_by else { return };
+    let part_of = |expr: &Expr, part: &str| {
+        let Expr::Function(function) = expr else { return None };
+        let mut function = function.clone();
+        let FunctionArguments::List(list) = &mut function.args else { return None };
+        let first = list.args.first_mut()?;
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = first else { return None };
+        let is_window = function.name.to_string() == functions::GROUP_WINDOW;
+        let is_whole = matches!(&value.value, SqlValue::SingleQuotedString(text) if text == functions::WHOLE);
+        if !is_window || !is_whole {
+            return None;
+        }
+        *first = FunctionArg::Unnamed(FunctionArgExpr::Expr(string(part, value.span)));
+        Some(Expr::Function(function))
+    };
+    *groups = std::mem::take(groups)
+        .into_iter()
+        .flat_map(|group| {
+            let parts: Vec<Expr> = functions::PARTS.iter().filter_map(|part| part_of(&group, part)).collect();
+            if parts.is_empty() { vec![group] } else { parts }
+        })
+        .collect();
+}
+
+fn is_unnest(factor: &TableFactor) -> bool {
+    match factor {
+        TableFactor::UNNEST { .. } => true,
+        TableFactor::Table { name, args: Some(_), .. } => name.to_string().eq_ignore_ascii_case("UNNEST"),
+        _ => false,
     }
 }
 
@@ -184,8 +257,6 @@ fn check_table_function(name: &Ident) -> Result<(), SqlError> {
     let upper = name.value.to_ascii_uppercase();
     if WINDOW_FUNCTIONS.contains(&upper.as_str()) {
         Ok(())
-    } else if WINDOW_FUNCTIONS_LATER.contains(&upper.as_str()) {
-        Err(SqlError::at_ident(format!("the window table function {upper} is not supported"), name))
     } else {
         Err(SqlError::at_ident(format!("table function '{}' not found", name.value), name))
     }
@@ -307,14 +378,18 @@ fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             if function.over.is_some() {
                 return row_number::prepare(function);
             }
+            if let Some((window, part)) = functions::group_window(&name.value)
+                && let FunctionArguments::List(list) = &mut function.args
+            {
+                let named = [part, window].map(|text| string(text, name.span));
+                let named = named.into_iter().map(|text| FunctionArg::Unnamed(FunctionArgExpr::Expr(text)));
+                list.args.splice(0..0, named);
+                function.name = ObjectName::from(vec![Ident::with_span(name.span, functions::GROUP_WINDOW)]);
+                return Ok(());
+            }
             functions::check(&name)?;
         }
-        Expr::InSubquery { .. } => return unsupported("IN (SELECT …)", &*expr),
-        Expr::Exists { .. } => return unsupported("EXISTS", &*expr),
         Expr::Subquery(_) => return unsupported("a scalar subquery", &*expr),
-        Expr::Rollup(_) => return unsupported("ROLLUP", &*expr),
-        Expr::Cube(_) => return unsupported("CUBE", &*expr),
-        Expr::GroupingSets(_) => return unsupported("GROUPING SETS", &*expr),
         Expr::ILike { .. } => return unsupported("ILIKE", &*expr),
         Expr::SimilarTo { negated, expr: of, pattern, escape_char: None, .. } => {
             let similar = call("SIMILAR TO", span, vec![take(of), take(pattern)]);

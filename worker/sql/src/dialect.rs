@@ -75,7 +75,7 @@ impl Dialect for FlinkDialect {
             }
             ("MAP", Token::LBracket) => Some(parse_bracketed(parser, "MAP")),
             ("ARRAY", Token::LBracket) => Some(parse_bracketed(parser, "ARRAY")),
-            ("TABLE", Token::Word(_)) => Some(parse_table_argument(parser)),
+            ("TABLE", Token::Word(_) | Token::LParen) => Some(parse_table_argument(parser)),
             ("TIMESTAMPADD" | "TIMESTAMPDIFF", Token::LParen) => Some(parse_with_unit(parser)),
             _ => None,
         }
@@ -148,9 +148,24 @@ fn parse_bracketed(parser: &mut Parser<'_>, name: &str) -> Result<Expr, ParserEr
 
 fn parse_table_argument(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     let span = parser.next_token().span;
-    let name = parser.parse_object_name(false)?;
-    let parts = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
-    Ok(call("TABLE", span, vec![Expr::CompoundIdentifier(parts)]))
+    let mut args = if parser.consume_token(&Token::LParen) {
+        let query = parser.parse_query()?;
+        parser.expect_token(&Token::RParen)?;
+        vec![Expr::Subquery(query)]
+    } else {
+        let name = parser.parse_object_name(false)?;
+        vec![Expr::CompoundIdentifier(name.0.iter().filter_map(|part| part.as_ident().cloned()).collect())]
+    };
+    // One column, or several in brackets.
+    if parser.parse_keywords(&[Keyword::PARTITION, Keyword::BY]) {
+        if parser.consume_token(&Token::LParen) {
+            args.extend(parser.parse_comma_separated(Parser::parse_expr)?);
+            parser.expect_token(&Token::RParen)?;
+        } else {
+            args.push(parser.parse_expr()?);
+        }
+    }
+    Ok(call("TABLE", span, args))
 }
 
 fn parse_with_unit(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {

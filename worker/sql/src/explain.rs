@@ -103,12 +103,15 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
             text
         }
         OperatorSpec::WindowAssign(spec) => {
-            format!("WindowTableFunction(window=[{}])", window(&spec.window, &column_name(input, spec.time)))
+            format!(
+                "WindowTableFunction(window=[{}])",
+                window(&spec.window, &column_name(input, spec.time), spec.processing)
+            )
         }
         OperatorSpec::WindowAggregate(spec) => format!(
             "WindowAggregate(groupBy=[{}], window=[{}], select=[{}])",
             names(input, &spec.keys),
-            window(&spec.window, &column_name(input, spec.time)),
+            window(&spec.window, &column_name(input, spec.time), spec.processing),
             aggregates(&spec.aggregates, input, &own.schema, spec.keys.len())
         ),
         OperatorSpec::GroupAggregate(spec) => {
@@ -149,6 +152,31 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
                 own.changelog.is_append()
             )
         }
+        OperatorSpec::WindowJoin(spec) => {
+            let keys = spec.left_keys.iter().zip(&spec.right_keys).map(|(&left, &right)| {
+                format!("{} = {}", column_name(&spec.left_schema, left), column_name(&spec.right_schema, right))
+            });
+            let mut conditions: Vec<String> = keys.collect();
+            conditions.extend(spec.condition.as_ref().map(|condition| expression(condition, &own.schema)));
+            format!("WindowJoin(joinType=[InnerJoin], where=[{}])", conditions.join(" AND "))
+        }
+        OperatorSpec::Limit(spec) => format!("Limit(offset=[{}], fetch=[{}])", spec.offset, spec.limit),
+        OperatorSpec::Unnest(spec) => {
+            let kind = if spec.outer { "LeftOuterJoin" } else { "InnerJoin" };
+            let ordinality = if spec.ordinality { " WITH ORDINALITY" } else { "" };
+            format!("Correlate(joinType=[{kind}], unnest=[{}{ordinality}])", column_name(input, spec.column))
+        }
+        OperatorSpec::SemiJoin(spec) => {
+            let equal = if spec.nulls_equal { "IS NOT DISTINCT FROM" } else { "=" };
+            let keys = spec.left_keys.iter().zip(&spec.right_keys).map(|(&left, &right)| {
+                format!("{} {equal} {}", column_name(&spec.left_schema, left), column_name(&spec.right_schema, right))
+            });
+            let mut conditions: Vec<String> = keys.collect();
+            let both = Schema::new(spec.left_schema.fields.iter().chain(&spec.right_schema.fields).cloned().collect());
+            conditions.extend(spec.condition.as_ref().map(|condition| expression(condition, &both)));
+            let kind = if spec.anti { "LeftAntiJoin" } else { "LeftSemiJoin" };
+            format!("Join(joinType=[{kind}], where=[{}])", conditions.join(" AND "))
+        }
         OperatorSpec::Sink(sink) => {
             let columns: Vec<&str> = own.schema.fields.iter().map(|field| field.name.as_str()).collect();
             format!("Sink(table=[{}], columns=[{}])", sink.table.name, columns.join(", "))
@@ -174,12 +202,17 @@ fn all_names(schema: &Schema) -> String {
     schema.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn window(window: &WindowKind, time: &str) -> String {
+fn window(window: &WindowKind, time: &str, processing: bool) -> String {
+    let time = if processing { "PROCTIME()" } else { time };
     let (name, lengths, offset) = match window {
         WindowKind::Tumble { size, offset } => ("TUMBLE", format!("size=[{}]", length(*size)), *offset),
         WindowKind::Hop { size, slide, offset } => {
             ("HOP", format!("size=[{}], slide=[{}]", length(*size), length(*slide)), *offset)
         }
+        WindowKind::Cumulate { size, step, offset } => {
+            ("CUMULATE", format!("max_size=[{}], step=[{}]", length(*size), length(*step)), *offset)
+        }
+        WindowKind::Session { gap } => ("SESSION", format!("gap=[{}]", length(*gap)), 0),
     };
     let offset = if offset == 0 { String::new() } else { format!(", offset=[{}]", length(offset)) };
     format!("{name}(time_col=[{time}], {lengths}{offset})")

@@ -16,8 +16,14 @@ use crate::{SqlError, escape};
 pub(crate) const FIELD: &str = "$FIELD";
 /// An element of an array or map: `ITEM(array, 1)`.
 pub(crate) const ITEM: &str = "ITEM";
+/// Processing time; a column of it is a time attribute.
+pub(crate) const PROCTIME: &str = "PROCTIME";
+/// The parts of a window that `GROUP BY` names: `$GROUP_WINDOW(part, window, time, length, …)`.
+pub(crate) const GROUP_WINDOW: &str = "$GROUP_WINDOW";
 /// Predicates that the library's planner has no form for; they are planned as functions.
 const PREDICATES: [&str; 5] = ["IS JSON ARRAY", "IS JSON OBJECT", "IS JSON SCALAR", "IS JSON VALUE", "SIMILAR TO"];
+/// Java classes whose functions are built in.
+const CLASSES: [(&str, &str); 1] = [("com.github.nexmark.flink.udf.CountChar", "COUNT_CHAR")];
 /// Arguments of window table functions.
 const TABLE_ARGUMENTS: [&str; 2] = ["TABLE", "DESCRIPTOR"];
 
@@ -25,20 +31,19 @@ const TABLE_ARGUMENTS: [&str; 2] = ["TABLE", "DESCRIPTOR"];
 pub(crate) fn check(name: &Ident) -> Result<(), SqlError> {
     let upper = name.value.to_ascii_uppercase();
     let known = upper == FIELD
+        || upper == GROUP_WINDOW
         || TABLE_ARGUMENTS.contains(&upper.as_str())
         || scalar(&upper).is_some()
         || aggregate(&upper).is_some();
     if known {
         return Ok(());
     }
-    let message = match upper.as_str() {
-        "TUMBLE" | "HOP" | "SESSION" | "TUMBLE_START" | "TUMBLE_END" | "HOP_START" | "HOP_END" | "SESSION_START"
-        | "SESSION_END" => {
-            format!("the group window function {upper} is not supported; use the window table function in FROM")
-        }
-        _ => format!("function '{}' not found", name.value),
-    };
-    Err(SqlError::at_ident(message, name))
+    Err(SqlError::at_ident(format!("function '{}' not found", name.value), name))
+}
+
+/// The built-in function that a Java class stands for.
+pub(crate) fn of_class(class: &str) -> Option<&'static str> {
+    CLASSES.iter().find(|(known, _)| *known == class).map(|(_, function)| *function)
 }
 
 /// A scalar function by its name.
@@ -46,6 +51,11 @@ pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
     let upper = name.to_ascii_uppercase();
     if upper == FIELD {
         return Some(Arc::new(ScalarUDF::from(FieldAccess::new())));
+    }
+    if upper == GROUP_WINDOW {
+        return Some(Arc::new(ScalarUDF::from(GroupWindow {
+            signature: Signature::variadic_any(Volatility::Immutable),
+        })));
     }
     if PREDICATES.contains(&upper.as_str()) {
         return operator(&upper).ok().map(Arc::new);
@@ -113,6 +123,60 @@ impl ScalarUDFImpl for OperatorFunction {
 fn mismatch(sign: &str, types: &[DataType]) -> SqlError {
     let types: Vec<String> = types.iter().map(ToString::to_string).collect();
     SqlError::new(format!("cannot apply '{sign}' to arguments of type {}", types.join(" and ")))
+}
+
+/// A part of a window in `GROUP BY`; replaced by a column of the window before anything else is done.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct GroupWindow {
+    signature: Signature,
+}
+
+/// The window itself, of which the other parts are.
+pub(crate) const WHOLE: &str = "WINDOW";
+/// The part that is a time attribute; the other ones are plain timestamps.
+pub(crate) const TIME: &str = "TIME";
+/// The parts of a window that are columns.
+pub(crate) const PARTS: [&str; 3] = ["START", "END", TIME];
+
+/// The window and the part that a group window function means.
+pub(crate) fn group_window(name: &str) -> Option<(&'static str, &'static str)> {
+    let upper = name.to_ascii_uppercase();
+    let (window, part) = upper.split_once('_').unwrap_or((&upper, WHOLE));
+    let window = ["TUMBLE", "HOP", "SESSION"].into_iter().find(|known| *known == window)?;
+    let part = match part {
+        "ROWTIME" | "PROCTIME" => TIME,
+        TIME => return None,
+        part => [WHOLE].into_iter().chain(PARTS).find(|known| *known == part)?,
+    };
+    Some((window, part))
+}
+
+impl ScalarUDFImpl for GroupWindow {
+    fn name(&self) -> &str {
+        GROUP_WINDOW
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _types: &[Arrow]) -> Result<Arrow> {
+        not_impl_err!("a window's part is typed by its time")
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let is_time =
+            matches!(args.scalar_arguments.first(), Some(Some(ScalarValue::Utf8(Some(part)))) if part == TIME);
+        let data_type = match args.arg_fields.get(2) {
+            Some(time) if is_time => escape::flink_type(time)?,
+            _ => DataType::Timestamp(3),
+        };
+        Ok(escape::arrow_field(GROUP_WINDOW, &data_type))
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        not_impl_err!("windows are not evaluated by the planner")
+    }
 }
 
 /// Reads a field of a row; becomes [`graph::Expr::Field`].

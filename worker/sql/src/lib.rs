@@ -12,6 +12,8 @@ mod error;
 mod escape;
 mod explain;
 mod functions;
+mod group_window;
+mod like;
 mod literal;
 mod lower;
 mod nodes;
@@ -20,6 +22,7 @@ mod row_number;
 mod session;
 mod statement;
 mod types;
+mod unnest;
 
 pub use error::SqlError;
 pub use explain::explain;

@@ -6,11 +6,15 @@
 mod aggregate;
 mod finish;
 mod fold;
+mod grouping_sets;
 mod join;
+mod limit;
 mod rank;
 pub(crate) mod scalar;
+mod semi_join;
 mod sink;
 mod source;
+mod unnest;
 mod values;
 mod window;
 
@@ -28,6 +32,7 @@ use crate::{
     SqlError,
     catalog::{PhysicalTable, Table},
     nodes::{WatermarkNode, WindowNode},
+    unnest::UnnestNode,
 };
 use rank::Numbered;
 use scalar::{Scope, conjunction, is_volatile, substitute};
@@ -53,9 +58,20 @@ enum Base {
         window: Option<WindowColumns>,
     },
     /// A window table function that is not an operator yet: the input's fields, then the window's three columns.
-    Window { input: Box<Relation>, time: usize, window: WindowKind },
+    Window { input: Box<Relation>, of: WindowOf },
     /// Numbered rows that are not an operator yet.
     Numbered(Box<Numbered>),
+}
+
+/// What a window is taken of.
+#[derive(Clone, Debug)]
+struct WindowOf {
+    /// The input's field.
+    time: usize,
+    window: WindowKind,
+    processing: bool,
+    /// The fields that are the keys of sessions; none if the aggregation says them.
+    partition: Option<Vec<usize>>,
 }
 
 /// Where an operator's output has the columns of a window.
@@ -63,8 +79,10 @@ enum Base {
 struct WindowColumns {
     start: usize,
     end: usize,
-    time: usize,
+    /// None if nothing reads it.
+    time: Option<usize>,
     window: WindowKind,
+    processing: bool,
 }
 
 /// A job graph under construction.
@@ -113,17 +131,26 @@ impl<'a> Lowering<'a> {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Distinct(distinct) => self.distinct(distinct.input()),
             LogicalPlan::Join(join) if join.join_type == JoinType::Inner => self.join(join),
+            LogicalPlan::Join(join) if matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti) => {
+                self.semi_join(join)
+            }
+            LogicalPlan::Join(join) if matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark) => {
+                Err(SqlError::new("IN and EXISTS with a query are only supported as conditions joined by AND"))
+            }
             LogicalPlan::Join(join) => Err(SqlError::new(format!("{} JOIN is not supported", join.join_type))),
             LogicalPlan::Window(window) => self.row_number(window),
             LogicalPlan::Union(union) => self.union(union, names(plan)),
             LogicalPlan::Values(values) => self.values(values, names(plan)),
             LogicalPlan::EmptyRelation(empty) if empty.produce_one_row => self.one_row(),
+            LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Extension(extension) => {
                 let node = extension.node.as_any();
                 if let Some(mark) = node.downcast_ref::<WatermarkNode>() {
                     self.watermark(mark)
                 } else if let Some(window) = node.downcast_ref::<WindowNode>() {
                     self.window(window)
+                } else if let Some(unnest) = node.downcast_ref::<UnnestNode>() {
+                    self.unnest(unnest)
                 } else {
                     Err(SqlError::internal(format!("unknown plan node {}", extension.node.name())))
                 }
@@ -152,7 +179,7 @@ impl<'a> Lowering<'a> {
     fn base(&mut self, base: Base) -> Result<(NodeId, Option<WindowColumns>), SqlError> {
         match base {
             Base::Node { node, window } => Ok((node, window)),
-            Base::Window { input, time, window } => self.assign_windows(*input, time, window),
+            Base::Window { input, of } => self.assign_windows(*input, &of),
             Base::Numbered(numbered) => {
                 let names = numbered.input.names.clone();
                 let exprs = (0..=names.len()).map(Expr::Column).collect();
@@ -174,8 +201,8 @@ impl<'a> Lowering<'a> {
             Some(WindowColumns {
                 start: position(window.start)?,
                 end: position(window.end)?,
-                time: position(window.time)?,
-                window: window.window,
+                time: window.time.and_then(position),
+                ..window
             })
         });
         let node = self.calc(base, relation.filter, relation.exprs, relation.names)?;
@@ -279,9 +306,9 @@ impl<'a> Lowering<'a> {
         match base {
             Base::Numbered(numbered) => self.numbered_schema(numbered),
             Base::Node { node, .. } => Ok(self.graph.nodes[*node].schema.clone()),
-            Base::Window { input, time, .. } => {
+            Base::Window { input, of } => {
                 let types = self.types(input)?;
-                let time_type = types.get(*time).cloned().unwrap_or(DataType::Timestamp(3));
+                let time_type = types.get(of.time).cloned().unwrap_or(DataType::Timestamp(3));
                 let fields = input.names.iter().cloned().zip(types);
                 let mut fields: Vec<Field> = fields.map(|(name, data_type)| Field::new(name, data_type)).collect();
                 fields.extend(window::fields(&time_type));

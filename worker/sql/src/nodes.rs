@@ -70,12 +70,27 @@ impl UserDefinedLogicalNodeCore for WatermarkNode {
 /// Names of the columns that a window table function adds.
 pub(crate) const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
 
-/// `TUMBLE(…)`, `HOP(…)`: the input's columns and the window's.
+/// Their names where `GROUP BY TUMBLE(…)` adds them, which no query can read.
+pub(crate) const GROUP_WINDOW_COLUMNS: [&str; 3] = ["$window_start", "$window_end", "$window_time"];
+
+/// What a window is taken of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Windowing {
+    pub(crate) time: Column,
+    pub(crate) window: WindowKind,
+    /// Whether the time is that of processing.
+    pub(crate) processing: bool,
+    /// The keys of sessions; none if the aggregation says them.
+    pub(crate) partition: Option<Vec<Column>>,
+    /// The names of the columns that are added.
+    pub(crate) names: [&'static str; 3],
+}
+
+/// `TUMBLE(…)`, `HOP(…)`, `CUMULATE(…)`, `SESSION(…)`: the input's columns and the window's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct WindowNode {
     pub(crate) input: LogicalPlan,
-    pub(crate) time: Column,
-    pub(crate) window: WindowKind,
+    pub(crate) of: Windowing,
     /// Whether the window's own columns are all still there; they always are.
     schema: DFSchemaRef,
 }
@@ -87,16 +102,17 @@ impl PartialOrd for WindowNode {
 }
 
 impl WindowNode {
-    pub(crate) fn try_new(input: LogicalPlan, time: Column, window: WindowKind) -> Result<Self> {
+    pub(crate) fn try_new(input: LogicalPlan, of: Windowing) -> Result<Self> {
         let fields = input.schema().iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
-        let time_type = escape::flink_type(input.schema().field_from_column(&time)?)?;
+        let time_type = escape::flink_type(input.schema().field_from_column(&of.time)?)?;
         let types = [DataType::Timestamp(3), DataType::Timestamp(3), time_type];
-        let added = WINDOW_COLUMNS
+        let added = of
+            .names
             .iter()
             .zip(types)
             .map(|(name, data_type)| (None::<TableReference>, escape::arrow_field(name, &data_type)));
         let schema = DFSchema::new_with_metadata(fields.chain(added).collect(), Default::default())?;
-        Ok(Self { schema: Arc::new(schema), input, time, window })
+        Ok(Self { schema: Arc::new(schema), input, of })
     }
 }
 
@@ -114,20 +130,31 @@ impl UserDefinedLogicalNodeCore for WindowNode {
     }
 
     fn expressions(&self) -> Vec<Expr> {
-        vec![Expr::Column(self.time.clone())]
+        let partition = self.of.partition.iter().flatten();
+        std::iter::once(&self.of.time).chain(partition).cloned().map(Expr::Column).collect()
     }
 
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        WINDOW_COLUMNS.iter().map(|name| (*name).to_owned()).collect()
+        self.of.names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Window: {} {:?}", self.time, self.window)
+        write!(f, "Window: {} {:?}", self.of.time, self.of.window)
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
-        match (exprs.as_slice(), inputs.pop()) {
-            ([Expr::Column(time)], Some(input)) => Self::try_new(input, time.clone(), self.window),
+        let columns: Option<Vec<Column>> = exprs
+            .into_iter()
+            .map(|expr| match expr {
+                Expr::Column(column) => Some(column),
+                _ => None,
+            })
+            .collect();
+        match (columns.as_deref(), inputs.pop()) {
+            (Some([time, partition @ ..]), Some(input)) => {
+                let partition = self.of.partition.as_ref().map(|_| partition.to_vec());
+                Self::try_new(input, Windowing { time: time.clone(), partition, ..self.of.clone() })
+            }
             _ => Err(DataFusionError::Internal("a window has a time column and an input".into())),
         }
     }

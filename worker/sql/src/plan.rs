@@ -6,8 +6,9 @@ use datafusion_common::{DataFusionError, config::ConfigOptions};
 use datafusion_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion_optimizer::{
     Analyzer, Optimizer, OptimizerContext, analyzer::type_coercion::TypeCoercion,
-    eliminate_cross_join::EliminateCrossJoin, extract_equijoin_predicate::ExtractEquijoinPredicate,
-    optimize_projections::OptimizeProjections, push_down_filter::PushDownFilter,
+    decorrelate_predicate_subquery::DecorrelatePredicateSubquery, eliminate_cross_join::EliminateCrossJoin,
+    extract_equijoin_predicate::ExtractEquijoinPredicate, optimize_projections::OptimizeProjections,
+    push_down_filter::PushDownFilter,
 };
 use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use model::DataType;
@@ -16,7 +17,7 @@ use sqlparser::{
     tokenizer::Span,
 };
 
-use crate::{SqlError, catalog::Tables, context::Context, escape};
+use crate::{SqlError, catalog::Tables, context::Context, escape, group_window, unnest};
 
 fn parser_options() -> ParserOptions {
     ParserOptions::new()
@@ -32,7 +33,8 @@ fn parser_options() -> ParserOptions {
 pub(crate) fn query(tables: &Tables, query: &Query) -> Result<LogicalPlan, SqlError> {
     let context = Context::new(tables);
     let planner = SqlToRel::new_with_options(&context, parser_options());
-    planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone()))).map_err(|error| locate(&error, query))
+    let planned = planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone())));
+    planned.and_then(unnest::expand).and_then(group_window::expand).map_err(|error| locate(&error, query))
 }
 
 /// An expression of DDL over the columns of a plan.
@@ -57,6 +59,7 @@ pub(crate) fn optimize(plan: LogicalPlan, place: &(impl Visit + Spanned)) -> Res
     let options = ConfigOptions::default();
     let analyzer = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())]);
     let optimizer = Optimizer::with_rules(vec![
+        Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ExtractEquijoinPredicate::new()),
         Arc::new(EliminateCrossJoin::new()),
         Arc::new(PushDownFilter::new()),

@@ -4,15 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use graph::{Catalog, ChangelogMode, JobGraph, OperatorSpec};
 use model::Schema;
-use sqlparser::{ast::Query, tokenizer::Span};
+use sqlparser::{
+    ast::{Ident, Query},
+    tokenizer::Span,
+};
 
 use crate::{
     SqlError,
-    catalog::{Entry, Table, Tables},
+    catalog::{Entry, Table, Tables, schema_of},
     desugar, explain, functions,
     lower::{Lowering, Target},
     plan,
-    statement::{Insert, Statement, parse_script},
+    statement::{ColumnDefinition, ColumnKind, CreateTable, Insert, Statement, parse_script},
 };
 
 /// What `pipeline.name` sets.
@@ -95,8 +98,17 @@ impl Session {
 
     fn execute(&mut self, statement: Statement) -> Result<Option<Outcome>, SqlError> {
         match statement {
-            Statement::CreateTable(create) => self.tables.create_table(create)?,
+            Statement::CreateTable(mut create) => match create.query.take() {
+                Some(query) => return self.create_as(*create, query),
+                None => self.tables.create_table(*create)?,
+            },
             Statement::CreateView(create) => self.tables.create_view(create)?,
+            Statement::CreateFunction(create) => self.tables.create_function(&create)?,
+            Statement::Drop { what: "function", name, if_exists } => {
+                if !self.tables.drop_function(&name.value) && !if_exists {
+                    return Err(SqlError::at_ident(format!("function '{}' not found", name.value), &name));
+                }
+            }
             Statement::Drop { what, name, if_exists } => {
                 let there = match self.tables.get(&name.value) {
                     Some(Entry::Table(_)) => what == "table",
@@ -132,6 +144,31 @@ impl Session {
             | Statement::ShowCreate(_) => return Ok(Some(Outcome::Text(self.show(&statement)?))),
         }
         Ok(None)
+    }
+
+    /// `CREATE TABLE … AS`: the table has the columns of the query, and is filled by it.
+    fn create_as(&mut self, mut create: CreateTable, source: Box<Query>) -> Result<Option<Outcome>, SqlError> {
+        if create.if_not_exists && self.tables.contains(&create.name.value) {
+            return Ok(None);
+        }
+        let mut query = source.clone();
+        desugar::query(&mut query, &self.tables)?;
+        let columns = schema_of(&plan::query(&self.tables, &query)?)?;
+        if let Some(first) = create.columns.first() {
+            return Err(SqlError::at_ident("the columns of CREATE TABLE … AS are those of its query", &first.name));
+        }
+        create.columns.extend(columns.fields.into_iter().map(|field| ColumnDefinition {
+            name: Ident::with_span(create.name.span, field.name),
+            kind: ColumnKind::Physical { data_type: field.data_type, nullable: field.nullable },
+        }));
+        let table = create.name.clone();
+        let existed = self.tables.contains(&table.value);
+        self.tables.create_table(create)?;
+        let inserted = self.insert(vec![Insert { table: table.clone(), columns: Vec::new(), source }]);
+        if inserted.is_err() && !existed {
+            self.tables.remove(&table.value);
+        }
+        inserted.map(Outcome::Job).map(Some)
     }
 
     fn job(&self, statement: Statement) -> Result<PlannedJob, SqlError> {
@@ -213,7 +250,7 @@ impl Session {
     }
 
     fn write(&self, lowering: &mut Lowering<'_>, mut query: Query, target: &Target<'_>) -> Result<(), SqlError> {
-        desugar::query(&mut query, &|name| self.tables.contains(name))?;
+        desugar::query(&mut query, &self.tables)?;
         let planned = plan::query(&self.tables, &query)?;
         let planned = plan::optimize(planned, &query)?;
         lowering.write(&planned, target)
@@ -231,7 +268,13 @@ impl Session {
         Ok(match statement {
             Statement::ShowTables => lines(&|_| true),
             Statement::ShowViews => lines(&|entry| matches!(entry, Entry::View(_))),
-            Statement::ShowFunctions => functions::names().join("\n"),
+            Statement::ShowFunctions => {
+                let mut names = functions::names();
+                names.extend(self.tables.functions().map(str::to_owned));
+                names.sort();
+                names.dedup();
+                names.join("\n")
+            }
             Statement::ShowCreate(name) => match find(name)? {
                 Entry::Table(table) => table.text.clone(),
                 Entry::View(view) => view.text.clone(),

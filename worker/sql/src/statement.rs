@@ -13,8 +13,9 @@ use crate::{SqlError, dialect::FlinkDialect, types::parse_type};
 /// One statement of a script.
 #[derive(Clone, Debug)]
 pub(crate) enum Statement {
-    CreateTable(CreateTable),
+    CreateTable(Box<CreateTable>),
     CreateView(CreateView),
+    CreateFunction(CreateFunction),
     Drop { what: &'static str, name: Ident, if_exists: bool },
     Insert(Insert),
     StatementSet(Vec<Insert>),
@@ -39,8 +40,52 @@ pub(crate) struct CreateTable {
     pub(crate) primary_key: Vec<Ident>,
     pub(crate) partitioned_by: Vec<Ident>,
     pub(crate) options: Vec<(String, String)>,
+    /// `LIKE`
+    pub(crate) like: Option<Like>,
+    /// `AS`
+    pub(crate) query: Option<Box<Query>>,
     /// As written.
     pub(crate) text: String,
+}
+
+/// `LIKE table (INCLUDING …)`
+#[derive(Clone, Debug)]
+pub(crate) struct Like {
+    pub(crate) table: Ident,
+    /// What is said of each feature, in order.
+    pub(crate) rules: Vec<(Inherit, Feature)>,
+}
+
+/// What becomes of a feature of the table that another is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inherit {
+    Including,
+    Excluding,
+    Overwriting,
+}
+
+/// A feature of a table that another may take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feature {
+    All,
+    Constraints,
+    Generated,
+    Options,
+    Partitions,
+    Watermarks,
+}
+
+impl Like {
+    /// What is said of a feature; without a word all is taken over, and options may be given anew.
+    pub(crate) fn rule(&self, feature: Feature) -> Inherit {
+        let said = self.rules.iter().rev().find(|(_, said)| *said == feature);
+        let said = said.or_else(|| self.rules.iter().rev().find(|(_, said)| *said == Feature::All));
+        match said {
+            Some((Inherit::Including, Feature::All)) | None if feature == Feature::Options => Inherit::Overwriting,
+            Some((inherit, _)) => *inherit,
+            None => Inherit::Including,
+        }
+    }
 }
 
 /// A column of a table.
@@ -52,8 +97,12 @@ pub(crate) struct ColumnDefinition {
 
 #[derive(Clone, Debug)]
 pub(crate) enum ColumnKind {
-    Physical { data_type: DataType, nullable: bool },
-    Computed(Expr),
+    Physical {
+        data_type: DataType,
+        nullable: bool,
+    },
+    /// What it is computed from, and how that is written.
+    Computed(Box<Expr>, String),
 }
 
 /// `WATERMARK FOR column AS expression`
@@ -61,6 +110,8 @@ pub(crate) enum ColumnKind {
 pub(crate) struct WatermarkDefinition {
     pub(crate) column: Ident,
     pub(crate) expression: Expr,
+    /// The expression as written.
+    pub(crate) text: String,
 }
 
 /// `CREATE VIEW`
@@ -72,6 +123,15 @@ pub(crate) struct CreateView {
     pub(crate) query: Box<Query>,
     /// As written.
     pub(crate) text: String,
+}
+
+/// `CREATE FUNCTION`
+#[derive(Clone, Debug)]
+pub(crate) struct CreateFunction {
+    pub(crate) name: Ident,
+    pub(crate) if_not_exists: bool,
+    /// The class that implements it, and where it is named.
+    pub(crate) class: (String, Span),
 }
 
 /// `INSERT INTO`
@@ -230,15 +290,42 @@ impl StatementParser<'_> {
         if self.word("OR") {
             return Err(SqlError::at_span("CREATE OR REPLACE is not supported", replaced.span));
         }
-        self.word("TEMPORARY");
+        if self.word("TEMPORARY") && self.peek_word(1, "FUNCTION") {
+            self.word("SYSTEM");
+        }
         let kind = self.parser.peek_token();
         if self.word("TABLE") {
             self.create_table(start)
         } else if self.word("VIEW") {
             self.create_view(start)
+        } else if self.word("FUNCTION") {
+            self.create_function()
         } else {
             Err(SqlError::at_span(format!("CREATE {} is not supported", kind.token), kind.span))
         }
+    }
+
+    /// `name AS 'class' [LANGUAGE JAVA] [USING JAR '…', …]`; a jar is not needed for what is built in.
+    fn create_function(&mut self) -> Result<Statement, SqlError> {
+        let if_not_exists = self.if_exists(true)?;
+        let name = self.name()?;
+        self.expect_word("AS")?;
+        let place = self.parser.peek_token().span;
+        let class = (self.string()?, place);
+        let language = self.parser.peek_token();
+        if self.word("LANGUAGE") && !self.word("JAVA") && !self.word("SCALA") {
+            return Err(SqlError::at_span("only functions of the LANGUAGE JAVA are known", language.span));
+        }
+        if self.word("USING") {
+            loop {
+                self.expect_word("JAR")?;
+                self.string()?;
+                if !self.parser.consume_token(&Token::Comma) {
+                    break;
+                }
+            }
+        }
+        Ok(Statement::CreateFunction(CreateFunction { name, if_not_exists, class }))
     }
 
     fn create_view(&mut self, start: Span) -> Result<Statement, SqlError> {
@@ -273,16 +360,22 @@ impl StatementParser<'_> {
             primary_key: Vec::new(),
             partitioned_by: Vec::new(),
             options: Vec::new(),
+            like: None,
+            query: None,
             text: String::new(),
         };
-        self.parser.expect_token(&Token::LParen)?;
-        loop {
-            self.table_element(&mut table)?;
-            if !self.parser.consume_token(&Token::Comma) {
-                break;
+        // Another table, or a query, may say the columns.
+        let elsewhere = ["COMMENT", "PARTITIONED", "WITH", "LIKE", "AS"].iter().any(|word| self.peek_word(0, word));
+        if !elsewhere {
+            self.parser.expect_token(&Token::LParen)?;
+            loop {
+                self.table_element(&mut table)?;
+                if !self.parser.consume_token(&Token::Comma) {
+                    break;
+                }
             }
+            self.parser.expect_token(&Token::RParen)?;
         }
-        self.parser.expect_token(&Token::RParen)?;
         self.comment()?;
         let distributed = self.parser.peek_token();
         if self.word("DISTRIBUTED") {
@@ -295,14 +388,52 @@ impl StatementParser<'_> {
         if self.word("WITH") {
             table.options = self.options()?;
         }
-        for unsupported in ["LIKE", "AS"] {
-            let token = self.parser.peek_token();
-            if self.word(unsupported) {
-                return Err(SqlError::at_span(format!("CREATE TABLE … {unsupported} is not supported"), token.span));
-            }
+        if self.word("LIKE") {
+            table.like = Some(self.like()?);
+        } else if self.word("AS") {
+            table.query = Some(self.parser.parse_query()?);
+        } else if elsewhere {
+            let found = self.parser.peek_token();
+            return Ok(self.parser.expected("the columns, LIKE or AS", found)?);
         }
         table.text = self.text_from(start);
-        Ok(Statement::CreateTable(table))
+        Ok(Statement::CreateTable(Box::new(table)))
+    }
+
+    /// `table [(INCLUDING feature …)]`
+    fn like(&mut self) -> Result<Like, SqlError> {
+        let mut like = Like { table: self.name()?, rules: Vec::new() };
+        if !self.parser.consume_token(&Token::LParen) {
+            return Ok(like);
+        }
+        while !self.parser.consume_token(&Token::RParen) {
+            let token = self.parser.next_token();
+            let inherit = match token.token.to_string().to_ascii_uppercase().as_str() {
+                "INCLUDING" => Inherit::Including,
+                "EXCLUDING" => Inherit::Excluding,
+                "OVERWRITING" => Inherit::Overwriting,
+                _ => return Ok(self.parser.expected("INCLUDING, EXCLUDING or OVERWRITING", token)?),
+            };
+            let token = self.parser.next_token();
+            let feature = match token.token.to_string().to_ascii_uppercase().as_str() {
+                "ALL" => Feature::All,
+                "CONSTRAINTS" => Feature::Constraints,
+                "GENERATED" => Feature::Generated,
+                "OPTIONS" => Feature::Options,
+                "PARTITIONS" => Feature::Partitions,
+                "WATERMARKS" => Feature::Watermarks,
+                // Nothing has them.
+                "METADATA" | "DISTRIBUTION" => continue,
+                _ => return Ok(self.parser.expected("a feature of a table", token)?),
+            };
+            if inherit == Inherit::Overwriting
+                && !matches!(feature, Feature::Generated | Feature::Options | Feature::Watermarks)
+            {
+                return Err(SqlError::at_span(format!("OVERWRITING {} is not possible", token.token), token.span));
+            }
+            like.rules.push((inherit, feature));
+        }
+        Ok(like)
     }
 
     fn table_element(&mut self, table: &mut CreateTable) -> Result<(), SqlError> {
@@ -343,16 +474,19 @@ impl StatementParser<'_> {
         self.expect_word("FOR")?;
         let column = self.parser.parse_identifier()?;
         self.expect_word("AS")?;
+        let start = self.parser.peek_token().span;
         let expression = self.parser.parse_expr()?;
-        Ok(WatermarkDefinition { column, expression })
+        Ok(WatermarkDefinition { column, expression, text: self.text_from(start) })
     }
 
     fn column(&mut self, table: &mut CreateTable) -> Result<(), SqlError> {
         let name = self.parser.parse_identifier()?;
         if self.word("AS") {
+            let start = self.parser.peek_token().span;
             let expression = self.parser.parse_expr()?;
+            let kind = ColumnKind::Computed(Box::new(expression), self.text_from(start));
             self.comment()?;
-            table.columns.push(ColumnDefinition { name, kind: ColumnKind::Computed(expression) });
+            table.columns.push(ColumnDefinition { name, kind });
             return Ok(());
         }
         let (data_type, mut nullable) = parse_type(&mut self.parser)?;
@@ -412,9 +546,13 @@ impl StatementParser<'_> {
 
     fn drop(&mut self) -> Result<Statement, SqlError> {
         self.parser.next_token();
-        self.word("TEMPORARY");
+        if self.word("TEMPORARY") && self.peek_word(1, "FUNCTION") {
+            self.word("SYSTEM");
+        }
         let token = self.parser.peek_token();
-        let what = if self.word("TABLE") {
+        let what = if self.word("FUNCTION") {
+            "function"
+        } else if self.word("TABLE") {
             "table"
         } else if self.word("VIEW") {
             "view"

@@ -3,7 +3,7 @@
 use std::{fmt::Write, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, StringArray, StringBuilder},
+    array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, StringArray, StringBuilder},
     buffer::{Buffer, ScalarBuffer},
     datatypes::Int32Type,
 };
@@ -35,6 +35,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("CHR", &[Int], returns::string, Plain(edit::chr)),
     function("CONCAT", &[Any], returns::string, Plain(concat)).variadic(),
     function("CONCAT_WS", TEXTS, returns::string, Plain(concat_ws)).variadic(),
+    function("COUNT_CHAR", TEXTS, returns::bigint, Plain(count_char)),
     function("ELT", &[Int, TextParameter], returns::string, Plain(elt)).variadic(),
     function("ENDSWITH", TEXTS, returns::boolean, Plain(|inputs| test(inputs, |text, end| text.ends_with(end)))),
     function("INITCAP", TEXT, returns::string, Plain(edit::initcap)),
@@ -142,6 +143,20 @@ fn char_length(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
         .map(|row| texts.get(row).map(|text| if text.is_ascii() { text.len() } else { text.chars().count() } as i32))
         .collect();
     Ok(Arc::new(lengths))
+}
+
+/// Nexmark's function: how many bytes of a text are the first byte of the other; none of what is null.
+fn count_char(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let (texts, characters) = (inputs.text(0)?, inputs.text(1)?);
+    let counts: Result<Int64Array, Failure> = (0..inputs.rows)
+        .map(|row| {
+            let Some(text) = texts.get(row) else { return Ok(Some(0)) };
+            let character = characters.get(row).and_then(|text| text.as_bytes().first());
+            let character = character.ok_or_else(|| Failure::data("COUNT_CHAR is given no character to count"))?;
+            Ok(Some(text.bytes().filter(|byte| byte == character).count() as i64))
+        })
+        .collect();
+    Ok(Arc::new(counts?))
 }
 
 fn ascii(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {

@@ -38,7 +38,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         .aliases(&["LOCALTIME"]),
     function("CURRENT_TIMESTAMP", &[], |_| Ok(DataType::TimestampLtz(3)), Plain(clock::current_timestamp))
         .volatile()
-        .aliases(&["NOW", "CURRENT_ROW_TIMESTAMP", "PROCTIME"]),
+        .aliases(&["NOW", "CURRENT_ROW_TIMESTAMP"]),
     function("DATE_FORMAT", &[TimestampOrText, Text], returns::string, Bound(format::date_format)),
     function("DAYOFMONTH", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Day))).aliases(&["DAY"]),
     function("DAYOFWEEK", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::DayOfWeek))),
@@ -49,6 +49,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("LOCALTIMESTAMP", &[], returns::timestamp, Plain(clock::current_timestamp)).volatile(),
     function("MINUTE", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Minute))),
     function("MONTH", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Month))),
+    function("PROCTIME", &[], |_| Ok(DataType::TimestampLtz(3)), Plain(clock::current_timestamp)).volatile(),
     function("QUARTER", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Quarter))),
     function("SECOND", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Second))),
     function("TIMESTAMPADD", &[Text, Int, Temporal], interval::add_type, Bound(interval::timestamp_add)),

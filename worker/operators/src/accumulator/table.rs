@@ -34,6 +34,26 @@ impl Work {
         self.words[0][group] > 0 || (layout.keeps_empty && self.existed[group])
     }
 
+    /// Leaves nothing of the groups: storing removes them.
+    pub(crate) fn forget(&mut self) {
+        self.existed.fill(false);
+        if let Some(counts) = self.words.first_mut() {
+            counts.fill(0);
+        }
+    }
+
+    /// Takes the accumulators out: what is left is stored as nothing.
+    pub(crate) fn take(&mut self) -> Self {
+        let taken = Self {
+            entries: Vec::new(),
+            existed: self.existed.clone(),
+            words: self.words.clone(),
+            objects: std::mem::take(&mut self.objects),
+        };
+        self.forget();
+        taken
+    }
+
     /// Makes room for more groups and returns the position of the first.
     fn grow(&mut self, layout: &Layout, groups: usize) -> usize {
         let first = self.groups();

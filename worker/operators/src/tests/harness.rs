@@ -1,6 +1,12 @@
 //! All subtasks of one operator, without a runtime.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+};
 
 use arrow::{
     array::UInt32Array,
@@ -33,11 +39,13 @@ pub(super) fn rows(batch: &Batch) -> Vec<Change> {
         .collect()
 }
 
-struct NoClock;
+/// A clock that tests set.
+#[derive(Default)]
+struct TestClock(AtomicI64);
 
-impl Clock for NoClock {
+impl Clock for TestClock {
     fn now_ms(&self) -> i64 {
-        0
+        self.0.load(Relaxed)
     }
 }
 
@@ -61,6 +69,7 @@ pub(super) struct Cluster {
     settings: Settings,
     storage: Storage,
     folder: tempfile::TempDir,
+    clock: Arc<TestClock>,
     runtime: tokio::runtime::Runtime,
     snapshots: u64,
     subtasks: Vec<Subtask>,
@@ -91,6 +100,7 @@ impl Cluster {
             settings,
             storage: Storage::new(StorageOptions::default()),
             folder: tempfile::tempdir().expect("a folder"),
+            clock: Arc::default(),
             runtime: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
                 .enable_all()
@@ -130,7 +140,7 @@ impl Cluster {
                 parallelism,
                 max_parallelism: MAX_PARALLELISM,
                 settings: Arc::new(self.settings.clone()),
-                clock: Arc::new(NoClock),
+                clock: Arc::<TestClock>::clone(&self.clock),
                 restored: restored.clone(),
                 is_restored: !keyed.is_empty(),
                 keyed: self.runtime.block_on(store)?,
@@ -140,6 +150,10 @@ impl Cluster {
             self.subtasks.push(Subtask { operator, store: context.keyed });
         }
         Ok(())
+    }
+
+    pub(super) fn node(&self) -> &Node {
+        &self.node
     }
 
     /// Changes the specification; it is used from the next restart.
@@ -196,6 +210,23 @@ impl Cluster {
     pub(super) fn watermark(&mut self, watermark: i64) {
         for subtask in 0..self.subtasks.len() {
             self.drive(subtask, |operator, output| operator.watermark(Watermark(watermark), output));
+        }
+    }
+
+    /// Sets the clock without telling the operators.
+    pub(super) fn set_clock(&mut self, now: i64) {
+        self.clock.0.store(now, Relaxed);
+    }
+
+    /// Sets the clock and tells the operators that wait for it.
+    pub(super) fn processing_time(&mut self, now: i64) {
+        self.set_clock(now);
+        for subtask in 0..self.subtasks.len() {
+            if self.subtasks[subtask].operator.timer().is_some_and(|timer| timer <= now) {
+                self.drive(subtask, |operator, output| operator.processing_time(now, output));
+                let timer = self.subtasks[subtask].operator.timer();
+                assert!(timer.is_none_or(|timer| timer > now), "the timer {timer:?} has passed");
+            }
         }
     }
 

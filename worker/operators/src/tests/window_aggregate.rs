@@ -34,6 +34,7 @@ fn cluster(keys: &[usize], aggregates: &[AggregateCall], window: WindowKind, inp
             aggregates: aggregates.to_vec(),
             time: T,
             window,
+            processing: false,
             input,
         }),
     };
@@ -131,6 +132,7 @@ fn sums_over_other_time_units() {
         aggregates: aggregates.to_vec(),
         time: T,
         window: TUMBLE,
+        processing: false,
         input: ChangelogMode::APPEND,
     };
     let node = Node {
@@ -159,6 +161,11 @@ fn ends(window: WindowKind, time: i64) -> Vec<i64> {
     let (size, slide, offset) = match window {
         WindowKind::Tumble { size, offset } => (size, size, offset),
         WindowKind::Hop { size, slide, offset } => (size, slide, offset),
+        WindowKind::Cumulate { size, step, offset } => {
+            let start = (time - offset).div_euclid(size) * size + offset;
+            return (1..=size / step).map(|steps| start + steps * step).filter(|end| *end > time).collect();
+        }
+        WindowKind::Session { .. } => unreachable!(),
     };
     (time - size..=time)
         .filter(|start| (start - offset) % slide == 0 && start + size > time)
@@ -222,10 +229,14 @@ fn random_run(seed: u64, kind: WindowKind, retracts: bool) {
                 .filter(|(_, rows)| !rows.is_empty())
                 .map(|((end, key), rows)| {
                     let results = aggregates.iter().map(|call| aggregate(call, &rows));
-                    let size = match kind {
-                        WindowKind::Tumble { size, .. } | WindowKind::Hop { size, .. } => size,
+                    let start = match kind {
+                        WindowKind::Tumble { size, .. } | WindowKind::Hop { size, .. } => end - size,
+                        WindowKind::Cumulate { size, offset, .. } => {
+                            (end - 1 - offset).div_euclid(size) * size + offset
+                        }
+                        WindowKind::Session { .. } => unreachable!(),
                     };
-                    key.into_iter().chain(results).chain([time(end - size), time(end), time(end - 1)]).collect()
+                    key.into_iter().chain(results).chain([time(start), time(end), time(end - 1)]).collect()
                 })
                 .collect();
             let mut fired: Vec<Vec<String>> = cluster
@@ -249,6 +260,49 @@ fn random_run(seed: u64, kind: WindowKind, retracts: bool) {
 fn tumbling_windows_agree_with_the_model() {
     for seed in 0..4 {
         random_run(seed, WindowKind::Tumble { size: 20, offset: 3 }, seed % 2 == 1);
+    }
+}
+
+#[test]
+fn cumulating_windows_agree_with_the_model() {
+    for seed in 40..46 {
+        random_run(seed, WindowKind::Cumulate { size: 30, step: 10, offset: 7 }, seed % 2 == 1);
+    }
+}
+
+#[test]
+fn with_processing_time_rows_belong_to_the_time_at_which_they_come() {
+    for (kind, fired) in [
+        (TUMBLE, vec![window(&["1", "2"], 0, 10), window(&["2", "1"], 0, 10)]),
+        (HOP, vec![window(&["1", "1"], -5, 5), window(&["1", "2"], 0, 10), window(&["2", "1"], 0, 10)]),
+    ] {
+        let mut cluster = cluster(&[K], &[count()], kind, ChangelogMode::APPEND);
+        let mut node = cluster.node().clone();
+        if let OperatorSpec::WindowAggregate(spec) = &mut node.operator {
+            spec.processing = true;
+        }
+        cluster.replace_node(node);
+        cluster.restart(1, On::HashMap);
+        cluster.set_clock(4);
+        // What the rows say about their time does not count, nor do watermarks.
+        cluster.process(0, batch(&[(Insert, row(1, 99))]));
+        cluster.watermark(500);
+        assert_eq!(cluster.take(), []);
+        cluster.restart(3, On::RocksDb);
+        cluster.processing_time(9);
+        cluster.process(0, batch(&[(Insert, row(1, None)), (Insert, row(2, 3))]));
+        cluster.restart(1, On::HashMap);
+        cluster.processing_time(10);
+        let mut changes = cluster.take();
+        changes.sort_by_key(|(_, row)| (row[3].clone(), row[0].clone()));
+        assert_eq!(changes, fired, "{kind:?}");
+        // The clock is set back.
+        cluster.set_clock(3);
+        cluster.process(0, batch(&[(Insert, row(3, 3))]));
+        cluster.processing_time(40);
+        let last = cluster.take().pop();
+        assert_eq!(last, Some(window(&["3", "1"], 10, 20)));
+        assert_eq!(cluster.late_rows, 0);
     }
 }
 

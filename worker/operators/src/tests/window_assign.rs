@@ -26,7 +26,7 @@ fn cluster(window: WindowKind) -> Cluster {
         parallelism: None,
         schema: Schema::new(fields),
         changelog: ChangelogMode::APPEND,
-        operator: OperatorSpec::WindowAssign(WindowAssignSpec { time: T, window }),
+        operator: OperatorSpec::WindowAssign(WindowAssignSpec { time: T, window, processing: false }),
     };
     Cluster::new(node, vec![schema()], vec![vec![]])
 }

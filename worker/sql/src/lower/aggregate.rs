@@ -9,11 +9,11 @@ use graph::{
 use model::{DataType, Field, Schema};
 
 use super::{
-    Base, Lowering, Relation, Scope, WindowColumns, names,
+    Base, Lowering, Relation, Scope, WindowColumns, WindowOf, grouping_sets, names,
     scalar::{self, columns_of, conjunction},
     window,
 };
-use crate::{SqlError, escape};
+use crate::{SqlError, escape, nodes::WINDOW_COLUMNS};
 
 /// An aggregate whose argument and filter are still expressions over the input's base.
 struct Call {
@@ -58,14 +58,46 @@ impl Lowering<'_> {
     }
 
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Relation, SqlError> {
-        let relation = self.computed_once(&aggregate.input)?;
+        let mut relation = self.computed_once(&aggregate.input)?;
+        let sets = grouping_sets::sets(&aggregate.group_expr)?;
+        if sets.is_some() && matches!(relation.base, Base::Node { .. }) {
+            // What the sets do not need is not repeated.
+            let names = relation.names.clone();
+            let (node, window) = self.materialize(relation)?;
+            let exprs = (0..names.len()).map(Expr::Column).collect();
+            relation = Relation { base: Base::Node { node, window }, exprs, names, filter: None };
+        }
         let schema = aggregate.input.schema();
         let scope = Scope { schema, exprs: &relation.exprs };
-        let groups = aggregate.group_expr.iter().map(|expr| scope.lower(expr)).collect::<Result<Vec<_>, _>>()?;
         let calls =
             aggregate.aggr_expr.iter().map(|expr| lower_call(&scope, schema, expr)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(sets) = sets {
+            let expanded = self.expand(relation, schema, &aggregate.group_expr, &sets)?;
+            let over = |expr: &Expr| expanded.over(expr);
+            let calls = calls.into_iter().map(|call| Call {
+                argument: call.argument.as_ref().map(over),
+                filter: call.filter.as_ref().map(over),
+                ..call
+            });
+            let calls = calls.collect();
+            let keys = expanded.groups.len() - 1;
+            let fields = aggregate.schema.fields().iter().enumerate();
+            let plain = |index: usize, name: &str| index < keys && !name.contains(['(', '$']);
+            let names =
+                fields.map(
+                    |(index, field)| {
+                        if plain(index, field.name()) { field.name().clone() } else { format!("$a{index}") }
+                    },
+                );
+            let names = names.collect();
+            return self.aggregated(expanded.relation, expanded.groups, calls, names);
+        }
+        let groups = aggregate.group_expr.iter().map(|expr| scope.lower(expr)).collect::<Result<Vec<_>, _>>()?;
         // The library's names for what has no name of its own are its own syntax.
-        let plain = aggregate.group_expr.iter().map(|expr| matches!(expr, Logical::Column(_) | Logical::Alias(_)));
+        let plain = aggregate.group_expr.iter().map(|expr| match expr {
+            Logical::Alias(alias) => !alias.name.starts_with('$'),
+            other => matches!(other, Logical::Column(_)),
+        });
         let plain = plain.chain(std::iter::repeat_n(false, aggregate.aggr_expr.len()));
         let fields = aggregate.schema.fields().iter().zip(plain).enumerate();
         let names = fields
@@ -85,9 +117,9 @@ impl Lowering<'_> {
         let columns = match &relation.base {
             Base::Node { window, .. } => *window,
             Base::Numbered(_) => None,
-            Base::Window { input, window, .. } => {
-                let width = input.exprs.len();
-                Some(WindowColumns { start: width, end: width + 1, time: width + 2, window: *window })
+            Base::Window { input, of } => {
+                let (width, &WindowOf { window, processing, .. }) = (input.exprs.len(), of);
+                Some(WindowColumns { start: width, end: width + 1, time: Some(width + 2), window, processing })
             }
         };
         let grouped_by = |column: usize| groups.contains(&Expr::Column(column));
@@ -98,7 +130,7 @@ impl Lowering<'_> {
                 .map(|group| match group {
                     Expr::Column(column) if column == columns.start => Group::Start,
                     Expr::Column(column) if column == columns.end => Group::End,
-                    Expr::Column(column) if column == columns.time => Group::Time,
+                    Expr::Column(column) if Some(column) == columns.time => Group::Time,
                     other => {
                         groups_left.push(other);
                         Group::Key(groups_left.len() - 1)
@@ -148,14 +180,15 @@ impl Lowering<'_> {
         names: Vec<String>,
     ) -> Result<Relation, SqlError> {
         let reads_window = {
-            let first = columns.start.min(columns.end).min(columns.time);
+            let first = columns.start.min(columns.end);
             let read = keys.iter().chain(&relation.filter);
             let read = read.chain(calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter)));
             read.flat_map(columns_of).any(|column| column >= first && column < first + 3)
         };
         // A window that nothing but the grouping reads is assigned by the aggregation itself.
-        let (relation, time, window, keys, calls, shift) = match relation.base {
-            Base::Window { input, time, window } if !reads_window => {
+        let mut keys = keys;
+        let (relation, time, window, keys, calls, start) = match relation.base {
+            Base::Window { input, of } if !reads_window && of.is_of(&keys) => {
                 let over = |expr: &Expr| input.over_base(expr);
                 let keys = keys.iter().map(over).collect::<Vec<_>>();
                 let calls = calls.into_iter().map(|call| Call {
@@ -165,16 +198,24 @@ impl Lowering<'_> {
                 });
                 let calls: Vec<Call> = calls.collect();
                 let filter = conjunction(input.filter.clone(), relation.filter.as_ref().map(over));
-                let time = input.exprs[time].clone();
-                (Relation { filter, ..*input }, time, window, keys, calls, 0)
+                let time = input.exprs[of.time].clone();
+                (Relation { filter, ..*input }, time, of.window, keys, calls, StartOf::Window)
             }
             base => {
                 let (node, window) = self.base(base)?;
                 let columns = window.unwrap_or(columns);
+                if columns.processing {
+                    return Err(SqlError::new("an aggregation over the windows of processing time is not supported"));
+                }
                 let relation = Relation { base: Base::Node { node, window }, ..relation };
                 // Rows of one window have one window_time, and no other window ends in the slide before it.
-                let (window, shift) = slices(columns.window);
-                (relation, Expr::Column(columns.time), window, keys, calls, shift)
+                let (window, start) = slices(columns.window);
+                if start == StartOf::Key {
+                    keys.push(Expr::Column(columns.start));
+                }
+                let last = |end| Expr::call("-", vec![Expr::Column(end), interval(1)], DataType::Timestamp(3));
+                let time = columns.time.map_or_else(|| last(columns.end), Expr::Column);
+                (relation, time, window, keys, calls, start)
             }
         };
         let mut before = Columns::default();
@@ -183,7 +224,7 @@ impl Lowering<'_> {
         let (input, aggregates) = self.prepare(relation, &mut before, calls)?;
         let schema = &self.graph.nodes[input].schema;
         let time_type = schema.fields[time].data_type.clone();
-        let mut key_names = vec![String::new(); key_positions.len()];
+        let mut key_names = vec![WINDOW_COLUMNS[0].to_owned(); key_positions.len()];
         for (group, name) in groups.iter().zip(&names) {
             if let Group::Key(key) = group {
                 key_names[*key] = name.clone();
@@ -192,12 +233,19 @@ impl Lowering<'_> {
         let mut fields = self.key_fields(input, &key_positions, &key_names);
         fields.extend(aggregate_fields(&aggregates, &names[groups.len()..]));
         fields.extend(window::fields(&time_type));
+        let processing = columns.processing;
         let (key_count, call_count) = (key_positions.len(), aggregates.len());
-        let spec =
-            WindowAggregateSpec { keys: key_positions.clone(), aggregates, time, window, input: ChangelogMode::APPEND };
+        let spec = WindowAggregateSpec {
+            keys: key_positions.clone(),
+            aggregates,
+            time,
+            window,
+            processing,
+            input: ChangelogMode::APPEND,
+        };
         let node = self.add(OperatorSpec::WindowAggregate(spec), Schema::new(fields));
         self.connect_by_key(input, node, 0, &key_positions);
-        Ok(windowed(node, key_count, call_count, &groups, names, columns.window, shift, self)?)
+        windowed(node, key_count, call_count, &groups, names, columns, start, self)
     }
 
     /// The operator that computes the columns an aggregation reads, and the aggregates over them.
@@ -251,11 +299,36 @@ fn aggregate_fields<'f>(aggregates: &'f [AggregateCall], names: &'f [String]) ->
     aggregates.iter().zip(names).map(|(call, name)| Field::new(name.clone(), call.data_type.clone()))
 }
 
-/// Tumbling windows, one for each end of the given windows, and how much later than those they start.
-fn slices(window: WindowKind) -> (WindowKind, i64) {
+impl WindowOf {
+    /// Whether an aggregation by these keys, over the window's columns, is by the keys of the sessions.
+    fn is_of(&self, keys: &[Expr]) -> bool {
+        let Some(partition) = &self.partition else { return true };
+        let same = partition.iter().all(|column| keys.contains(&Expr::Column(*column)))
+            && keys.iter().all(|key| partition.iter().any(|column| *key == Expr::Column(*column)));
+        same || !matches!(self.window, WindowKind::Session { .. })
+    }
+}
+
+/// Where an aggregation of windows that were aggregated before has the start of a window from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StartOf {
+    /// The windows of the aggregation are those before.
+    Window,
+    /// They start so much later.
+    Later(i64),
+    /// It is the last key.
+    Key,
+}
+
+/// Tumbling windows, one for each end of the given windows.
+fn slices(window: WindowKind) -> (WindowKind, StartOf) {
     match window {
-        WindowKind::Tumble { .. } => (window, 0),
-        WindowKind::Hop { size, slide, offset } => (WindowKind::Tumble { size: slide, offset }, size - slide),
+        WindowKind::Tumble { .. } => (window, StartOf::Window),
+        WindowKind::Hop { size, slide, offset } => {
+            (WindowKind::Tumble { size: slide, offset }, StartOf::Later(size - slide))
+        }
+        WindowKind::Cumulate { step, offset, .. } => (WindowKind::Tumble { size: step, offset }, StartOf::Key),
+        WindowKind::Session { .. } => (WindowKind::Tumble { size: 1, offset: 0 }, StartOf::Key),
     }
 }
 
@@ -267,35 +340,39 @@ fn windowed(
     calls: usize,
     groups: &[Group],
     names: Vec<String>,
-    window: WindowKind,
-    shift: i64,
+    before: WindowColumns,
+    start_of: StartOf,
     lowering: &mut Lowering<'_>,
 ) -> Result<Relation, SqlError> {
     let start = keys + calls;
     let mut node = node;
-    if shift != 0 {
+    if let StartOf::Later(shift) = start_of {
         // The window's own start, as a column, so that it stays recognisable.
         let schema = lowering.graph.nodes[node].schema.clone();
         let mut projection: Vec<Expr> = (0..schema.len()).map(Expr::Column).collect();
-        let back = Expr::Literal { value: Value::Integer(shift), data_type: DataType::IntervalDayTime };
-        projection[start] = Expr::call("-", vec![Expr::Column(start), back], DataType::Timestamp(3));
+        projection[start] = Expr::call("-", vec![Expr::Column(start), interval(shift)], DataType::Timestamp(3));
         let columns = schema.fields.into_iter().map(|field| field.name).collect();
         node = lowering.calc(node, None, projection, columns)?;
     }
-    let columns = WindowColumns { start, end: start + 1, time: start + 2, window };
+    let first = if start_of == StartOf::Key { keys - 1 } else { start };
+    let columns = WindowColumns { start: first, end: start + 1, time: Some(start + 2), ..before };
     let mut exprs: Vec<Expr> = groups
         .iter()
         .map(|group| {
             Expr::Column(match group {
                 Group::Start => columns.start,
                 Group::End => columns.end,
-                Group::Time => columns.time,
+                Group::Time => start + 2,
                 Group::Key(key) => *key,
             })
         })
         .collect();
     exprs.extend((keys..start).map(Expr::Column));
     Ok(Relation { base: Base::Node { node, window: Some(columns) }, exprs, names, filter: None })
+}
+
+fn interval(milliseconds: i64) -> Expr {
+    Expr::Literal { value: Value::Integer(milliseconds), data_type: DataType::IntervalDayTime }
 }
 
 fn lower_call(scope: &Scope<'_>, schema: &DFSchema, expr: &Logical) -> Result<Call, SqlError> {

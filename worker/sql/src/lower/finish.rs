@@ -191,6 +191,10 @@ fn name(graph: &mut JobGraph) {
             OperatorSpec::Join(_) => ("join".to_owned(), format!("Join[{number}]")),
             OperatorSpec::Rank(_) => ("rank".to_owned(), format!("Rank[{number}]")),
             OperatorSpec::Deduplicate(_) => ("deduplicate".to_owned(), format!("Deduplicate[{number}]")),
+            OperatorSpec::WindowJoin(_) => ("window-join".to_owned(), format!("WindowJoin[{number}]")),
+            OperatorSpec::Unnest(_) => ("unnest".to_owned(), format!("Correlate[{number}]")),
+            OperatorSpec::Limit(_) => ("limit".to_owned(), format!("Limit[{number}]")),
+            OperatorSpec::SemiJoin(_) => ("semi-join".to_owned(), format!("Join[{number}]")),
         };
         let count = counts.entry(kind.clone()).or_default();
         *count += 1;

@@ -1,20 +1,25 @@
 //! Joins.
 
 use datafusion_expr::Join;
-use graph::{ChangelogMode, Expr, NodeId, OperatorSpec, operator::JoinSpec};
+use graph::{
+    ChangelogMode, Expr, NodeId, OperatorSpec,
+    operator::{JoinSpec, WindowJoinSpec},
+};
 use model::Schema;
 
 use super::{
-    Base, Lowering, Relation, Scope,
+    Base, Lowering, Relation, Scope, WindowColumns,
     scalar::{self, cast_from},
 };
 use crate::SqlError;
 
-/// An input with keys, as of a join: its operator has the fields of the relation first, then keys that are no fields.
+/// One input of a join: its operator has the fields of the relation first, then keys that are no fields.
 pub(super) struct Side {
     pub(super) node: NodeId,
-    width: usize,
+    pub(super) width: usize,
     pub(super) keys: Vec<usize>,
+    /// Where it has the columns of a window.
+    window: Option<WindowColumns>,
 }
 
 impl Lowering<'_> {
@@ -47,6 +52,9 @@ impl Lowering<'_> {
             Some(filter) => Some(Scope { schema: &join_schema(join)?, exprs: &exprs }.lower(filter)?),
             None => None,
         };
+        if let Some((left_window, right_window)) = self.same_window(&left, &right) {
+            return self.window_join(&left, &right, (left_window, right_window), condition, names);
+        }
         let mut fields = left_columns.fields.clone();
         fields.extend(right_columns.fields.iter().cloned());
         let spec = JoinSpec {
@@ -64,6 +72,61 @@ impl Lowering<'_> {
         Ok(Relation { base: Base::Node { node, window: None }, exprs, names, filter: None })
     }
 
+    /// The windows of both sides, if the join is one of windows in event time that nothing updates.
+    fn same_window(&self, left: &Side, right: &Side) -> Option<(WindowColumns, WindowColumns)> {
+        let (left_window, right_window) = (left.window?, right.window?);
+        let keys = left.keys.iter().zip(&right.keys);
+        let compared = |l: usize, r: usize| keys.clone().any(|(left, right)| (*left, *right) == (l, r));
+        let same = left_window.window == right_window.window
+            && !(left_window.processing || right_window.processing)
+            && compared(left_window.start, right_window.start)
+            && compared(left_window.end, right_window.end);
+        (same && self.is_append(left.node) && self.is_append(right.node)).then_some((left_window, right_window))
+    }
+
+    /// Whether an operator surely gives inserts only.
+    fn is_append(&self, node: NodeId) -> bool {
+        match &self.graph.nodes[node].operator {
+            OperatorSpec::Source(source) => {
+                source.table.connector() == "values"
+                    || self.catalog.source(&source.table).is_ok_and(|source| source.changelog.is_append())
+            }
+            OperatorSpec::WindowAggregate(_) | OperatorSpec::WindowJoin(_) => true,
+            OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Join(_) => {
+                self.graph.inputs(node).all(|edge| self.is_append(edge.from))
+            }
+            _ => false,
+        }
+    }
+
+    fn window_join(
+        &mut self,
+        left: &Side,
+        right: &Side,
+        (left_window, right_window): (WindowColumns, WindowColumns),
+        condition: Option<Expr>,
+        names: Vec<String>,
+    ) -> Result<Relation, SqlError> {
+        let left_columns = self.graph.nodes[left.node].schema.clone();
+        let right_columns = self.graph.nodes[right.node].schema.clone();
+        let shift = left_columns.len();
+        let fields = left_columns.fields.iter().chain(&right_columns.fields).cloned().collect();
+        let spec = WindowJoinSpec {
+            left_keys: left.keys.clone(),
+            right_keys: right.keys.clone(),
+            left_end: left_window.end,
+            right_end: right_window.end,
+            condition,
+            left_schema: left_columns,
+            right_schema: right_columns,
+        };
+        let node = self.add(OperatorSpec::WindowJoin(spec), Schema::new(fields));
+        self.connect_by_key(left.node, node, 0, &left.keys);
+        self.connect_by_key(right.node, node, 1, &right.keys);
+        let exprs = (0..left.width).chain(shift..shift + right.width).map(Expr::Column).collect();
+        Ok(Relation { base: Base::Node { node, window: Some(left_window) }, exprs, names, filter: None })
+    }
+
     pub(super) fn side(&mut self, relation: Relation, keys: Vec<Expr>) -> Result<Side, SqlError> {
         let width = relation.exprs.len();
         let mut exprs = relation.exprs.clone();
@@ -77,12 +140,12 @@ impl Lowering<'_> {
             });
             positions.push(position);
         }
-        let (node, _) = self.materialize(Relation { exprs, names, ..relation })?;
-        Ok(Side { node, width, keys: positions })
+        let (node, window) = self.materialize(Relation { exprs, names, ..relation })?;
+        Ok(Side { node, width, keys: positions, window })
     }
 }
 
 /// The columns that a join's condition may read.
-fn join_schema(join: &Join) -> Result<datafusion_common::DFSchema, SqlError> {
+pub(super) fn join_schema(join: &Join) -> Result<datafusion_common::DFSchema, SqlError> {
     join.left.schema().join(join.right.schema()).map_err(|error| SqlError::from_planner(&error, &|_| None))
 }

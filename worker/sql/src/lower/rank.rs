@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     SqlError,
-    catalog::find_time_attribute,
+    catalog::{TimeAttribute, find_time_attribute},
     row_number::{self, RowNumber},
 };
 
@@ -69,7 +69,13 @@ impl Lowering<'_> {
         });
         let order = order.collect::<Result<Vec<_>, SqlError>>()?;
         let by_time = match params.order_by.as_slice() {
-            [sort] => matches!(&sort.expr, Logical::Column(column) if find_time_attribute(&window.input, column)),
+            [sort] => match &sort.expr {
+                Logical::Column(column) => matches!(
+                    find_time_attribute(&window.input, column),
+                    Some(TimeAttribute::Declared | TimeAttribute::Window)
+                ),
+                _ => false,
+            },
             _ => false,
         };
         let mut names = input.names.clone();

@@ -63,6 +63,11 @@ impl Scope<'_> {
             Logical::TryCast(cast) => self.cast(&cast.expr, &escape::flink_type(&cast.field)?, true),
             Logical::ScalarFunction(call) => {
                 let args = call.args.iter().map(|arg| self.lower(arg)).collect::<Result<Vec<_>, _>>()?;
+                if call.name() == functions::GROUP_WINDOW {
+                    return Err(SqlError::new(
+                        "the start, end and time of TUMBLE, HOP and SESSION are known only where GROUP BY has the same window",
+                    ));
+                }
                 if call.name() == functions::FIELD {
                     return field(args);
                 }

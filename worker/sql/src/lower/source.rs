@@ -87,8 +87,10 @@ impl Lowering<'_> {
     /// Whether an operator that works in event time follows.
     fn needs_event_time(&self, node: NodeId) -> bool {
         let takes_time = match &self.graph.nodes[node].operator {
-            OperatorSpec::WindowAssign(_) | OperatorSpec::WindowAggregate(_) => true,
             OperatorSpec::Deduplicate(spec) => spec.keep == Keep::First,
+            OperatorSpec::WindowAssign(spec) => !spec.processing,
+            OperatorSpec::WindowAggregate(spec) => !spec.processing,
+            OperatorSpec::WindowJoin(_) => true,
             _ => false,
         };
         takes_time || self.graph.outputs(node).any(|edge| self.needs_event_time(edge.to))

@@ -6,7 +6,7 @@ use graph::{
 };
 use model::{DataType, Field, Schema};
 
-use super::{Base, Lowering, Relation, Scope, WindowColumns};
+use super::{Base, Lowering, Relation, Scope, WindowColumns, WindowOf};
 use crate::{
     SqlError,
     nodes::{WINDOW_COLUMNS, WatermarkNode, WindowNode},
@@ -36,15 +36,17 @@ impl Lowering<'_> {
 
     pub(super) fn window(&mut self, window: &WindowNode) -> Result<Relation, SqlError> {
         let input = self.relation(&window.input)?;
-        let time = window
-            .input
-            .schema()
-            .index_of_column(&window.time)
-            .map_err(|error| SqlError::from_planner(&error, &|_| None))?;
+        let schema = window.input.schema();
+        let position =
+            |column| schema.index_of_column(column).map_err(|error| SqlError::from_planner(&error, &|_| None));
+        let time = position(&window.of.time)?;
+        let partition = window.of.partition.as_ref();
+        let partition = partition.map(|columns| columns.iter().map(position).collect::<Result<_, _>>()).transpose()?;
+        let of = WindowOf { time, window: window.of.window, processing: window.of.processing, partition };
         let mut names = input.names.clone();
         names.extend(WINDOW_COLUMNS.iter().map(|name| (*name).to_owned()));
         let exprs = (0..names.len()).map(Expr::Column).collect();
-        let base = Base::Window { input: Box::new(input), time, window: window.window };
+        let base = Base::Window { input: Box::new(input), of };
         Ok(Relation { base, exprs, names, filter: None })
     }
 
@@ -52,16 +54,23 @@ impl Lowering<'_> {
     pub(super) fn assign_windows(
         &mut self,
         input: Relation,
-        time: usize,
-        window: WindowKind,
+        of: &WindowOf,
     ) -> Result<(NodeId, Option<WindowColumns>), SqlError> {
+        let &WindowOf { time, window, processing, .. } = of;
+        if matches!(window, WindowKind::Session { .. }) {
+            return Err(SqlError::new(
+                "SESSION is only supported where its rows are grouped by window_start, window_end and the columns of its \
+                 PARTITION BY, which nothing else reads",
+            ));
+        }
         let width = input.exprs.len();
         let (input, _) = self.materialize(input)?;
         let mut columns = self.graph.nodes[input].schema.fields.clone();
         let time_type = columns[time].data_type.clone();
         columns.extend(fields(&time_type));
-        let node = self.add(OperatorSpec::WindowAssign(WindowAssignSpec { time, window }), Schema::new(columns));
+        let node =
+            self.add(OperatorSpec::WindowAssign(WindowAssignSpec { time, window, processing }), Schema::new(columns));
         self.connect(input, node, 0, graph::Partitioning::Forward);
-        Ok((node, Some(WindowColumns { start: width, end: width + 1, time: width + 2, window })))
+        Ok((node, Some(WindowColumns { start: width, end: width + 1, time: Some(width + 2), window, processing })))
     }
 }

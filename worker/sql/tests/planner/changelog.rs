@@ -96,6 +96,36 @@ fn a_join_gives_what_its_inputs_give() {
 }
 
 #[test]
+fn semi_joins_take_back_what_the_right_side_takes_back_and_anti_joins_anything() {
+    let modes = |script: &str| {
+        let graph = planned(script);
+        let join = graph.nodes.iter().find(|node| matches!(node.operator, OperatorSpec::SemiJoin(_))).unwrap();
+        join.changelog.to_string()
+    };
+    assert_eq!(modes("INSERT INTO appended SELECT k, a FROM t WHERE k IN (SELECT k FROM t WHERE a > 3)"), "I");
+    assert_eq!(modes("INSERT INTO hole SELECT k, a FROM t WHERE k IN (SELECT k FROM changes)"), "I,D");
+    assert_eq!(
+        modes("INSERT INTO hole SELECT k, a FROM t WHERE NOT EXISTS (SELECT 1 FROM t u WHERE u.k = t.k)"),
+        "I,D"
+    );
+    assert_eq!(modes("INSERT INTO hole SELECT k, a FROM changes WHERE k IN (SELECT k FROM t)"), "I,UB,UA,D");
+}
+
+#[test]
+fn a_window_is_told_what_its_input_carries() {
+    let script = "
+        CREATE TABLE changed (k STRING, at TIMESTAMP(3), WATERMARK FOR at AS at) WITH ('connector' = 'cdc');
+        SELECT window_end, COUNT(*) FROM TABLE(TUMBLE(TABLE changed, DESCRIPTOR(at), INTERVAL '1' HOUR))
+        GROUP BY window_start, window_end";
+    let graph = planned(script);
+    let input = graph.nodes.iter().find_map(|node| match &node.operator {
+        OperatorSpec::WindowAggregate(spec) => Some(spec.input.to_string()),
+        _ => None,
+    });
+    assert_eq!(input.as_deref(), Some("I,UB,UA,D"));
+}
+
+#[test]
 fn upserts_cannot_be_aggregated_without_what_they_replace() {
     let message = mistake("INSERT INTO hole SELECT k, SUM(a) FROM upserts GROUP BY k");
     assert!(message.contains("table 'upserts'") && message.contains("-U"), "{message}");

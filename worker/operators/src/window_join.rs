@@ -1,0 +1,268 @@
+//! The window join: joins the rows of two inputs that are in the same window, when the watermark passes its end, and
+//! forgets them.
+//!
+//! Rows with a null key match nothing and are not kept; nor are rows that come after their window was joined.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, RecordBatchOptions},
+    buffer::NullBuffer,
+    compute,
+    datatypes::SchemaRef,
+};
+use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
+use graph::{Node, operator::WindowJoinSpec};
+use model::{
+    Batch, EventTime, Failure, Schema, Watermark,
+    batch::ROWS_TARGET,
+    row::{self, Rows},
+};
+use state::Table;
+
+use crate::{
+    accumulator::not_null,
+    grouping::Grouper,
+    projection::Projection,
+    semi_join::rows::KeptRows,
+    signature::{self, Signature},
+    window::times,
+    window_aggregate::{WATERMARK, restored_watermark},
+};
+
+/// Pieces of matches that are looked at in one call at most, even if the condition leaves little of them.
+const PIECES_MAX: usize = 8;
+
+pub(crate) struct WindowJoin {
+    sides: [Side; 2],
+    condition: Option<Projection>,
+    schema: SchemaRef,
+    signature: Signature,
+    grouper: Grouper,
+    watermark: EventTime,
+    /// The ends of windows that are to be joined.
+    due: BTreeSet<EventTime>,
+    matches: Matches,
+}
+
+/// One input.
+struct Side {
+    keys: Vec<usize>,
+    /// The column with the end of the window.
+    end: usize,
+    schema: SchemaRef,
+    /// By end of window.
+    table: Table<KeptRows>,
+}
+
+/// Rows of both sides with the same key, and how far they have been joined.
+#[derive(Default)]
+struct Matches {
+    keys: Vec<(KeptRows, KeptRows)>,
+    key: usize,
+    left: usize,
+    right: usize,
+}
+
+impl Matches {
+    /// The next pairs; none after the last.
+    fn next(&mut self) -> Option<(Rows, Rows)> {
+        let (mut left, mut right) = (Rows::default(), Rows::default());
+        while let Some((left_rows, right_rows)) = self.keys.get(self.key) {
+            let Some(left_row) = left_rows.iter().nth(self.left) else {
+                (self.key, self.left, self.right) = (self.key + 1, 0, 0);
+                continue;
+            };
+            for right_row in right_rows.iter().skip(self.right) {
+                if left.len() >= ROWS_TARGET {
+                    return Some((left, right));
+                }
+                for _ in 0..left_row.count as usize * right_row.count as usize {
+                    left.push(&left_row.row);
+                    right.push(&right_row.row);
+                }
+                self.right += 1;
+            }
+            (self.left, self.right) = (self.left + 1, 0);
+        }
+        *self = Self::default();
+        (!left.is_empty()).then_some((left, right))
+    }
+}
+
+impl WindowJoin {
+    pub(crate) fn new(spec: &WindowJoinSpec, node: &Node, context: &mut OpenContext) -> Result<Self, Failure> {
+        let (left, right) = (&spec.left_schema, &spec.right_schema);
+        let key_types = |keys: &[usize], schema: &Schema| {
+            let types = keys.iter().map(|&key| schema.fields.get(key).map(|field| field.data_type.to_arrow()));
+            types.collect::<Option<Vec<_>>>()
+        };
+        let (left_types, right_types) = (key_types(&spec.left_keys, left), key_types(&spec.right_keys, right));
+        let both = Schema::new(left.fields.iter().chain(&right.fields).cloned().collect());
+        if left_types.is_none() || left_types != right_types || both.len() != node.schema.len() {
+            return Err(Failure::internal("the join's keys or columns do not fit its inputs"));
+        }
+        if spec.left_end >= left.len() || spec.right_end >= right.len() {
+            return Err(Failure::internal("the join's window is no column of its inputs"));
+        }
+        let side = |schema: &Schema, keys: &[usize]| {
+            let columns = signature::types(schema.fields.iter().map(|field| &field.data_type));
+            format!("({columns}) by {keys:?}")
+        };
+        let signature = format!("{} WINDOW JOIN {}", side(left, &spec.left_keys), side(right, &spec.right_keys));
+        let side = |keys: &[usize], end: usize, schema: &Schema, table| Side {
+            keys: keys.to_vec(),
+            end,
+            schema: schema.to_arrow(),
+            table,
+        };
+        let condition =
+            spec.condition.as_ref().map(|condition| Projection::new(std::slice::from_ref(condition), &both));
+        Ok(Self {
+            signature: Signature::new(signature, context)?,
+            sides: [
+                side(&spec.left_keys, spec.left_end, left, context.keyed.table("left-v1")?),
+                side(&spec.right_keys, spec.right_end, right, context.keyed.table("right-v1")?),
+            ],
+            condition: condition.transpose()?,
+            schema: node.schema.to_arrow(),
+            grouper: Grouper::default(),
+            watermark: restored_watermark(context)?,
+            due: BTreeSet::new(),
+            matches: Matches::default(),
+        })
+    }
+
+    fn fire(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        let mut pieces = 0;
+        loop {
+            if output.is_full() || pieces >= PIECES_MAX {
+                return Ok(Flow::More);
+            }
+            pieces += 1;
+            if let Some((left, right)) = self.matches.next() {
+                self.emit(&left, &right, output)?;
+                continue;
+            }
+            let Some(&end) = self.due.first() else { return Ok(Flow::Done) };
+            if !self.collect(end)? {
+                self.due.remove(&end);
+            }
+        }
+    }
+
+    /// Takes some of a window's keys. False once the window is gone.
+    fn collect(&mut self, end: EventTime) -> Result<bool, Failure> {
+        let [left, right] = &mut self.sides;
+        let (mut keys, mut rows) = (Rows::default(), Vec::new());
+        let more = left.table.drain(end, KEYS_AT_A_TIME, &mut |key, kept| {
+            keys.push(key);
+            rows.push(kept);
+        })?;
+        if !keys.is_empty() {
+            let mut entries = Vec::with_capacity(keys.len());
+            right.table.hydrate(end, &keys, None, &mut entries)?;
+            let others = entries.into_iter().map(|entry| right.table.get_mut(entry).take());
+            self.matches.keys = rows.into_iter().zip(others).filter_map(|(own, other)| Some((own, other?))).collect();
+            right.table.end_batch()?;
+        }
+        if more {
+            return Ok(true);
+        }
+        // What is left has no match.
+        right.table.drain(end, ROWS_TARGET, &mut |_, _| {})
+    }
+
+    fn emit(&self, left: &Rows, right: &Rows, output: &mut Output) -> Result<(), Failure> {
+        let left_rows = row::decode(&self.sides[0].schema, left.iter())?;
+        let right_rows = row::decode(&self.sides[1].schema, right.iter())?;
+        let columns: Vec<ArrayRef> = left_rows.columns().iter().chain(right_rows.columns()).cloned().collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(left.len()));
+        let mut joined = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        if let Some(condition) = &self.condition {
+            let mask = condition.evaluators()[0].evaluate_predicate(&condition.narrow(&joined)?)?;
+            joined = compute::filter_record_batch(&joined, &mask)?;
+        }
+        output.emit(Batch::append(joined));
+        Ok(())
+    }
+}
+
+/// Keys of a window that are joined in one piece.
+const KEYS_AT_A_TIME: usize = 256;
+
+impl Operator for WindowJoin {
+    fn process(&mut self, port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let Some(side) = self.sides.get_mut(port) else {
+            return Err(Failure::internal(format!("a join has no input {port}")));
+        };
+        let mut valid: Option<NullBuffer> = None;
+        for &key in &side.keys {
+            valid = NullBuffer::union(valid.as_ref(), not_null(batch.column(key)).as_ref());
+        }
+        let batch = match valid {
+            Some(valid) => batch.filter(&valid.into_inner().into())?,
+            None => batch,
+        };
+        let (ends, _) = times(batch.column(side.end))?;
+        let is_late = |end: EventTime| end.wrapping_sub(1) <= self.watermark;
+        let late = ends.iter().filter(|&&end| is_late(end)).count();
+        let (batch, ends) = if late > 0 {
+            output.count_late(late as u64);
+            let batch = batch.filter(&ends.iter().map(|&end| Some(!is_late(end))).collect())?;
+            let ends = times(batch.column(side.end))?.0;
+            (batch, ends)
+        } else {
+            (batch, ends)
+        };
+        if batch.is_empty() {
+            return Ok(Flow::Done);
+        }
+        let mut windows: Vec<EventTime> = ends.to_vec();
+        windows.sort_unstable();
+        windows.dedup();
+        let parts: Vec<u32> = ends.iter().map(|end| windows.binary_search(end).unwrap_or_default() as u32).collect();
+        let keys: Vec<ArrayRef> = side.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
+        let keys = row::encode(&keys, batch.rows())?;
+        let groups = self.grouper.group_parts(&keys, &parts, windows.len());
+        let mut entries = Vec::with_capacity(groups.first_rows.len());
+        let mut start = 0;
+        for (&end, &size) in windows.iter().zip(&groups.part_sizes) {
+            side.table.hydrate(end, &keys, Some(&groups.first_rows[start..start + size]), &mut entries)?;
+            start += size;
+        }
+        let stored = row::encode_batch(batch.columns())?;
+        for (row, &group) in groups.of_row.iter().enumerate() {
+            side.table.get_mut(entries[group as usize]).get_or_insert_default().push(stored.row(row), 0);
+        }
+        side.table.end_batch()?;
+        Ok(Flow::Done)
+    }
+
+    fn resume(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        self.fire(output)
+    }
+
+    fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure> {
+        if watermark.0 <= self.watermark {
+            return Ok(Flow::Done);
+        }
+        self.watermark = watermark.0;
+        let ends = self.sides.iter().flat_map(|side| side.table.namespaces());
+        self.due = ends.filter(|end| end.wrapping_sub(1) <= watermark.0).collect();
+        self.fire(output)
+    }
+
+    fn flush(&mut self, _output: &mut Output) -> Result<Flow, Failure> {
+        Ok(Flow::Done)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        snapshot.add(WATERMARK, self.watermark.to_be_bytes().to_vec());
+        self.signature.snapshot(snapshot);
+        for side in &mut self.sides {
+            snapshot.table(&mut side.table)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! `CREATE TABLE … LIKE`: a declaration that takes over features of another.
+
+use crate::{
+    SqlError,
+    statement::{ColumnKind, CreateTable, Feature, Inherit, Like},
+};
+
+/// What `create` declares together with what it takes over from `base`.
+pub(crate) fn merged(base: &CreateTable, like: &Like, create: CreateTable) -> Result<CreateTable, SqlError> {
+    let rule = |feature| like.rule(feature);
+    let generated = rule(Feature::Generated);
+    let is_computed = |kind: &ColumnKind| matches!(kind, ColumnKind::Computed(..));
+    let mut columns = Vec::new();
+    for column in &base.columns {
+        let again = create.columns.iter().find(|own| own.name.value == column.name.value);
+        match again {
+            _ if is_computed(&column.kind) && generated == Inherit::Excluding => {}
+            None => columns.push(column.clone()),
+            Some(own) if is_computed(&column.kind) && is_computed(&own.kind) && generated == Inherit::Overwriting => {}
+            Some(own) => {
+                let message = format!("column '{}' is already in the table '{}'", own.name.value, like.table.value);
+                return Err(SqlError::at_ident(message, &own.name));
+            }
+        }
+    }
+    columns.extend(create.columns);
+    let inherits = |feature| rule(feature) != Inherit::Excluding;
+    let both = |what: &str| {
+        let message = format!("{what} is declared here and in the table '{}'", like.table.value);
+        SqlError::at_ident(message, &like.table)
+    };
+    let watermark = match (create.watermark, &base.watermark) {
+        (Some(_), Some(_)) if rule(Feature::Watermarks) == Inherit::Including => return Err(both("a WATERMARK")),
+        (None, inherited) if inherits(Feature::Watermarks) => inherited.clone(),
+        (own, _) => own,
+    };
+    let list = |own: Vec<_>, inherited: &Vec<_>, feature, what: &str| match (own.is_empty(), inherited.is_empty()) {
+        _ if !inherits(feature) => Ok(own),
+        (false, false) => Err(both(what)),
+        (true, _) => Ok(inherited.clone()),
+        (false, true) => Ok(own),
+    };
+    let primary_key = list(create.primary_key, &base.primary_key, Feature::Constraints, "a PRIMARY KEY")?;
+    let partitioned_by = list(create.partitioned_by, &base.partitioned_by, Feature::Partitions, "PARTITIONED BY")?;
+    let mut options = create.options;
+    for (key, value) in base.options.iter().filter(|_| inherits(Feature::Options)) {
+        let given = options.iter().any(|(own, _)| own == key);
+        if given && rule(Feature::Options) == Inherit::Including {
+            return Err(both(&format!("the option '{key}'")));
+        }
+        if !given {
+            options.push((key.clone(), value.clone()));
+        }
+    }
+    Ok(CreateTable { columns, watermark, primary_key, partitioned_by, options, like: None, ..create })
+}

@@ -1,0 +1,1 @@
+SELECT price FROM bid WHERE price > 100 LIMIT 10 OFFSET 5;
