@@ -267,6 +267,7 @@ fn is_keyed(operator: &OperatorSpec) -> bool {
         OperatorSpec::WindowAggregate(_)
         | OperatorSpec::GroupAggregate(_)
         | OperatorSpec::Join(_)
+        | OperatorSpec::IntervalJoin(_)
         | OperatorSpec::Rank(_)
         | OperatorSpec::Deduplicate(_) => true,
     }

@@ -31,11 +31,17 @@ pub trait Operator: Send {
     /// As [`Operator::process`].
     fn resume(&mut self, output: &mut Output) -> Result<Flow, Failure>;
 
-    /// The watermark of all inputs has risen: fire what is due. The runtime forwards the watermark afterwards.
+    /// The watermark of all inputs has risen: fire what is due. The runtime forwards
+    /// [`Operator::output_watermark`] afterwards.
     ///
     /// # Errors
     /// As [`Operator::process`].
     fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure>;
+
+    /// The watermark that is forwarded for `watermark`: less where later output may be older.
+    fn output_watermark(&self, watermark: Watermark) -> Watermark {
+        watermark
+    }
 
     /// Emits whatever is held back for batching. Called before each barrier, at the end of input, and when the
     /// mini-batch latency has passed.

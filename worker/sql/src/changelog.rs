@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use graph::{
     ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning,
-    operator::{Keep, RankSpec, SortColumn},
+    operator::{JoinSpec, Keep, RankSpec, SortColumn},
 };
 use model::DataType;
 
@@ -19,7 +19,7 @@ type Keys = Vec<Vec<usize>>;
 
 /// Sets the row kinds of all nodes. `modes` has what sources give and sinks take.
 pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) -> Result<(), SqlError> {
-    rank_updates(graph, modes);
+    without_time(graph, modes);
     let possible = kinds(graph, modes, &|_| true);
     let keys = upsert_keys(graph);
     let needed = needs_before(graph, modes, &possible, &keys);
@@ -49,13 +49,27 @@ pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode
     Ok(())
 }
 
-/// A deduplication whose input is updated, as that of a table of changes with event time, is a rank like any other.
-fn rank_updates(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
+/// Where the input is updated, as that of a table of changes with event time, a deduplication is a rank like any other
+/// and an interval join a join like any other.
+fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
     for node in 0..graph.nodes.len() {
-        let OperatorSpec::Deduplicate(spec) = &graph.nodes[node].operator else { continue };
-        if input(graph, &kinds(graph, modes, &|_| true), node, None).is_append() {
+        let by_time =
+            matches!(graph.nodes[node].operator, OperatorSpec::Deduplicate(_) | OperatorSpec::IntervalJoin(_));
+        if !by_time || input(graph, &kinds(graph, modes, &|_| true), node, None).is_append() {
             continue;
         }
+        if let OperatorSpec::IntervalJoin(spec) = &graph.nodes[node].operator {
+            graph.nodes[node].operator = OperatorSpec::Join(JoinSpec {
+                left_keys: spec.left_keys.clone(),
+                right_keys: spec.right_keys.clone(),
+                condition: spec.condition.clone(),
+                left_input: ChangelogMode::APPEND,
+                right_input: ChangelogMode::APPEND,
+                left_schema: spec.left_schema.clone(),
+                right_schema: spec.right_schema.clone(),
+            });
+        }
+        let OperatorSpec::Deduplicate(spec) = &graph.nodes[node].operator else { continue };
         let descending = spec.keep == Keep::Last;
         let rank = RankSpec {
             partition: spec.keys.clone(),
@@ -97,7 +111,7 @@ fn kinds(
         let taken = input(graph, &kinds, id, None);
         kinds.push(match &node.operator {
             OperatorSpec::Source(_) => modes.get(&id).copied().unwrap_or_default(),
-            OperatorSpec::WindowAggregate(_) => ChangelogMode::APPEND,
+            OperatorSpec::WindowAggregate(_) | OperatorSpec::IntervalJoin(_) => ChangelogMode::APPEND,
             // A group without aggregates never changes.
             OperatorSpec::GroupAggregate(spec) if spec.aggregates.is_empty() && taken.is_append() => taken,
             OperatorSpec::GroupAggregate(_) => {
@@ -138,7 +152,7 @@ fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
                 .iter()
                 .filter_map(|key| key.iter().map(|&column| kept(&calc.projection, column)).collect())
                 .collect(),
-            OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) => Keys::new(),
+            OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::IntervalJoin(_) => Keys::new(),
             OperatorSpec::GroupAggregate(spec) => vec![(0..spec.keys.len()).collect()],
             OperatorSpec::WindowAggregate(spec) => {
                 let width = spec.keys.len() + spec.aggregates.len();
@@ -225,6 +239,7 @@ fn needs_before(
             OperatorSpec::WindowAggregate(_)
             | OperatorSpec::GroupAggregate(_)
             | OperatorSpec::Join(_)
+            | OperatorSpec::IntervalJoin(_)
             | OperatorSpec::Rank(_)
             | OperatorSpec::Deduplicate(_) => true,
             OperatorSpec::Sink(_) => modes.get(&edge.to).is_some_and(|mode| mode.update_before),

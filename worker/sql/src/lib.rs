@@ -12,6 +12,7 @@ mod error;
 mod escape;
 mod explain;
 mod functions;
+mod interval;
 mod literal;
 mod lower;
 mod nodes;

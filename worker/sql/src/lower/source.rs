@@ -87,7 +87,7 @@ impl Lowering<'_> {
     /// Whether an operator that works in event time follows.
     fn needs_event_time(&self, node: NodeId) -> bool {
         let takes_time = match &self.graph.nodes[node].operator {
-            OperatorSpec::WindowAssign(_) | OperatorSpec::WindowAggregate(_) => true,
+            OperatorSpec::WindowAssign(_) | OperatorSpec::WindowAggregate(_) | OperatorSpec::IntervalJoin(_) => true,
             OperatorSpec::Deduplicate(spec) => spec.keep == Keep::First,
             _ => false,
         };
