@@ -230,6 +230,10 @@ impl Chain {
         match (flow, signal) {
             (Flow::More, signal) => self.work.push(Work::Resume(index, signal)),
             (Flow::Done, Some(signal)) => {
+                let signal = match signal {
+                    Signal::Watermark(at) => Signal::Watermark(self.links[index].operator.output_watermark(at)),
+                    Signal::Flush => signal,
+                };
                 let targets = self.links[index].targets.iter().rev();
                 self.work.extend(targets.map(|target| Work::Signal(*target, signal)));
             }

@@ -31,7 +31,8 @@ pub trait Operator: Send {
     /// As [`Operator::process`].
     fn resume(&mut self, output: &mut Output) -> Result<Flow, Failure>;
 
-    /// The watermark of all inputs has risen: fire what is due. The runtime forwards the watermark afterwards.
+    /// The watermark of all inputs has risen: fire what is due. The runtime forwards
+    /// [`Operator::output_watermark`] afterwards.
     ///
     /// # Errors
     /// As [`Operator::process`].
@@ -50,6 +51,11 @@ pub trait Operator: Send {
     /// As [`Operator::process`].
     fn processing_time(&mut self, _now_ms: i64, _output: &mut Output) -> Result<Flow, Failure> {
         Ok(Flow::Done)
+    }
+
+    /// The watermark that is forwarded for `watermark`: less where later output may be older.
+    fn output_watermark(&self, watermark: Watermark) -> Watermark {
+        watermark
     }
 
     /// Emits whatever is held back for batching. Called before each barrier, at the end of input, and when the

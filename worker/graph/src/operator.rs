@@ -23,6 +23,8 @@ pub enum OperatorSpec {
     GroupAggregate(GroupAggregateSpec),
     /// Joins two inputs for all time.
     Join(JoinSpec),
+    /// Joins rows whose times are near each other.
+    IntervalJoin(IntervalJoinSpec),
     /// Keeps the first rows of each partition, by an order.
     Rank(RankSpec),
     /// Keeps one row for each key, the first or the last by event time.
@@ -203,6 +205,29 @@ pub struct JoinSpec {
     pub left_input: ChangelogMode,
     /// What the right input may carry.
     pub right_input: ChangelogMode,
+    /// The left input's columns.
+    pub left_schema: Schema,
+    /// The right input's columns.
+    pub right_schema: Schema,
+}
+
+/// A join of append-only inputs by time. Output: left columns, right columns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntervalJoinSpec {
+    /// Equal columns of the left input; rows with a null key never match.
+    pub left_keys: Vec<usize>,
+    /// Equal columns of the right input.
+    pub right_keys: Vec<usize>,
+    /// The event-time column of the left input.
+    pub left_time: usize,
+    /// The event-time column of the right input.
+    pub right_time: usize,
+    /// By how many milliseconds the right time is later at least; negative if it may be earlier.
+    pub lower: i64,
+    /// By how many milliseconds the right time is later at most.
+    pub upper: i64,
+    /// The whole condition but the keys, over left columns then right columns.
+    pub condition: Option<Expr>,
     /// The left input's columns.
     pub left_schema: Schema,
     /// The right input's columns.

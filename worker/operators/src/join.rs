@@ -4,6 +4,7 @@
 //! Rows with a null key match nothing and are not kept. A −U/+U pair that stays under one key is matched as a pair, so
 //! its halves stay adjacent in the output.
 
+mod interval;
 mod kept;
 mod matches;
 
@@ -14,6 +15,7 @@ use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::JoinSpec};
 use model::{Batch, Failure, Schema, Watermark, row};
 
+pub(crate) use self::interval::IntervalJoin;
 use self::{kept::KeptRows, matches::Matches};
 use crate::{
     accumulator::not_null,

@@ -8,9 +8,18 @@ use graph::{
 use model::{Failure, Schema};
 
 use crate::{
-    calc::Calc, deduplicate::Deduplicate, group_aggregate::GroupAggregate, join::Join, limit::Limit, rank::Rank,
-    semi_join::SemiJoin, session_aggregate::SessionAggregate, unnest::Unnest, window_aggregate::WindowAggregate,
-    window_assign::WindowAssign, window_join::WindowJoin,
+    calc::Calc,
+    deduplicate::Deduplicate,
+    group_aggregate::GroupAggregate,
+    join::{IntervalJoin, Join},
+    limit::Limit,
+    rank::Rank,
+    semi_join::SemiJoin,
+    session_aggregate::SessionAggregate,
+    unnest::Unnest,
+    window_aggregate::WindowAggregate,
+    window_assign::WindowAssign,
+    window_join::WindowJoin,
 };
 
 /// Builds the operator that `node` specifies. `inputs` are the schemas of its input ports.
@@ -21,6 +30,7 @@ pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Resul
     let built: Result<Box<dyn Operator>, Failure> = match &node.operator {
         OperatorSpec::Calc(spec) => Calc::new(spec, node, input(inputs, 0)?).map(boxed),
         OperatorSpec::GroupAggregate(spec) => GroupAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        OperatorSpec::IntervalJoin(spec) => IntervalJoin::new(spec, node, context).map(boxed),
         OperatorSpec::Join(spec) => Join::new(spec, node, context).map(boxed),
         OperatorSpec::Rank(spec) => Rank::new(spec, node, input(inputs, 0)?, context).map(boxed),
         OperatorSpec::Deduplicate(spec @ DeduplicateSpec { keep: Keep::First, .. }) => {

@@ -4,6 +4,7 @@
 mod calc;
 mod group_aggregate;
 mod harness;
+mod interval_join;
 mod join;
 mod limit;
 mod rank;

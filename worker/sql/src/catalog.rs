@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use datafusion_common::{Column, ExprSchema, TableReference};
-use datafusion_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, TableSource};
+use datafusion_expr::{Expr, Extension, Join, LogicalPlan, LogicalPlanBuilder, TableSource};
 use graph::TableSpec;
 use model::{DataType, Field, Schema};
 use sqlparser::ast::{Expr as Syntax, Ident};
@@ -12,7 +12,7 @@ use sqlparser::ast::{Expr as Syntax, Ident};
 use crate::{
     SqlError,
     context::PlannedTable,
-    desugar, escape, functions, like,
+    desugar, escape, functions, interval, like,
     nodes::{WatermarkNode, WindowNode},
     plan,
     statement::{ColumnKind, CreateFunction, CreateTable, CreateView},
@@ -305,6 +305,15 @@ pub(crate) enum TimeAttribute {
     ProcessingWindow,
 }
 
+/// Only a join that compares the times of its sides keeps them.
+fn joined_time_attribute(join: &Join, above: Option<&Expr>, index: usize) -> Option<TimeAttribute> {
+    interval::of_join(join, above)?;
+    match index.checked_sub(join.left.schema().fields().len()) {
+        None => time_attribute(&join.left, index),
+        Some(index) => time_attribute(&join.right, index),
+    }
+}
+
 fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
     match plan {
         LogicalPlan::Projection(projection) => {
@@ -320,7 +329,11 @@ fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
                 _ => None,
             }
         }
-        LogicalPlan::Filter(filter) => time_attribute(&filter.input, index),
+        LogicalPlan::Filter(filter) => match filter.input.as_ref() {
+            LogicalPlan::Join(join) => joined_time_attribute(join, Some(&filter.predicate), index),
+            input => time_attribute(input, index),
+        },
+        LogicalPlan::Join(join) => joined_time_attribute(join, None, index),
         LogicalPlan::SubqueryAlias(alias) => time_attribute(&alias.input, index),
         LogicalPlan::Union(union) => {
             let mut found = union.inputs.iter().map(|input| time_attribute(input, index));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use graph::{
     ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning,
-    operator::{Keep, RankSpec, SortColumn},
+    operator::{JoinSpec, Keep, RankSpec, SortColumn},
 };
 use model::DataType;
 
@@ -19,14 +19,14 @@ type Keys = Vec<Vec<usize>>;
 
 /// Sets the row kinds of all nodes. `modes` has what sources give and sinks take.
 pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) -> Result<(), SqlError> {
-    rank_updates(graph, modes);
+    without_time(graph, modes);
     let possible = kinds(graph, modes, &|_| true);
     let keys = upsert_keys(graph);
     let needed = needs_before(graph, modes, &possible, &keys);
     let kinds = kinds(graph, modes, &|node| needed[node]);
-    for node in 0..graph.nodes.len() {
+    for (node, &is_needed) in needed.iter().enumerate() {
         if let OperatorSpec::Source(source) = &graph.nodes[node].operator
-            && needed[node]
+            && is_needed
             && kinds[node].update_after
             && !kinds[node].update_before
         {
@@ -41,9 +41,10 @@ pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode
     if (0..graph.nodes.len()).filter(limits).any(|node| !input(graph, &kinds, node, None).is_append()) {
         return Err(SqlError::new("LIMIT of a query that updates its rows is not supported"));
     }
-    for node in 0..graph.nodes.len() {
-        apply(graph, node, &kinds, needed[node]);
+    for (node, &is_needed) in needed.iter().enumerate() {
+        apply(graph, node, &kinds, is_needed);
     }
+    keep_partitions(graph);
     for (&node, &mode) in modes {
         if matches!(graph.nodes[node].operator, OperatorSpec::Sink(_)) {
             check_sink(graph, node, mode, &keys)?;
@@ -53,13 +54,27 @@ pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode
     Ok(())
 }
 
-/// A deduplication whose input is updated, as that of a table of changes with event time, is a rank like any other.
-fn rank_updates(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
+/// Where the input is updated, as that of a table of changes with event time, a deduplication is a rank like any other
+/// and an interval join a join like any other.
+fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
     for node in 0..graph.nodes.len() {
-        let OperatorSpec::Deduplicate(spec) = &graph.nodes[node].operator else { continue };
-        if input(graph, &kinds(graph, modes, &|_| true), node, None).is_append() {
+        let by_time =
+            matches!(graph.nodes[node].operator, OperatorSpec::Deduplicate(_) | OperatorSpec::IntervalJoin(_));
+        if !by_time || input(graph, &kinds(graph, modes, &|_| true), node, None).is_append() {
             continue;
         }
+        if let OperatorSpec::IntervalJoin(spec) = &graph.nodes[node].operator {
+            graph.nodes[node].operator = OperatorSpec::Join(JoinSpec {
+                left_keys: spec.left_keys.clone(),
+                right_keys: spec.right_keys.clone(),
+                condition: spec.condition.clone(),
+                left_input: ChangelogMode::APPEND,
+                right_input: ChangelogMode::APPEND,
+                left_schema: spec.left_schema.clone(),
+                right_schema: spec.right_schema.clone(),
+            });
+        }
+        let OperatorSpec::Deduplicate(spec) = &graph.nodes[node].operator else { continue };
         let descending = spec.keep == Keep::Last;
         let rank = RankSpec {
             partition: spec.keys.clone(),
@@ -101,9 +116,10 @@ fn kinds(
         let taken = input(graph, &kinds, id, None);
         kinds.push(match &node.operator {
             OperatorSpec::Source(_) => modes.get(&id).copied().unwrap_or_default(),
-            OperatorSpec::WindowAggregate(_) | OperatorSpec::WindowJoin(_) | OperatorSpec::Limit(_) => {
-                ChangelogMode::APPEND
-            }
+            OperatorSpec::WindowAggregate(_)
+            | OperatorSpec::WindowJoin(_)
+            | OperatorSpec::IntervalJoin(_)
+            | OperatorSpec::Limit(_) => ChangelogMode::APPEND,
             // A group without aggregates never changes.
             OperatorSpec::GroupAggregate(spec) if spec.aggregates.is_empty() && taken.is_append() => taken,
             OperatorSpec::GroupAggregate(_) => {
@@ -154,6 +170,7 @@ fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
             OperatorSpec::Calc(_)
             | OperatorSpec::WindowAssign(_)
             | OperatorSpec::WindowJoin(_)
+            | OperatorSpec::IntervalJoin(_)
             | OperatorSpec::Unnest(_) => Keys::new(),
             OperatorSpec::GroupAggregate(spec) => vec![(0..spec.keys.len()).collect()],
             OperatorSpec::WindowAggregate(spec) => {
@@ -243,6 +260,7 @@ fn needs_before(
             | OperatorSpec::Deduplicate(_)
             | OperatorSpec::SemiJoin(_)
             | OperatorSpec::WindowJoin(_)
+            | OperatorSpec::IntervalJoin(_)
             | OperatorSpec::Unnest(_)
             | OperatorSpec::Limit(_) => true,
             OperatorSpec::Sink(_) => modes.get(&edge.to).is_some_and(|mode| mode.update_before),
@@ -354,25 +372,48 @@ fn partition_sink(graph: &mut JobGraph, node: NodeId) {
     let Some(edge) = graph.edges.iter().position(|edge| edge.to == node) else { return };
     let from = graph.edges[edge].from;
     let single = graph.nodes[from].parallelism == Some(1);
-    let placed = partitioned_by(graph, from).is_some_and(|columns| same(&columns, &key));
+    let placed = partitions_of(graph, from).iter().any(|columns| same(columns, &key));
     if !single && !placed {
         graph.edges[edge].partitioning = Partitioning::Hash(key);
     }
 }
 
-/// The output columns by which a node's rows are spread over its subtasks.
-fn partitioned_by(graph: &JobGraph, node: NodeId) -> Option<Vec<usize>> {
-    match &graph.nodes[node].operator {
-        OperatorSpec::GroupAggregate(spec) if !spec.keys.is_empty() => Some((0..spec.keys.len()).collect()),
-        OperatorSpec::Rank(spec) if !spec.partition.is_empty() => Some(spec.partition.clone()),
-        OperatorSpec::Deduplicate(spec) if !spec.keys.is_empty() => Some(spec.keys.clone()),
+/// Rows that are already where their next operator wants them stay there.
+fn keep_partitions(graph: &mut JobGraph) {
+    for index in 0..graph.edges.len() {
+        let edge = &graph.edges[index];
+        let Partitioning::Hash(keys) = &edge.partitioning else { continue };
+        let (from, to) = (edge.from, edge.to);
+        // Only operators with one input follow directly.
+        let follows = graph.inputs(to).count() == 1 && graph.nodes[from].parallelism == graph.nodes[to].parallelism;
+        if follows && partitions_of(graph, from).contains(keys) {
+            graph.edges[index].partitioning = Partitioning::Forward;
+        }
+    }
+}
+
+/// The lists of output columns by which a node's rows are spread over its subtasks.
+fn partitions_of(graph: &JobGraph, node: NodeId) -> Vec<Vec<usize>> {
+    let joined = |left: &[usize], right: &[usize], width: usize| {
+        vec![left.to_vec(), right.iter().map(|column| column + width).collect()]
+    };
+    let all = match &graph.nodes[node].operator {
+        OperatorSpec::GroupAggregate(spec) => vec![(0..spec.keys.len()).collect()],
+        OperatorSpec::Rank(spec) => vec![spec.partition.clone()],
+        OperatorSpec::Deduplicate(spec) => vec![spec.keys.clone()],
+        OperatorSpec::Join(spec) => joined(&spec.left_keys, &spec.right_keys, spec.left_schema.len()),
+        OperatorSpec::IntervalJoin(spec) => joined(&spec.left_keys, &spec.right_keys, spec.left_schema.len()),
         OperatorSpec::Calc(calc) => {
             let mut inputs = graph.inputs(node);
-            let (only, None) = (inputs.next()?, inputs.next()) else { return None };
-            let columns = partitioned_by(graph, only.from)?;
+            let (Some(only), None) = (inputs.next(), inputs.next()) else { return Vec::new() };
+            if only.partitioning != Partitioning::Forward {
+                return Vec::new();
+            }
             let plain = |column: usize| calc.projection.iter().position(|expr| *expr == Expr::Column(column));
-            columns.into_iter().map(plain).collect()
+            let below = partitions_of(graph, only.from).into_iter();
+            below.filter_map(|columns| columns.into_iter().map(plain).collect()).collect()
         }
-        _ => None,
-    }
+        _ => Vec::new(),
+    };
+    all.into_iter().filter(|columns: &Vec<usize>| !columns.is_empty()).collect()
 }

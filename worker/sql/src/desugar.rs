@@ -152,9 +152,6 @@ fn check_select(select: &Select) -> Result<(), SqlError> {
     if let GroupByExpr::All(_) = &select.group_by {
         return unsupported("GROUP BY ALL", select);
     }
-    if let Some(qualify) = &select.qualify {
-        return unsupported("QUALIFY", qualify);
-    }
     if let Some(sqlparser::ast::Distinct::On(_)) = &select.distinct {
         return unsupported("DISTINCT ON", select);
     }

@@ -122,12 +122,23 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
             format!("GroupAggregate(groupBy=[{keys}], select=[{}])", select.join(", "))
         }
         OperatorSpec::Join(spec) => {
-            let keys = spec.left_keys.iter().zip(&spec.right_keys).map(|(&left, &right)| {
-                format!("{} = {}", column_name(&spec.left_schema, left), column_name(&spec.right_schema, right))
-            });
-            let mut conditions: Vec<String> = keys.collect();
-            conditions.extend(spec.condition.as_ref().map(|condition| expression(condition, &own.schema)));
-            format!("Join(joinType=[InnerJoin], where=[{}])", conditions.join(" AND "))
+            let keys = (&spec.left_keys[..], &spec.right_keys[..]);
+            let sides = (&spec.left_schema, &spec.right_schema);
+            let condition = condition(keys, sides, spec.condition.as_ref(), &own.schema);
+            format!("Join(joinType=[InnerJoin], where=[{condition}])")
+        }
+        OperatorSpec::IntervalJoin(spec) => {
+            let keys = (&spec.left_keys[..], &spec.right_keys[..]);
+            let sides = (&spec.left_schema, &spec.right_schema);
+            let condition = condition(keys, sides, spec.condition.as_ref(), &own.schema);
+            format!(
+                "IntervalJoin(joinType=[InnerJoin], windowBounds=[isRowTime=true, leftLowerBound={}, \
+                 leftUpperBound={}, leftTimeIndex={}, rightTimeIndex={}], where=[{condition}])",
+                spec.upper.saturating_neg(),
+                spec.lower.saturating_neg(),
+                spec.left_time,
+                spec.right_time
+            )
         }
         OperatorSpec::Rank(spec) => {
             let strategy = if spec.input.is_append() { "AppendFastStrategy" } else { "RetractStrategy" };
@@ -182,6 +193,15 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
             format!("Sink(table=[{}], columns=[{}])", sink.table.name, columns.join(", "))
         }
     }
+}
+
+/// The condition of a join of two sides with these keys.
+fn condition(keys: (&[usize], &[usize]), sides: (&Schema, &Schema), rest: Option<&Expr>, output: &Schema) -> String {
+    let keys = keys.0.iter().zip(keys.1);
+    let keys = keys.map(|(&left, &right)| format!("{} = {}", column_name(sides.0, left), column_name(sides.1, right)));
+    let mut conditions: Vec<String> = keys.collect();
+    conditions.extend(rest.map(|condition| expression(condition, output)));
+    conditions.join(" AND ")
 }
 
 fn order(input: &Schema, columns: &[SortColumn]) -> String {

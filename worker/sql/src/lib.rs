@@ -13,6 +13,7 @@ mod escape;
 mod explain;
 mod functions;
 mod group_window;
+mod interval;
 mod like;
 mod literal;
 mod lower;

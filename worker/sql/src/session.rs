@@ -130,7 +130,7 @@ impl Session {
                 self.settings.remove(&key);
             }
             Statement::Reset(None) => self.settings.clear(),
-            Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) => {
+            Statement::Query(_) | Statement::Insert(_) | Statement::Inserts(_) => {
                 return Ok(Some(Outcome::Job(self.job(statement)?)));
             }
             Statement::Explain(explained) => {
@@ -175,8 +175,8 @@ impl Session {
         match statement {
             Statement::Query(query) => self.select(*query),
             Statement::Insert(insert) => self.insert(vec![insert]),
-            Statement::StatementSet(inserts) if inserts.is_empty() => Err(SqlError::new("the statement set is empty")),
-            Statement::StatementSet(inserts) => self.insert(inserts),
+            Statement::Inserts(inserts) if inserts.is_empty() => Err(SqlError::new("the statement set is empty")),
+            Statement::Inserts(inserts) => self.insert(inserts),
             _ => Err(SqlError::internal("no query")),
         }
     }

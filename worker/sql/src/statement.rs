@@ -18,7 +18,7 @@ pub(crate) enum Statement {
     CreateFunction(CreateFunction),
     Drop { what: &'static str, name: Ident, if_exists: bool },
     Insert(Insert),
-    StatementSet(Vec<Insert>),
+    Inserts(Vec<Insert>),
     Query(Box<Query>),
     Set(Option<(String, String)>),
     Reset(Option<String>),
@@ -607,7 +607,7 @@ impl StatementParser<'_> {
             }
             inserts.push(self.insert()?);
         }
-        Ok(Statement::StatementSet(inserts))
+        Ok(Statement::Inserts(inserts))
     }
 
     fn set(&mut self) -> Result<Statement, SqlError> {
@@ -665,7 +665,7 @@ impl StatementParser<'_> {
         let token = self.parser.peek_token();
         let explained = if self.word("STATEMENT") { self.statement_set()? } else { self.statement()? };
         match explained {
-            Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) => {
+            Statement::Query(_) | Statement::Insert(_) | Statement::Inserts(_) => {
                 Ok(Statement::Explain(Box::new(explained)))
             }
             _ => Err(SqlError::at_span("EXPLAIN takes a query, an INSERT or a STATEMENT SET", token.span)),

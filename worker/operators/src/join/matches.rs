@@ -37,10 +37,10 @@ pub(super) struct Matches {
 
 /// Pairs of rows: of the batch, and of stored rows of the other side.
 pub(super) struct Found {
-    batch: Batch,
-    rows: Vec<u32>,
-    others: RecordBatch,
-    other_rows: Vec<u32>,
+    pub(super) batch: Batch,
+    pub(super) rows: Vec<u32>,
+    pub(super) others: RecordBatch,
+    pub(super) other_rows: Vec<u32>,
 }
 
 const NOT_DECODED: u32 = u32::MAX;

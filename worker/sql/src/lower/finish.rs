@@ -189,6 +189,7 @@ fn name(graph: &mut JobGraph) {
             OperatorSpec::WindowAggregate(_) => ("window-aggregate".to_owned(), format!("WindowAggregate[{number}]")),
             OperatorSpec::GroupAggregate(_) => ("group-aggregate".to_owned(), format!("GroupAggregate[{number}]")),
             OperatorSpec::Join(_) => ("join".to_owned(), format!("Join[{number}]")),
+            OperatorSpec::IntervalJoin(_) => ("interval-join".to_owned(), format!("IntervalJoin[{number}]")),
             OperatorSpec::Rank(_) => ("rank".to_owned(), format!("Rank[{number}]")),
             OperatorSpec::Deduplicate(_) => ("deduplicate".to_owned(), format!("Deduplicate[{number}]")),
             OperatorSpec::WindowJoin(_) => ("window-join".to_owned(), format!("WindowJoin[{number}]")),

@@ -3,15 +3,15 @@
 use datafusion_expr::Join;
 use graph::{
     ChangelogMode, Expr, NodeId, OperatorSpec,
-    operator::{JoinSpec, WindowJoinSpec},
+    operator::{IntervalJoinSpec, JoinSpec, WindowJoinSpec},
 };
-use model::Schema;
+use model::{Field, Schema};
 
 use super::{
     Base, Lowering, Relation, Scope, WindowColumns,
     scalar::{self, cast_from},
 };
-use crate::SqlError;
+use crate::{SqlError, interval};
 
 /// One input of a join: its operator has the fields of the relation first, then keys that are no fields.
 pub(super) struct Side {
@@ -57,6 +57,20 @@ impl Lowering<'_> {
         }
         let mut fields = left_columns.fields.clone();
         fields.extend(right_columns.fields.iter().cloned());
+        if let Some(times) = interval::of_join(join, None) {
+            let spec = IntervalJoinSpec {
+                left_keys: left.keys.clone(),
+                right_keys: right.keys.clone(),
+                left_time: times.left_time,
+                right_time: times.right_time,
+                lower: times.lower,
+                upper: times.upper,
+                condition,
+                left_schema: left_columns,
+                right_schema: right_columns,
+            };
+            return Ok(self.joined(OperatorSpec::IntervalJoin(spec), &left, &right, fields, exprs, names));
+        }
         let spec = JoinSpec {
             left_keys: left.keys.clone(),
             right_keys: right.keys.clone(),
@@ -66,10 +80,22 @@ impl Lowering<'_> {
             left_schema: left_columns,
             right_schema: right_columns,
         };
-        let node = self.add(OperatorSpec::Join(spec), Schema::new(fields));
+        Ok(self.joined(OperatorSpec::Join(spec), &left, &right, fields, exprs, names))
+    }
+
+    fn joined(
+        &mut self,
+        operator: OperatorSpec,
+        left: &Side,
+        right: &Side,
+        fields: Vec<Field>,
+        exprs: Vec<Expr>,
+        names: Vec<String>,
+    ) -> Relation {
+        let node = self.add(operator, Schema::new(fields));
         self.connect_by_key(left.node, node, 0, &left.keys);
         self.connect_by_key(right.node, node, 1, &right.keys);
-        Ok(Relation { base: Base::Node { node, window: None }, exprs, names, filter: None })
+        Relation { base: Base::Node { node, window: None }, exprs, names, filter: None }
     }
 
     /// The windows of both sides, if the join is one of windows in event time that nothing updates.

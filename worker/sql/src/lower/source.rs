@@ -90,7 +90,7 @@ impl Lowering<'_> {
             OperatorSpec::Deduplicate(spec) => spec.keep == Keep::First,
             OperatorSpec::WindowAssign(spec) => !spec.processing,
             OperatorSpec::WindowAggregate(spec) => !spec.processing,
-            OperatorSpec::WindowJoin(_) => true,
+            OperatorSpec::WindowJoin(_) | OperatorSpec::IntervalJoin(_) => true,
             _ => false,
         };
         takes_time || self.graph.outputs(node).any(|edge| self.needs_event_time(edge.to))
