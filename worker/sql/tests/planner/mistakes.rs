@@ -18,7 +18,7 @@ fn mistakes_have_a_message_and_a_place() {
         ("SELECT price FROM bid ORDER BY price", (1, 32), "ORDER BY on a stream is not supported"),
         ("SELECT price FROM bid LIMIT price", (1, 29), "column 'price' not found"),
         ("SELECT price FROM bid LIMIT 1.5", (1, 1), "expected LIMIT to be an integer"),
-        ("SELECT x FROM bid, UNNEST(price) AS t (x)", (1, 20), "UNNEST takes an array or a map, not BIGINT"),
+        ("SELECT x FROM bid, UNNEST(price) AS t (x)", (1, 27), "UNNEST takes an array or a map, not BIGINT"),
         ("SELECT COUNT(*) FROM bid LIMIT 3", (1, 1), "LIMIT of a query that updates its rows is not supported"),
         ("SELECT * FROM bid B LEFT JOIN auction A ON A.id = B.auction", (1, 31), "LEFT JOIN is not supported"),
         ("SELECT ROW_NUMBER() OVER (ORDER BY price) FROM bid", (1, 8), "OVER is not supported"),
