@@ -72,7 +72,7 @@ fn mistakes_have_a_message_and_a_place() {
             (1, 1),
             "SESSION is only supported where its rows are grouped",
         ),
-        ("SELECT COUNT(*) FROM bid GROUP BY TUMBLE(price, INTERVAL '1' DAY)", (1, 35), "'price' is no time attribute"),
+        ("SELECT COUNT(*) FROM bid GROUP BY TUMBLE(price, INTERVAL '1' DAY)", (1, 42), "'price' is no time attribute"),
         (
             "SELECT TUMBLE_START(dateTime, INTERVAL '1' DAY) FROM bid",
             (1, 1),
