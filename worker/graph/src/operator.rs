@@ -344,6 +344,8 @@ pub struct WindowJoinSpec {
 pub struct UnnestSpec {
     /// The array or map.
     pub column: usize,
+    /// Whether it is read by what follows; else it comes out as null, so that it is not repeated for its own elements.
+    pub keep: bool,
     /// Whether a row without elements is emitted once, with nulls.
     pub outer: bool,
     /// Whether elements are numbered, from 1.

@@ -15,8 +15,6 @@ use model::{
     batch::{ROWS_TARGET, is_retraction_code},
 };
 
-use crate::group_aggregate::take_all;
-
 pub(crate) struct Unnest {
     spec: UnnestSpec,
     inputs: usize,
@@ -86,7 +84,15 @@ impl Unnest {
                 |row: &u32| if is_retraction_code(kinds[*row as usize]) { RowKind::Delete } else { RowKind::Insert };
             rows.iter().map(|row| kind(row) as u8).collect()
         });
-        let mut columns = take_all(batch.columns().columns(), &UInt32Array::from(rows))?;
+        let rows = UInt32Array::from(rows);
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for (index, column) in batch.columns().columns().iter().enumerate() {
+            columns.push(if index == self.spec.column && !self.spec.keep {
+                new_null_array(column.data_type(), rows.len())
+            } else {
+                compute::take(column, &rows, None)?
+            });
+        }
         let places = UInt32Array::from(places);
         for values in values {
             let taken = if values.is_empty() {

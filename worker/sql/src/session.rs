@@ -162,10 +162,9 @@ impl Session {
             kind: ColumnKind::Physical { data_type: field.data_type, nullable: field.nullable },
         }));
         let table = create.name.clone();
-        let existed = self.tables.contains(&table.value);
         self.tables.create_table(create)?;
         let inserted = self.insert(vec![Insert { table: table.clone(), columns: Vec::new(), source }]);
-        if inserted.is_err() && !existed {
+        if inserted.is_err() {
             self.tables.remove(&table.value);
         }
         inserted.map(Outcome::Job).map(Some)

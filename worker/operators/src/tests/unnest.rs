@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, Int64Builder, ListBuilder, MapBuilder, RecordBatch, StringBuilder, StructArray},
+    array::{ArrayRef, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, RecordBatch, StringBuilder, StructArray},
     buffer::{NullBuffer, OffsetBuffer},
 };
 use graph::{ChangelogMode, Node, OperatorSpec, operator::UnnestSpec};
@@ -25,7 +25,7 @@ fn cluster(collection: &DataType, elements: &[(&str, DataType)], outer: bool, or
         parallelism: None,
         schema: Schema::new(fields),
         changelog: ChangelogMode::ALL,
-        operator: OperatorSpec::Unnest(UnnestSpec { column: 0, outer, ordinality }),
+        operator: OperatorSpec::Unnest(UnnestSpec { column: 0, keep: false, outer, ordinality }),
     };
     Cluster::new(node, vec![input], vec![vec![]])
 }
@@ -99,17 +99,16 @@ fn the_fields_of_rows_are_columns() {
 #[test]
 fn the_entries_of_maps_are_keys_and_values() {
     let map = DataType::Map(Box::new(DataType::String), Box::new(DataType::BigInt));
-    let mut builder = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    let [entry, key, value] = ["entries", "key", "value"].map(str::to_owned);
+    let names = MapFieldNames { entry, key, value };
+    let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), Int64Builder::new());
     builder.keys().append_value("k");
     builder.values().append_value(1);
     builder.append(true).expect("an entry");
     builder.append(false).expect("none");
     let column: ArrayRef = Arc::new(builder.finish());
-    let schema = Schema::new(vec![Field::new("all", map.clone())]).to_arrow();
-    let data = column.to_data().into_builder().data_type(schema.field(0).data_type().clone());
-    let column = arrow::array::make_array(data.build().expect("the same but for names"));
     let mut cluster = cluster(&map, &[("k", DataType::String), ("v", DataType::BigInt)], false, false);
-    cluster.process(0, Batch::new(RecordBatch::try_new(schema, vec![column]).expect("fits"), None));
+    cluster.process(0, batch(&map, column, None));
     assert_eq!(elements(&mut cluster), ["+I k 1"]);
 }
 

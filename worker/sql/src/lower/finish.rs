@@ -6,7 +6,7 @@ use graph::{ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning, o
 
 use super::{
     Lowering,
-    scalar::{is_volatile, substitute},
+    scalar::{columns_of, is_volatile, substitute},
 };
 use crate::{SqlError, changelog};
 
@@ -34,11 +34,35 @@ impl Lowering<'_> {
             };
             modes.insert(id, mode);
         }
+        leave_collections(&mut graph);
         name(&mut graph);
         changelog::infer(&mut graph, &modes)?;
         inherit_parallelism(&mut graph);
         Ok(graph)
     }
+}
+
+/// What is unnested is left out of the rows if nothing behind reads it.
+fn leave_collections(graph: &mut JobGraph) {
+    for id in 0..graph.nodes.len() {
+        let OperatorSpec::Unnest(spec) = &graph.nodes[id].operator else { continue };
+        let column = spec.column;
+        let keep = is_read(graph, id, column);
+        if let OperatorSpec::Unnest(spec) = &mut graph.nodes[id].operator {
+            spec.keep = keep;
+        }
+    }
+}
+
+/// Whether what follows may read a column of a node's output.
+fn is_read(graph: &JobGraph, node: NodeId, column: usize) -> bool {
+    graph.outputs(node).any(|edge| match &graph.nodes[edge.to].operator {
+        OperatorSpec::Calc(calc) => {
+            calc.filter.iter().chain(&calc.projection).any(|expr| columns_of(expr).contains(&column))
+        }
+        OperatorSpec::Unnest(spec) => spec.column == column || is_read(graph, edge.to, column),
+        _ => true,
+    })
 }
 
 /// The graph with each computation once, Calcs that follow each other made one, and without those that change nothing.

@@ -28,7 +28,7 @@ impl Lowering<'_> {
             elements.into_iter().zip(&all[width..]).map(|(field, name)| Field { name: name.clone(), ..field });
         let mut fields = self.graph.nodes[input].schema.fields.clone();
         fields.extend(elements);
-        let spec = UnnestSpec { column, outer: unnest.outer, ordinality: unnest.ordinality };
+        let spec = UnnestSpec { column, keep: true, outer: unnest.outer, ordinality: unnest.ordinality };
         let exprs = (0..width).chain(below..fields.len()).map(Expr::Column).collect();
         let node = self.add(OperatorSpec::Unnest(spec), Schema::new(fields));
         self.connect(input, node, 0, Partitioning::Forward);
