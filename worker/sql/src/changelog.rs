@@ -317,7 +317,7 @@ fn check_sink(graph: &JobGraph, node: NodeId, mode: ChangelogMode, keys: &[Keys]
         )));
     }
     let key = &sink.table.primary_key;
-    let replaces = sink.input.update_after && !mode.update_before && !key.is_empty();
+    let replaces = !sink.input.is_append() && !mode.update_before && !key.is_empty();
     if replaces && !keys[node].iter().any(|upsert| same(upsert, key)) {
         let names = |columns: &[usize]| {
             let names = columns.iter().map(|&column| graph.nodes[node].schema.fields[column].name.as_str());

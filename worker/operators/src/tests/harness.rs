@@ -230,6 +230,11 @@ impl Cluster {
         }
     }
 
+    /// The watermark that would be forwarded.
+    pub(super) fn forwarded(&self, watermark: i64) -> i64 {
+        self.subtasks[0].operator.output_watermark(Watermark(watermark)).0
+    }
+
     pub(super) fn flush(&mut self) {
         for subtask in 0..self.subtasks.len() {
             self.drive(subtask, |operator, output| operator.flush(output));

@@ -59,6 +59,16 @@ fn bounds_are_inclusive() {
 }
 
 #[test]
+fn the_watermark_is_held_back_by_the_older_row_of_a_pair() {
+    for (lower, upper, delay) in [(-10, 20, 20), (-30, -5, 30), (5, 9, 9), (0, 0, 0)] {
+        let cluster = cluster(lower, upper);
+        assert_eq!(cluster.forwarded(1000), 1000 - delay);
+        assert_eq!(cluster.forwarded(i64::MAX), i64::MAX);
+        assert_eq!(cluster.forwarded(i64::MIN), i64::MIN);
+    }
+}
+
+#[test]
 fn rows_are_forgotten_when_nothing_can_match_them() {
     for on in [On::HashMap, On::RocksDb] {
         let mut cluster = cluster(0, 5000);

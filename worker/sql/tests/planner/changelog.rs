@@ -150,3 +150,39 @@ fn a_global_aggregation_runs_once_and_so_does_what_follows() {
     assert_eq!(parallelisms, [None, None, Some(1), Some(1), Some(1)]);
     assert!(graph.edges.iter().any(|edge| edge.partitioning == Partitioning::Global));
 }
+
+#[test]
+fn a_rank_replaces_rows_by_number_or_as_the_only_one() {
+    let from = |input: &str, wanted: &str| {
+        format!("FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY a DESC) AS rn FROM {input}) WHERE {wanted}")
+    };
+    let only = planned(&format!("INSERT INTO keyed SELECT k, a {}", from("t", "rn = 1")));
+    assert_eq!(sink_input(&only), "I,UA");
+    assert!(
+        only.edges.iter().all(|edge| edge.to != only.nodes.len() - 1 || edge.partitioning == Partitioning::Forward)
+    );
+    let two = planned(&format!("INSERT INTO printed SELECT k, a {}", from("t", "rn < 3")));
+    assert_eq!(sink_input(&two), "I,D");
+    let numbered = planned(&format!("INSERT INTO printed SELECT k, rn {}", from("t", "rn BETWEEN 2 AND 3")));
+    assert_eq!(sink_input(&numbered), "I,UB,UA");
+    let updated = "(SELECT k, b, COUNT(*) AS a FROM t GROUP BY k, b)";
+    let of_updates = planned(&format!("INSERT INTO printed SELECT k, rn {}", from(updated, "rn <= 3")));
+    assert_eq!(sink_input(&of_updates), "I,UB,UA,D");
+    let refused = mistake(&format!("INSERT INTO keyed SELECT k, a {}", from("t", "rn <= 2")));
+    assert!(refused.contains("differs from the table's primary key [k]"), "{refused}");
+}
+
+#[test]
+fn changes_with_event_time_are_ranked_and_joined_like_any_others() {
+    let graph = planned(
+        "CREATE TABLE timed (k STRING, a BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'cdc');
+         INSERT INTO printed SELECT l.k, r.a
+         FROM (SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts) AS rn FROM timed) WHERE rn = 1) l
+         JOIN timed r ON l.k = r.k
+         JOIN timed s ON r.k = s.k AND r.ts BETWEEN s.ts AND s.ts + INTERVAL '1' MINUTE",
+    );
+    let by_time =
+        |node: &graph::Node| matches!(node.operator, OperatorSpec::Deduplicate(_) | OperatorSpec::IntervalJoin(_));
+    assert!(!graph.nodes.iter().any(by_time));
+    assert!(graph.nodes.iter().any(|node| matches!(node.operator, OperatorSpec::Rank(_))));
+}
