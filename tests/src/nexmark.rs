@@ -67,6 +67,20 @@ pub const QUERIES: &[(&str, &str)] = &[
          'HH:mm') FROM bid",
     ),
     (
+        "q11",
+        "SELECT B.bidder, count(*) as bid_count, SESSION_START(B.dateTime, INTERVAL '10' SECOND) as starttime, \
+         SESSION_END(B.dateTime, INTERVAL '10' SECOND) as endtime \
+         FROM bid B GROUP BY B.bidder, SESSION(B.dateTime, INTERVAL '10' SECOND)",
+    ),
+    (
+        "q14",
+        "SELECT auction, bidder, 0.908 * price as price, \
+         CASE WHEN HOUR(dateTime) >= 8 AND HOUR(dateTime) <= 18 THEN 'dayTime' \
+         WHEN HOUR(dateTime) <= 6 OR HOUR(dateTime) >= 20 THEN 'nightTime' ELSE 'otherTime' END AS bidTimeType, \
+         dateTime, extra, count_char(extra, 'c') AS c_counts \
+         FROM bid WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000",
+    ),
+    (
         "q15",
         "SELECT DATE_FORMAT(dateTime, 'yyyy-MM-dd') as `day`, count(*) AS total_bids, count(*) filter (where price \
          < 10000) AS rank1_bids, count(*) filter (where price >= 10000 and price < 1000000) AS rank2_bids, count(*) \

@@ -1,5 +1,6 @@
 //! `sluice bench`: Nexmark queries on generated events, each in a process of its own, and the generator alone.
 
+mod peers;
 mod queries;
 
 use std::{process::Stdio, sync::Arc, time::Instant};
@@ -33,25 +34,63 @@ pub(crate) async fn run(options: BenchOptions) -> Result<(), Failure> {
         "{} events, parallelism {}, {} backend, checkpoints every {}",
         options.events, options.parallelism, options.backend, options.checkpoint_interval
     ));
-    display::line("query    seconds   events/s  ev/s/core  generator  peak MB  ckpts  sync ms   × Flink 2.3");
+    display::line(
+        "query    seconds   events/s  ev/s/core  generator  peak MB  ckpts  sync ms   × Flink 2.3   × DBSP memory   × disk",
+    );
+    let mut means = [Mean::default(), Mean::default(), Mean::default()];
     for query in chosen {
         let row = in_child(query, &options).await?;
         let number = |key: &str| row[key].as_f64().unwrap_or(0.0);
-        let times = query.flink.map(|flink| format!("{:.1}", number("events_per_second") / flink as f64));
+        let rate = number("events_per_second");
+        let ratio = |thousands: Option<u32>| thousands.map(|thousands| rate / (f64::from(thousands) * 1000.0));
+        let peers = peers::of(query.name);
+        let ratios = [
+            ratio(peers.and_then(|peers| peers.flink)),
+            ratio(peers.and_then(|peers| peers.dbsp_memory)),
+            ratio(peers.and_then(|peers| peers.dbsp_disk)),
+        ];
+        means.iter_mut().zip(ratios).for_each(|(mean, ratio)| mean.add(ratio));
         display::line(&format!(
-            "{:<6} {:>9.2} {:>10.0} {:>10.0} {:>10.0} {:>8.0} {:>6.0} {:>8.0} {:>13}",
+            "{:<6} {:>9.2} {rate:>10.0} {:>10.0} {:>10.0} {:>8.0} {:>6.0} {:>8.0} {:>13} {:>15} {:>8}",
             query.name,
             number("seconds"),
-            number("events_per_second"),
             number("events_per_core_second"),
             number("generator_events_per_second"),
             number("peak_bytes") / 1048576.0,
             number("checkpoints"),
             number("sync_ms"),
-            times.unwrap_or_else(|| "-".to_owned()),
+            times(ratios[0]),
+            times(ratios[1]),
+            times(ratios[2]),
         ));
     }
+    let [flink, memory, disk] = means.map(|mean| times(mean.get()));
+    display::line(&format!("geometric mean{:>71} {memory:>15} {disk:>8}", flink));
     Ok(())
+}
+
+fn times(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}"))
+}
+
+/// A geometric mean.
+#[derive(Clone, Copy, Default)]
+struct Mean {
+    logarithms: f64,
+    count: u32,
+}
+
+impl Mean {
+    fn add(&mut self, ratio: Option<f64>) {
+        if let Some(ratio) = ratio.filter(|ratio| *ratio > 0.0) {
+            self.logarithms += ratio.ln();
+            self.count += 1;
+        }
+    }
+
+    fn get(self) -> Option<f64> {
+        (self.count > 0).then(|| (self.logarithms / f64::from(self.count)).exp())
+    }
 }
 
 fn chosen(options: &BenchOptions) -> Result<Vec<&'static Query>, Failure> {

@@ -1,4 +1,4 @@
-//! The Nexmark queries that are measured, and what other engines reach on two cores of the same kind.
+//! The Nexmark queries that are measured.
 
 /// A query with its sink.
 pub(super) struct Query {
@@ -6,8 +6,6 @@ pub(super) struct Query {
     /// The sink's columns.
     pub(super) sink: &'static str,
     pub(super) select: &'static str,
-    /// Events a second of Apache Flink 2.3 (3 M events, parallelism 2, RocksDB, mini-batch), where it was measured.
-    pub(super) flink: Option<u64>,
 }
 
 /// The queries in order of their numbers.
@@ -16,26 +14,22 @@ pub(super) const QUERIES: &[Query] = &[
         name: "q0",
         sink: "auction BIGINT, bidder BIGINT, price BIGINT, dateTime TIMESTAMP(3), extra VARCHAR",
         select: "SELECT auction, bidder, price, dateTime, extra FROM bid",
-        flink: Some(296_000),
     },
     Query {
         name: "q1",
         sink: "auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), dateTime TIMESTAMP(3), extra VARCHAR",
         select: "SELECT auction, bidder, 0.908 * price AS price, dateTime, extra FROM bid",
-        flink: Some(336_000),
     },
     Query {
         name: "q2",
         sink: "auction BIGINT, price BIGINT",
         select: "SELECT auction, price FROM bid WHERE MOD(auction, 123) = 0",
-        flink: Some(341_000),
     },
     Query {
         name: "q3",
         sink: "name VARCHAR, city VARCHAR, state VARCHAR, id BIGINT",
         select: "SELECT P.name, P.city, P.state, A.id FROM auction AS A INNER JOIN person AS P ON A.seller = P.id \
                  WHERE A.category = 10 AND (P.state = 'OR' OR P.state = 'ID' OR P.state = 'CA')",
-        flink: Some(207_000),
     },
     Query {
         name: "q4",
@@ -43,7 +37,6 @@ pub(super) const QUERIES: &[Query] = &[
         select: "SELECT Q.category, AVG(Q.final) FROM ( SELECT MAX(B.price) AS final, A.category FROM auction A, \
                  bid B WHERE A.id = B.auction AND B.dateTime BETWEEN A.dateTime AND A.expires GROUP BY A.id, \
                  A.category ) Q GROUP BY Q.category",
-        flink: Some(55_000),
     },
     Query {
         name: "q5",
@@ -57,7 +50,6 @@ pub(super) const QUERIES: &[Query] = &[
                  window_end ) AS CountBids GROUP BY CountBids.starttime, CountBids.endtime ) AS MaxBids ON \
                  AuctionBids.starttime = MaxBids.starttime AND AuctionBids.endtime = MaxBids.endtime AND \
                  AuctionBids.num >= MaxBids.maxn",
-        flink: None,
     },
     Query {
         name: "q7",
@@ -66,7 +58,6 @@ pub(super) const QUERIES: &[Query] = &[
                  maxprice, window_end as dateTime FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '10' \
                  SECOND)) GROUP BY window_start, window_end ) B1 ON B.price = B1.maxprice WHERE B.dateTime BETWEEN \
                  B1.dateTime - INTERVAL '10' SECOND AND B1.dateTime",
-        flink: None,
     },
     Query {
         name: "q8",
@@ -77,7 +68,6 @@ pub(super) const QUERIES: &[Query] = &[
                  endtime FROM TABLE(TUMBLE(TABLE auction, DESCRIPTOR(dateTime), INTERVAL '10' SECOND)) GROUP BY \
                  seller, window_start, window_end ) A ON P.id = A.seller AND P.starttime = A.starttime AND \
                  P.endtime = A.endtime",
-        flink: None,
     },
     Query {
         name: "q9",
@@ -89,7 +79,6 @@ pub(super) const QUERIES: &[Query] = &[
                  B.dateTime AS bid_dateTime, B.extra AS bid_extra, ROW_NUMBER() OVER (PARTITION BY A.id ORDER BY \
                  B.price DESC, B.dateTime ASC) AS rownum FROM auction A, bid B WHERE A.id = B.auction AND \
                  B.dateTime BETWEEN A.dateTime AND A.expires ) WHERE rownum <= 1",
-        flink: Some(27_000),
     },
     Query {
         name: "q10",
@@ -97,7 +86,29 @@ pub(super) const QUERIES: &[Query] = &[
                VARCHAR",
         select: "SELECT auction, bidder, price, dateTime, extra, DATE_FORMAT(dateTime, 'yyyy-MM-dd'), \
                  DATE_FORMAT(dateTime, 'HH:mm') FROM bid",
-        flink: None,
+    },
+    Query {
+        name: "q11",
+        sink: "bidder BIGINT, bid_count BIGINT, starttime TIMESTAMP(3), endtime TIMESTAMP(3)",
+        select: "SELECT B.bidder, count(*) as bid_count, SESSION_START(B.dateTime, INTERVAL '10' SECOND) as starttime, \
+                 SESSION_END(B.dateTime, INTERVAL '10' SECOND) as endtime FROM bid B GROUP BY B.bidder, \
+                 SESSION(B.dateTime, INTERVAL '10' SECOND)",
+    },
+    Query {
+        name: "q12",
+        sink: "bidder BIGINT, bid_count BIGINT, starttime TIMESTAMP(3), endtime TIMESTAMP(3)",
+        select: "SELECT bidder, count(*) as bid_count, window_start AS starttime, window_end AS endtime \
+                 FROM TABLE(TUMBLE(TABLE (SELECT *, PROCTIME() as p_time FROM bid), DESCRIPTOR(p_time), \
+                 INTERVAL '10' SECOND)) GROUP BY bidder, window_start, window_end",
+    },
+    Query {
+        name: "q14",
+        sink: "auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), bidTimeType VARCHAR, dateTime TIMESTAMP(3), \
+               extra VARCHAR, c_counts BIGINT",
+        select: "SELECT auction, bidder, 0.908 * price as price, CASE WHEN HOUR(dateTime) >= 8 AND HOUR(dateTime) <= 18 \
+                 THEN 'dayTime' WHEN HOUR(dateTime) <= 6 OR HOUR(dateTime) >= 20 THEN 'nightTime' ELSE 'otherTime' END \
+                 AS bidTimeType, dateTime, extra, count_char(extra, 'c') AS c_counts FROM bid \
+                 WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000",
     },
     Query {
         name: "q15",
@@ -114,7 +125,6 @@ pub(super) const QUERIES: &[Query] = &[
                  count(distinct auction) filter (where price >= 10000 and price < 1000000) AS rank2_auctions, \
                  count(distinct auction) filter (where price >= 1000000) AS rank3_auctions FROM bid GROUP BY \
                  DATE_FORMAT(dateTime, 'yyyy-MM-dd')",
-        flink: None,
     },
     Query {
         name: "q16",
@@ -132,7 +142,6 @@ pub(super) const QUERIES: &[Query] = &[
                  price < 10000) AS rank1_auctions, count(distinct auction) filter (where price >= 10000 and price < \
                  1000000) AS rank2_auctions, count(distinct auction) filter (where price >= 1000000) AS \
                  rank3_auctions FROM bid GROUP BY channel, DATE_FORMAT(dateTime, 'yyyy-MM-dd')",
-        flink: None,
     },
     Query {
         name: "q17",
@@ -144,7 +153,6 @@ pub(super) const QUERIES: &[Query] = &[
                  count(*) FILTER (WHERE price >= 1000000) AS rank3_bids, \
                  min(price) AS min_price, max(price) AS max_price, avg(price) AS avg_price, sum(price) AS sum_price \
                  FROM bid GROUP BY auction, DATE_FORMAT(dateTime, 'yyyy-MM-dd')",
-        flink: Some(182_000),
     },
     Query {
         name: "q18",
@@ -153,7 +161,6 @@ pub(super) const QUERIES: &[Query] = &[
         select: "SELECT auction, bidder, price, channel, url, dateTime, extra FROM (SELECT *, ROW_NUMBER() OVER \
                  (PARTITION BY bidder, auction ORDER BY dateTime DESC) AS rank_number FROM bid) WHERE rank_number \
                  <= 1",
-        flink: Some(104_000),
     },
     Query {
         name: "q19",
@@ -161,7 +168,6 @@ pub(super) const QUERIES: &[Query] = &[
                extra VARCHAR, rank_number BIGINT",
         select: "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) AS \
                  rank_number FROM bid) WHERE rank_number <= 10",
-        flink: Some(85_000),
     },
     Query {
         name: "q20",
@@ -172,7 +178,6 @@ pub(super) const QUERIES: &[Query] = &[
         select: "SELECT auction, bidder, price, channel, url, B.dateTime, B.extra, itemName, description, \
                  initialBid, reserve, A.dateTime, expires, seller, category, A.extra FROM bid AS B INNER JOIN \
                  auction AS A on B.auction = A.id WHERE A.category = 10",
-        flink: Some(41_000),
     },
     Query {
         name: "q21",
@@ -182,7 +187,6 @@ pub(super) const QUERIES: &[Query] = &[
                  'baidu' THEN '3' ELSE REGEXP_EXTRACT(url, '(&|^)channel_id=([^&]*)', 2) END AS channel_id FROM bid \
                  where REGEXP_EXTRACT(url, '(&|^)channel_id=([^&]*)', 2) is not null or lower(channel) in ('apple', \
                  'google', 'facebook', 'baidu')",
-        flink: None,
     },
     Query {
         name: "q22",
@@ -190,6 +194,5 @@ pub(super) const QUERIES: &[Query] = &[
                VARCHAR",
         select: "SELECT auction, bidder, price, channel, SPLIT_INDEX(url, '/', 3) as dir1, SPLIT_INDEX(url, '/', 4) \
                  as dir2, SPLIT_INDEX(url, '/', 5) as dir3 FROM bid",
-        flink: None,
     },
 ];
