@@ -155,17 +155,25 @@ impl PendingSnapshot {
                 (StateFormat::SnapshotV1, vec![write_snapshot(storage, directory, header, write).await?])
             }
             Work::Checkpoint(links, uploads) => {
-                let Some(links) = linked(links).await? else { return Ok(None) };
+                let Some(links) = linked(links).await? else {
+                    // Nothing of an earlier checkpoint is part of this one, so its files may be deleted.
+                    remember(&uploads, checkpoint_id, HashMap::new());
+                    return Ok(None);
+                };
                 let files =
                     upload_database(storage, links.folder.path(), directory, shared_directory, &uploads).await?;
                 let shared = files.iter().filter(|file| is_shared(&file.name));
                 let shared = shared.map(|file| (file.name.clone(), file.clone())).collect();
-                uploads.lock().unwrap_or_else(PoisonError::into_inner).pending.insert(checkpoint_id, shared);
+                remember(&uploads, checkpoint_id, shared);
                 (StateFormat::RocksdbV1, files)
             }
         };
         Ok(Some(KeyedState { first_key_group, last_key_group, format, files }))
     }
+}
+
+fn remember(uploads: &Mutex<Uploads>, checkpoint_id: u64, shared: HashMap<String, StateFile>) {
+    uploads.lock().unwrap_or_else(PoisonError::into_inner).pending.insert(checkpoint_id, shared);
 }
 
 async fn linked(links: PendingLinks) -> Result<Option<Links>, Failure> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use checkpoint::{KeyedState, StateFormat};
 use model::ErrorClass;
 
-use crate::support::{BOTH, Kind, get, open, place, set, snapshot};
+use crate::support::{BOTH, Kind, get, open, place, remove, set, snapshot};
 
 fn table_files(state: &KeyedState) -> BTreeSet<String> {
     let tables = state.files.iter().filter(|file| file.name.ends_with(".sst"));
@@ -40,6 +40,23 @@ async fn only_files_of_completed_checkpoints_of_the_same_job_are_shared() {
     let elsewhere = crate::support::place();
     let other = snapshot(&mut store, &mut [&mut table], &elsewhere, 5, false).await.expect("written").expect("state");
     assert!(other.files.iter().all(|file| file.uri.starts_with(&elsewhere)), "the old job may delete its files");
+}
+
+#[tokio::test]
+async fn a_checkpoint_without_state_ends_the_sharing_with_those_before_it() {
+    let (folder, place) = (tempfile::tempdir().expect("a folder"), place());
+    let mut store = open(BOTH[1], folder.path(), 0..=15, Vec::new()).await.expect("opened");
+    let mut table = store.table("t").expect("a table");
+    set(&mut table, 0, "first", "1");
+    let first = snapshot(&mut store, &mut [&mut table], &place, 1, false).await.expect("written").expect("state");
+    store.checkpoint_completed(1);
+    remove(&mut table, 0, "first");
+    let empty = snapshot(&mut store, &mut [&mut table], &place, 2, false).await.expect("written");
+    assert_eq!(empty, None);
+    store.checkpoint_completed(2);
+    set(&mut table, 0, "second", "2");
+    let third = snapshot(&mut store, &mut [&mut table], &place, 3, false).await.expect("written").expect("state");
+    assert!(table_files(&first).is_disjoint(&table_files(&third)), "those of the first are deleted by now");
 }
 
 #[tokio::test]

@@ -83,6 +83,14 @@ pub fn set(table: &mut Table<Text>, namespace: i64, name: &str, value: &str) {
     table.end_batch().expect("ended");
 }
 
+/// Removes one key of a table.
+pub fn remove(table: &mut Table<Text>, namespace: i64, name: &str) {
+    let mut entries = Vec::new();
+    table.hydrate(namespace, &keys([name]), None, &mut entries).expect("hydrated");
+    *table.get_mut(entries[0]) = None;
+    table.end_batch().expect("ended");
+}
+
 /// Reads one key of a table.
 pub fn get(table: &mut Table<Text>, namespace: i64, name: &str) -> Option<String> {
     let mut entries = Vec::new();
