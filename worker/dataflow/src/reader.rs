@@ -36,10 +36,16 @@ pub struct Reader {
     watermark: Option<Evaluator>,
     splits: HashMap<SplitId, Split>,
     merger: WatermarkMerger,
+    /// Whether it was idle for lack of splits.
+    is_waiting: bool,
     /// Not yet given to the task.
     change: Change,
     interval: Duration,
     idle_timeout: Option<Duration>,
+    /// How long the source was waited for, before `waiting_since`. Time in which the task was busy is not idle time.
+    waited: Duration,
+    /// Since when the source has had nothing to give.
+    waiting_since: Option<Instant>,
     last_given: Option<Instant>,
     stage: Stage,
 }
@@ -54,7 +60,8 @@ enum Stage {
 
 struct Split {
     input: usize,
-    last_row: Instant,
+    /// [`Reader::waited`] at its last row.
+    waited: Duration,
     idle: bool,
 }
 
@@ -71,9 +78,12 @@ impl Reader {
             watermark,
             splits: HashMap::new(),
             merger: WatermarkMerger::new(0),
+            is_waiting: false,
             change: Change::default(),
             interval,
             idle_timeout,
+            waited: Duration::ZERO,
+            waiting_since: None,
             last_given: None,
             stage: Stage::Reading,
         };
@@ -107,7 +117,7 @@ impl Reader {
                 Some(SourceEvent::SplitFinished(split)) => self.finish_split(&split),
                 Some(SourceEvent::End) => {
                     self.stage = Stage::Draining;
-                    return Ok(ReaderEvent::Time(Change { watermark: Some(Watermark::MAX), idle: None }));
+                    return Ok(ReaderEvent::Time(Change { watermark: Some(Watermark::MAX), idle: Some(false) }));
                 }
                 None => self.find_idle(),
             }
@@ -116,16 +126,31 @@ impl Reader {
 
     /// Polls the source, but not beyond the time at which watermarks or idleness are due.
     async fn poll(&mut self) -> Result<Option<SourceEvent>, Failure> {
-        let pending = self.change != Change::default();
-        if pending || self.idle_timeout.is_some() {
-            let wait = if pending { self.interval } else { self.idle_timeout.unwrap_or(self.interval) };
-            match tokio::time::timeout(wait.max(Duration::from_millis(1)), self.source.poll()).await {
-                Ok(event) => event.map(Some),
-                Err(_) => Ok(None),
-            }
-        } else {
-            self.source.poll().await.map(Some)
-        }
+        let until_given = (self.change != Change::default()).then_some(self.interval);
+        let until_idle = self.idle_timeout.map(|timeout| timeout.saturating_sub(self.longest_wait()));
+        // Kept when the task drops this future for a timer of its own, so that waiting adds up.
+        self.waiting_since.get_or_insert_with(Instant::now);
+        let event = match until_given.into_iter().chain(until_idle).min() {
+            None => self.source.poll().await,
+            Some(wait) => match tokio::time::timeout(wait.max(Duration::from_millis(1)), self.source.poll()).await {
+                Ok(event) => event,
+                Err(_) => return Ok(None),
+            },
+        };
+        self.waited = self.waited_so_far();
+        self.waiting_since = None;
+        event.map(Some)
+    }
+
+    fn waited_so_far(&self) -> Duration {
+        self.waited + self.waiting_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// How long the split has been waited for whose turn it is to become idle. Zero if all are idle.
+    fn longest_wait(&self) -> Duration {
+        let active = self.splits.values().filter(|split| !split.idle).map(|split| split.waited);
+        let since = if self.splits.is_empty() && !self.is_waiting { Some(self.waited) } else { active.min() };
+        since.map_or(Duration::ZERO, |since| self.waited_so_far() - since)
     }
 
     fn is_time_due(&self) -> bool {
@@ -136,7 +161,8 @@ impl Reader {
         for split in self.source.splits() {
             if !self.splits.contains_key(&split) {
                 let input = self.merger.add();
-                self.splits.insert(split, Split { input, last_row: Instant::now(), idle: false });
+                self.is_waiting = false;
+                self.splits.insert(split, Split { input, waited: self.waited_so_far(), idle: false });
             }
         }
     }
@@ -152,8 +178,14 @@ impl Reader {
 
     fn find_idle(&mut self) {
         let Some(timeout) = self.idle_timeout else { return };
+        let waited = self.waited_so_far();
+        if self.splits.is_empty() && !self.is_waiting && self.longest_wait() >= timeout {
+            self.is_waiting = true;
+            let change = self.merger.wait();
+            self.note(change);
+        }
         let mut idle = Vec::new();
-        for split in self.splits.values_mut().filter(|split| !split.idle && split.last_row.elapsed() >= timeout) {
+        for split in self.splits.values_mut().filter(|split| !split.idle && waited - split.waited >= timeout) {
             split.idle = true;
             idle.push(split.input);
         }
@@ -174,7 +206,7 @@ impl Reader {
             return Err(Failure::internal(format!("rows of the unknown split {split}")));
         };
         let input = state.input;
-        state.last_row = Instant::now();
+        state.waited = self.waited;
         if std::mem::take(&mut state.idle) {
             let change = self.merger.set_idle(input, false);
             self.note(change);

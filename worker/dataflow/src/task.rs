@@ -19,6 +19,7 @@ use crate::{
     chain::OperatorSnapshot,
     gate::Alignment,
     metrics::{TaskMetrics, add},
+    watermark::Change,
 };
 
 /// What a task is told.
@@ -227,7 +228,7 @@ impl Task {
             }
             Event::Command(Some(TaskCommand::Trigger(barrier))) => {
                 if barrier.stop && barrier.drain {
-                    self.chain.watermark(Watermark::MAX).await?;
+                    self.time(Change { watermark: Some(Watermark::MAX), idle: Some(false) }).await?;
                 }
                 progress.stopped |= barrier.stop;
                 self.checkpoint(&barrier, Alignment::default()).await?;
@@ -239,7 +240,10 @@ impl Task {
                 ReaderEvent::End => self.end(progress).await?,
             },
             Event::Gate(GateEvent::Time(change)) => self.time(change).await?,
-            Event::Gate(GateEvent::Aligned(barrier, alignment)) => self.checkpoint(&barrier, alignment).await?,
+            Event::Gate(GateEvent::Aligned(barrier, alignment)) => {
+                progress.stopped |= barrier.stop;
+                self.checkpoint(&barrier, alignment).await?;
+            }
             Event::Gate(GateEvent::End) => self.end(progress).await?,
         }
         Ok(true)
@@ -259,12 +263,16 @@ impl Task {
         }
     }
 
-    async fn time(&mut self, change: crate::watermark::Change) -> Result<(), Failure> {
+    async fn time(&mut self, change: Change) -> Result<(), Failure> {
+        // A consumer takes no watermark from an idle input.
+        if change.idle == Some(false) {
+            self.chain.broadcast(&Element::Idle(false)).await?;
+        }
         if let Some(watermark) = change.watermark {
             self.chain.watermark(watermark).await?;
         }
-        if let Some(idle) = change.idle {
-            self.chain.broadcast(&Element::Idle(idle)).await?;
+        if change.idle == Some(true) {
+            self.chain.broadcast(&Element::Idle(true)).await?;
         }
         Ok(())
     }

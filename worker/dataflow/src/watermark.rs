@@ -5,12 +5,15 @@ use model::Watermark;
 /// The merged watermark: the minimum over inputs that are active and have caught up. Never goes back.
 ///
 /// An idle input is left out, and counts again only once its watermark has reached what was put out meanwhile. An ended
-/// input never counts. If all inputs are idle or ended, the largest of their watermarks is put out.
+/// input never counts. If all that have not ended are idle, the largest of their watermarks is put out; once all have
+/// ended, the largest of all.
 #[derive(Debug)]
 pub struct WatermarkMerger {
     inputs: Vec<Input>,
     emitted: Watermark,
     emitted_idle: bool,
+    /// Whether, when there is no input but ended ones, more of them are waited for.
+    is_waiting: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +38,12 @@ impl WatermarkMerger {
     /// For `inputs` inputs, all active.
     pub fn new(inputs: usize) -> Self {
         let input = Input { watermark: Watermark::MIN, idle: false, ended: false, aligned: true };
-        Self { inputs: vec![input; inputs], emitted: Watermark::MIN, emitted_idle: false }
+        Self { inputs: vec![input; inputs], emitted: Watermark::MIN, emitted_idle: false, is_waiting: false }
     }
 
     /// Adds an active input and returns its number.
     pub fn add(&mut self) -> usize {
+        self.is_waiting = false;
         self.inputs.push(Input { watermark: Watermark::MIN, idle: false, ended: false, aligned: true });
         self.inputs.len() - 1
     }
@@ -69,6 +73,12 @@ impl WatermarkMerger {
         self.merge()
     }
 
+    /// No input is there, but some may be added: until then it is as if all were idle.
+    pub fn wait(&mut self) -> Change {
+        self.is_waiting = true;
+        self.merge()
+    }
+
     /// An input has ended.
     pub fn end(&mut self, input: usize) -> Change {
         let state = &mut self.inputs[input];
@@ -80,16 +90,18 @@ impl WatermarkMerger {
     fn merge(&mut self) -> Change {
         let mut change = Change::default();
         let running = || self.inputs.iter().filter(|input| !input.ended);
-        let idle = running().next().is_some() && running().all(|input| input.idle);
+        let has_ended = running().next().is_none();
+        let idle = if has_ended { self.is_waiting } else { running().all(|input| input.idle) };
         if idle != self.emitted_idle {
             self.emitted_idle = idle;
             change.idle = Some(idle);
         }
         let aligned = self.inputs.iter().filter(|input| input.aligned).map(|input| input.watermark).min();
-        let all_passive = self.inputs.iter().all(|input| input.idle || input.ended);
         let merged = match aligned {
             Some(minimum) => Some(minimum),
-            None if all_passive => self.inputs.iter().map(|input| input.watermark).max(),
+            // The end of one input says nothing of the time of those that are only idle.
+            None if has_ended => self.inputs.iter().map(|input| input.watermark).max(),
+            None if idle => running().map(|input| input.watermark).max(),
             None => None,
         };
         if let Some(merged) = merged.filter(|merged| *merged > self.emitted) {
@@ -129,6 +141,27 @@ mod tests {
         merger.advance(1, Watermark(12));
         assert_eq!(raised(merger.advance(0, Watermark(15))), None);
         assert_eq!(raised(merger.advance(1, Watermark(13))), Some(13));
+    }
+
+    #[test]
+    fn an_ended_input_does_not_speak_for_idle_ones() {
+        let mut merger = WatermarkMerger::new(2);
+        merger.advance(0, Watermark::MAX);
+        merger.end(0);
+        assert_eq!(raised(merger.advance(1, Watermark(5))), Some(5));
+        let change = merger.set_idle(1, true);
+        assert_eq!((raised(change), change.idle), (None, Some(true)));
+        merger.set_idle(1, false);
+        assert_eq!(raised(merger.advance(1, Watermark(9))), Some(9));
+    }
+
+    #[test]
+    fn without_inputs_it_is_idle_only_if_more_may_come() {
+        let mut merger = WatermarkMerger::new(0);
+        assert_eq!(merger.wait().idle, Some(true));
+        let input = merger.add();
+        let change = merger.advance(input, Watermark(3));
+        assert_eq!((raised(change), change.idle), (Some(3), Some(false)));
     }
 
     #[test]

@@ -133,6 +133,27 @@ async fn operators_are_told_when_their_time_has_come() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_time_is_not_emitted_behind_a_barrier_that_stops_the_job() {
+    let clock = Arc::new(SetClock(AtomicI64::new(0)));
+    let time = Arc::clone(&clock);
+    let passes = async move {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        time.0.store(2000, Relaxed);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    };
+    let barrier = Barrier {
+        checkpoint_id: 1,
+        kind: crate::BarrierKind::CommitOnly,
+        directory: String::new(),
+        shared_directory: String::new(),
+        stop: true,
+        drain: false,
+    };
+    let elements = vec![Element::Batch(batch()), Element::Barrier(Arc::new(barrier))];
+    assert_eq!(run(elements, clock, passes).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn what_waits_for_a_time_is_not_emitted_behind_the_end_of_the_input() {
     let clock = Arc::new(SetClock(AtomicI64::new(0)));
     let time = Arc::clone(&clock);
