@@ -71,6 +71,13 @@ impl Attempt {
     }
 }
 
+impl Drop for Attempt {
+    /// Ends the connections of tasks that have ended by themselves: nobody else would.
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
 /// Starts the subtasks that fall into this TaskManager's slots. What goes wrong is reported as the failure of a task.
 pub(crate) async fn deploy(
     manager: &TaskManager,
@@ -144,8 +151,10 @@ fn messages_of_failure(
     let (job_id, attempt, outbound) = (deploy.job_id.clone(), deploy.attempt, outbound.clone());
     move |key, failure| {
         let id = SubtaskId { job_id, attempt, vertex: key.from_vertex, subtask: key.from_subtask };
-        // If the queue is full the attempt has failed otherwise already.
-        let _ = outbound.try_send(messages::status(id, TaskState::Failed, Some(failure), None));
+        tokio::spawn(async move {
+            // The JobManager is gone: it will learn from the lost connection.
+            let _ = outbound.send(messages::status(id, TaskState::Failed, Some(failure), None)).await;
+        });
     }
 }
 
