@@ -77,9 +77,22 @@ impl Job {
         self.phase = Phase::Waiting;
     }
 
+    /// The parallelism to start with: as it was, if there are slots for that but not yet for what is desired.
+    fn deployable(&self, context: &Context<'_>) -> (u32, PhysicalGraph) {
+        let available = context.workers.available_to(&self.id);
+        let desired = PhysicalGraph::new(&self.graph, self.desired_parallelism);
+        if desired.slots() > available && self.last_attempt > 0 {
+            let as_before = PhysicalGraph::new(&self.graph, self.parallelism);
+            if as_before.slots() <= available {
+                return (self.parallelism, as_before);
+            }
+        }
+        (self.desired_parallelism, desired)
+    }
+
     /// Deploys if there are enough slots.
     pub(super) fn try_deploy(&mut self, context: &mut Context<'_>) {
-        let physical = PhysicalGraph::new(&self.graph, self.desired_parallelism);
+        let (parallelism, physical) = self.deployable(context);
         let needed = physical.slots();
         if needed <= context.workers.available_to(&self.id) && self.is_verification_due(context.now_ms) {
             // It has waited long: what it would go on from may be old.
@@ -97,7 +110,7 @@ impl Job {
         };
         self.missing_slots = 0;
         let is_first = self.last_attempt == 0;
-        self.parallelism = self.desired_parallelism;
+        self.parallelism = parallelism;
         self.physical = physical;
         self.figures.clear();
         self.last_attempt = (self.last_attempt + 1).max(context.now_ms.unsigned_abs());
