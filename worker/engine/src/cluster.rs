@@ -40,6 +40,16 @@ pub(crate) fn local_directory(settings: &Settings) -> PathBuf {
     base.join(format!("sluice-{}", std::process::id()))
 }
 
+/// Removes what a process of the same number has left there: in a container it is always the same.
+pub(crate) fn clear_local_directory(settings: &Settings) {
+    let directory = local_directory(settings);
+    if let Err(error) = std::fs::remove_dir_all(&directory)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("{}: {error}", directory.display());
+    }
+}
+
 /// What a TaskManager of this build is made of.
 pub(crate) fn taskmanager_options(
     settings: &Settings,
@@ -65,6 +75,7 @@ pub(crate) fn taskmanager_options(
 
 /// Starts a cluster with so many slots in this process.
 pub(crate) fn start(settings: &Settings, slots: u32, environment: Environment) -> Result<Handle, Failure> {
+    clear_local_directory(settings);
     let options = jobmanager::Options {
         settings: settings.clone(),
         storage: environment.storage.clone(),

@@ -115,7 +115,7 @@ impl<'a> Local<'a> {
         for id in inserts {
             finish(progress::follow(&handle, &id).await?)?;
         }
-        let _ = std::fs::remove_dir_all(cluster::local_directory(self.file));
+        cluster::clear_local_directory(self.file);
         Ok(())
     }
 

@@ -25,6 +25,7 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Runs the process.
 pub(crate) async fn run(options: ProcessOptions) -> Result<(), Failure> {
     let settings = options.settings()?;
+    cluster::clear_local_directory(&settings);
     let listener =
         listen(&settings.get(&keys::TASKMANAGER_BIND_HOST), settings.get(&keys::TASKMANAGER_DATA_PORT)).await?;
     let port = listener.local_addr().map_err(|error| Failure::external(format!("exchange: {error}")))?.port();
@@ -47,7 +48,7 @@ pub(crate) async fn run(options: ProcessOptions) -> Result<(), Failure> {
         result = server => result.map_err(|error| Failure::external(format!("exchange server: {error}"))),
         () = terminated() => Ok(()),
     };
-    let _ = std::fs::remove_dir_all(cluster::local_directory(&settings));
+    cluster::clear_local_directory(&settings);
     result
 }
 
