@@ -67,6 +67,7 @@ fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
             graph.nodes[node].operator = OperatorSpec::Join(JoinSpec {
                 left_keys: spec.left_keys.clone(),
                 right_keys: spec.right_keys.clone(),
+                nulls_equal: spec.nulls_equal,
                 condition: spec.condition.clone(),
                 left_input: ChangelogMode::APPEND,
                 right_input: ChangelogMode::APPEND,
