@@ -195,10 +195,13 @@ pub struct AggregateCall {
 /// A regular join. Output: left columns, right columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JoinSpec {
-    /// Equal columns of the left input; rows with a null key never match.
+    /// Equal columns of the left input.
     pub left_keys: Vec<usize>,
     /// Equal columns of the right input.
     pub right_keys: Vec<usize>,
+    /// Whether null keys are equal; else they match nothing.
+    #[serde(default)]
+    pub nulls_equal: bool,
     /// The rest of the condition, over left columns then right columns.
     pub condition: Option<Expr>,
     /// What the left input may carry.
@@ -214,10 +217,13 @@ pub struct JoinSpec {
 /// A join of append-only inputs by time. Output: left columns, right columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IntervalJoinSpec {
-    /// Equal columns of the left input; rows with a null key never match.
+    /// Equal columns of the left input.
     pub left_keys: Vec<usize>,
     /// Equal columns of the right input.
     pub right_keys: Vec<usize>,
+    /// Whether null keys are equal; else they match nothing.
+    #[serde(default)]
+    pub nulls_equal: bool,
     /// The event-time column of the left input.
     pub left_time: usize,
     /// The event-time column of the right input.
@@ -323,10 +329,13 @@ pub struct SemiJoinSpec {
 /// A join of windows, of inputs without updates. Output: left columns, right columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowJoinSpec {
-    /// Equal columns of the left input, the start and end of the window among them; rows with a null key never match.
+    /// Equal columns of the left input, the start and end of the window among them.
     pub left_keys: Vec<usize>,
     /// Equal columns of the right input.
     pub right_keys: Vec<usize>,
+    /// Whether null keys are equal; else they match nothing.
+    #[serde(default)]
+    pub nulls_equal: bool,
     /// The left column with the end of the window.
     pub left_end: usize,
     /// The right column with the end of the window.

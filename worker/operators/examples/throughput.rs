@@ -198,6 +198,7 @@ fn join(input: &Schema) -> Node {
     let spec = JoinSpec {
         left_keys: vec![0],
         right_keys: vec![0],
+        nulls_equal: false,
         condition: None,
         left_input: ChangelogMode::APPEND,
         right_input: ChangelogMode::APPEND,

@@ -1,7 +1,7 @@
 //! The regular inner join: keeps the rows of both inputs for ever and emits each match with the kind of the row that
 //! found it.
 //!
-//! Rows with a null key match nothing and are not kept. A −U/+U pair that stays under one key is matched as a pair, so
+//! Unless nulls are equal, rows with a null key match nothing and are not kept. A −U/+U pair that stays under one key is matched as a pair, so
 //! its halves stay adjacent in the output.
 
 mod interval;
@@ -30,6 +30,7 @@ const PIECES_MAX: usize = 8;
 pub(crate) struct Join {
     /// Left and right.
     sides: [Side; 2],
+    nulls_equal: bool,
     /// The rest of the condition.
     condition: Option<Projection>,
     schema: SchemaRef,
@@ -68,13 +69,16 @@ impl Join {
             format!("{changes} ({columns}) by {keys:?}")
         };
         let left_signature = side(left, &spec.left_keys, retracts[0]);
-        let signature = format!("{left_signature} JOIN {}", side(right, &spec.right_keys, retracts[1]));
+        // Which rows are kept depends on it.
+        let nulls = if spec.nulls_equal { ", nulls equal" } else { "" };
+        let signature = format!("{left_signature} JOIN {}{nulls}", side(right, &spec.right_keys, retracts[1]));
         Ok(Self {
             signature: Signature::new(signature, context)?,
             sides: [
                 Side::new(&spec.left_keys, left, KeptRows::open("left-v2", retracts[0], context)?),
                 Side::new(&spec.right_keys, right, KeptRows::open("right-v2", retracts[1], context)?),
             ],
+            nulls_equal: spec.nulls_equal,
             condition: spec
                 .condition
                 .as_ref()
@@ -136,7 +140,7 @@ impl Operator for Join {
         let Some(other) = 1usize.checked_sub(port) else {
             return Err(Failure::internal(format!("a join has no input {port}")));
         };
-        let batch = self.sides[port].with_keys(batch)?;
+        let batch = if self.nulls_equal { batch } else { self.sides[port].with_keys(batch)? };
         if batch.is_empty() {
             return Ok(Flow::Done);
         }

@@ -35,6 +35,7 @@ const PIECES_MAX: usize = 8;
 
 pub(crate) struct WindowJoin {
     sides: [Side; 2],
+    nulls_equal: bool,
     condition: Option<Projection>,
     schema: SchemaRef,
     signature: Signature,
@@ -109,7 +110,10 @@ impl WindowJoin {
             let columns = signature::types(schema.fields.iter().map(|field| &field.data_type));
             format!("({columns}) by {keys:?}")
         };
-        let signature = format!("{} WINDOW JOIN {}", side(left, &spec.left_keys), side(right, &spec.right_keys));
+        // Which rows are kept depends on it.
+        let nulls = if spec.nulls_equal { ", nulls equal" } else { "" };
+        let (left_side, right_side) = (side(left, &spec.left_keys), side(right, &spec.right_keys));
+        let signature = format!("{left_side} WINDOW JOIN {right_side}{nulls}");
         let side = |keys: &[usize], end: usize, schema: &Schema, table| Side {
             keys: keys.to_vec(),
             end,
@@ -124,6 +128,7 @@ impl WindowJoin {
                 side(&spec.left_keys, spec.left_end, left, context.keyed.table("left-v1")?),
                 side(&spec.right_keys, spec.right_end, right, context.keyed.table("right-v1")?),
             ],
+            nulls_equal: spec.nulls_equal,
             condition: condition.transpose()?,
             schema: node.schema.to_arrow(),
             grouper: Grouper::default(),
@@ -197,7 +202,7 @@ impl Operator for WindowJoin {
             return Err(Failure::internal(format!("a join has no input {port}")));
         };
         let mut valid: Option<NullBuffer> = None;
-        for &key in &side.keys {
+        for &key in side.keys.iter().filter(|_| !self.nulls_equal).chain([&side.end]) {
             valid = NullBuffer::union(valid.as_ref(), not_null(batch.column(key)).as_ref());
         }
         let batch = match valid {

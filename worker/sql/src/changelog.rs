@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use graph::{
-    ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning,
+    ChangelogMode, Edge, Expr, JobGraph, NodeId, OperatorSpec, Partitioning,
     operator::{JoinSpec, Keep, RankSpec, SortColumn},
 };
 use model::DataType;
@@ -67,6 +67,7 @@ fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
             graph.nodes[node].operator = OperatorSpec::Join(JoinSpec {
                 left_keys: spec.left_keys.clone(),
                 right_keys: spec.right_keys.clone(),
+                nulls_equal: spec.nulls_equal,
                 condition: spec.condition.clone(),
                 left_input: ChangelogMode::APPEND,
                 right_input: ChangelogMode::APPEND,
@@ -152,8 +153,10 @@ fn kinds(
 fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
     let mut keys: Vec<Keys> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.nodes.iter().enumerate() {
-        let below: Vec<&graph::Edge> = graph.inputs(id).collect();
-        let of = |port: usize| below.iter().find(|edge| edge.port == port).map_or(&[][..], |edge| &keys[edge.from]);
+        let below: Vec<&Edge> = graph.inputs(id).collect();
+        let arriving: Vec<(usize, Keys)> =
+            below.iter().map(|edge| (edge.port, arriving(edge, &keys[edge.from]))).collect();
+        let of = |port: usize| arriving.iter().find(|input| input.0 == port).map_or(&[][..], |input| &input.1);
         let own = match &node.operator {
             OperatorSpec::Source(source) => {
                 let position = |column: &usize| {
@@ -211,6 +214,17 @@ fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
         keys.push(own);
     }
     keys
+}
+
+/// The keys that hold behind an edge. The halves of an update of a key that does not tell the subtask apart may take
+/// different ways and come in any order.
+fn arriving(edge: &Edge, keys: &[Vec<usize>]) -> Keys {
+    match &edge.partitioning {
+        Partitioning::Hash(by) => {
+            keys.iter().filter(|key| by.iter().all(|column| key.contains(column))).cloned().collect()
+        }
+        _ => keys.to_vec(),
+    }
 }
 
 /// Where a projection has a column, as it is or in a wider type.

@@ -124,13 +124,13 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
         OperatorSpec::Join(spec) => {
             let keys = (&spec.left_keys[..], &spec.right_keys[..]);
             let sides = (&spec.left_schema, &spec.right_schema);
-            let condition = condition(keys, sides, spec.condition.as_ref(), &own.schema);
+            let condition = condition(keys, spec.nulls_equal, sides, spec.condition.as_ref(), &own.schema);
             format!("Join(joinType=[InnerJoin], where=[{condition}])")
         }
         OperatorSpec::IntervalJoin(spec) => {
             let keys = (&spec.left_keys[..], &spec.right_keys[..]);
             let sides = (&spec.left_schema, &spec.right_schema);
-            let condition = condition(keys, sides, spec.condition.as_ref(), &own.schema);
+            let condition = condition(keys, spec.nulls_equal, sides, spec.condition.as_ref(), &own.schema);
             format!(
                 "IntervalJoin(joinType=[InnerJoin], windowBounds=[isRowTime=true, leftLowerBound={}, \
                  leftUpperBound={}, leftTimeIndex={}, rightTimeIndex={}], where=[{condition}])",
@@ -164,12 +164,10 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
             )
         }
         OperatorSpec::WindowJoin(spec) => {
-            let keys = spec.left_keys.iter().zip(&spec.right_keys).map(|(&left, &right)| {
-                format!("{} = {}", column_name(&spec.left_schema, left), column_name(&spec.right_schema, right))
-            });
-            let mut conditions: Vec<String> = keys.collect();
-            conditions.extend(spec.condition.as_ref().map(|condition| expression(condition, &own.schema)));
-            format!("WindowJoin(joinType=[InnerJoin], where=[{}])", conditions.join(" AND "))
+            let keys = (&spec.left_keys[..], &spec.right_keys[..]);
+            let sides = (&spec.left_schema, &spec.right_schema);
+            let condition = condition(keys, spec.nulls_equal, sides, spec.condition.as_ref(), &own.schema);
+            format!("WindowJoin(joinType=[InnerJoin], where=[{condition}])")
         }
         OperatorSpec::Limit(spec) => format!("Limit(offset=[{}], fetch=[{}])", spec.offset, spec.limit),
         OperatorSpec::Unnest(spec) => {
@@ -178,15 +176,12 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
             format!("Correlate(joinType=[{kind}], unnest=[{}{ordinality}])", column_name(input, spec.column))
         }
         OperatorSpec::SemiJoin(spec) => {
-            let equal = if spec.nulls_equal { "IS NOT DISTINCT FROM" } else { "=" };
-            let keys = spec.left_keys.iter().zip(&spec.right_keys).map(|(&left, &right)| {
-                format!("{} {equal} {}", column_name(&spec.left_schema, left), column_name(&spec.right_schema, right))
-            });
-            let mut conditions: Vec<String> = keys.collect();
+            let keys = (&spec.left_keys[..], &spec.right_keys[..]);
+            let sides = (&spec.left_schema, &spec.right_schema);
             let both = Schema::new(spec.left_schema.fields.iter().chain(&spec.right_schema.fields).cloned().collect());
-            conditions.extend(spec.condition.as_ref().map(|condition| expression(condition, &both)));
+            let condition = condition(keys, spec.nulls_equal, sides, spec.condition.as_ref(), &both);
             let kind = if spec.anti { "LeftAntiJoin" } else { "LeftSemiJoin" };
-            format!("Join(joinType=[{kind}], where=[{}])", conditions.join(" AND "))
+            format!("Join(joinType=[{kind}], where=[{condition}])")
         }
         OperatorSpec::Sink(sink) => {
             let columns: Vec<&str> = own.schema.fields.iter().map(|field| field.name.as_str()).collect();
@@ -196,9 +191,17 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
 }
 
 /// The condition of a join of two sides with these keys.
-fn condition(keys: (&[usize], &[usize]), sides: (&Schema, &Schema), rest: Option<&Expr>, output: &Schema) -> String {
+fn condition(
+    keys: (&[usize], &[usize]),
+    nulls_equal: bool,
+    sides: (&Schema, &Schema),
+    rest: Option<&Expr>,
+    output: &Schema,
+) -> String {
+    let equal = if nulls_equal { "IS NOT DISTINCT FROM" } else { "=" };
     let keys = keys.0.iter().zip(keys.1);
-    let keys = keys.map(|(&left, &right)| format!("{} = {}", column_name(sides.0, left), column_name(sides.1, right)));
+    let keys =
+        keys.map(|(&left, &right)| format!("{} {equal} {}", column_name(sides.0, left), column_name(sides.1, right)));
     let mut conditions: Vec<String> = keys.collect();
     conditions.extend(rest.map(|condition| expression(condition, output)));
     conditions.join(" AND ")

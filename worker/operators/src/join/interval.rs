@@ -37,6 +37,7 @@ const STEPS_MAX: usize = 8;
 pub(crate) struct IntervalJoin {
     /// Left and right.
     sides: [Side; 2],
+    nulls_equal: bool,
     condition: Option<Projection>,
     schema: SchemaRef,
     slice: i64,
@@ -94,8 +95,10 @@ impl IntervalJoin {
             let columns = signature::types(schema.fields.iter().map(|field| &field.data_type));
             format!("({columns}) by {keys:?} at {time}")
         };
+        // Which rows are kept depends on it.
+        let nulls = if spec.nulls_equal { ", nulls equal" } else { "" };
         let signature = format!(
-            "{} JOIN {} in slices of {slice}",
+            "{} JOIN {} in slices of {slice}{nulls}",
             side(left, &spec.left_keys, spec.left_time),
             side(right, &spec.right_keys, spec.right_time)
         );
@@ -106,6 +109,7 @@ impl IntervalJoin {
         Ok(Self {
             signature: Signature::new(signature, context)?,
             sides: [left_side, right_side],
+            nulls_equal: spec.nulls_equal,
             condition: spec
                 .condition
                 .as_ref()
@@ -234,10 +238,10 @@ impl Side {
         Ok(Self { keys: keys.to_vec(), time, schema: schema.to_arrow(), table, slices, earliest, latest })
     }
 
-    /// The rows that have a time and keys that are not null.
-    fn comparable(&self, batch: Batch) -> Result<Batch, Failure> {
+    /// The rows that have a time and, unless nulls are equal, keys that are not null.
+    fn comparable(&self, batch: Batch, nulls_equal: bool) -> Result<Batch, Failure> {
         let mut valid: Option<NullBuffer> = None;
-        for &column in self.keys.iter().chain([&self.time]) {
+        for &column in self.keys.iter().filter(|_| !nulls_equal).chain([&self.time]) {
             valid = NullBuffer::union(valid.as_ref(), not_null(batch.column(column)).as_ref());
         }
         match valid {
@@ -283,7 +287,7 @@ impl Operator for IntervalJoin {
         if port > 1 {
             return Err(Failure::internal(format!("a join has no input {port}")));
         }
-        let batch = self.sides[port].comparable(batch)?;
+        let batch = self.sides[port].comparable(batch, self.nulls_equal)?;
         if batch.is_empty() {
             return Ok(Flow::Done);
         }

@@ -26,6 +26,7 @@ fn cluster(lower: i64, upper: i64) -> Cluster {
         operator: OperatorSpec::IntervalJoin(IntervalJoinSpec {
             left_keys: vec![K, G],
             right_keys: vec![K, G],
+            nulls_equal: false,
             left_time: T,
             right_time: T,
             lower,

@@ -23,6 +23,16 @@ fn cluster_of(
     right_keys: &[usize],
     condition: Option<Expr>,
 ) -> Cluster {
+    cluster_with_nulls(false, inputs, left_keys, right_keys, condition)
+}
+
+fn cluster_with_nulls(
+    nulls_equal: bool,
+    inputs: [ChangelogMode; 2],
+    left_keys: &[usize],
+    right_keys: &[usize],
+    condition: Option<Expr>,
+) -> Cluster {
     let both = schema().fields.into_iter().chain(schema().fields).collect();
     let node = Node {
         uid: "join".to_owned(),
@@ -33,6 +43,7 @@ fn cluster_of(
         operator: OperatorSpec::Join(JoinSpec {
             left_keys: left_keys.to_vec(),
             right_keys: right_keys.to_vec(),
+            nulls_equal,
             condition,
             left_input: inputs[0],
             right_input: inputs[1],
@@ -79,6 +90,15 @@ fn null_keys_match_nothing() {
         cluster.process(port, batch(&[(Insert, row(None, "n")), (Insert, row(1, "n")), (Insert, with_g(row(1, "a")))]));
     }
     assert_eq!(strings(&mut cluster), ["+I a a"]);
+}
+
+#[test]
+fn null_keys_match_each_other_where_nulls_are_equal() {
+    let mut cluster = cluster_with_nulls(true, [ChangelogMode::ALL; 2], &[K], &[K], None);
+    cluster.process(0, batch(&[(Insert, row(None, "n")), (Insert, row(1, "a"))]));
+    cluster.process(1, batch(&[(Insert, row(None, "m")), (Insert, row(2, "b"))]));
+    cluster.process(0, batch(&[(Delete, row(None, "n"))]));
+    assert_eq!(strings(&mut cluster), ["+I n m", "-D n m"]);
 }
 
 #[test]

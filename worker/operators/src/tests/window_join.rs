@@ -20,6 +20,7 @@ fn cluster(keys: &[usize], condition: Option<Expr>) -> Cluster {
         operator: OperatorSpec::WindowJoin(WindowJoinSpec {
             left_keys: keys.to_vec(),
             right_keys: keys.to_vec(),
+            nulls_equal: false,
             left_end: T,
             right_end: T,
             condition,

@@ -1,5 +1,6 @@
 //! Joins.
 
+use datafusion_common::NullEquality;
 use datafusion_expr::Join;
 use graph::{
     ChangelogMode, Expr, NodeId, OperatorSpec,
@@ -52,8 +53,10 @@ impl Lowering<'_> {
             Some(filter) => Some(Scope { schema: &join_schema(join)?, exprs: &exprs }.lower(filter)?),
             None => None,
         };
-        if let Some((left_window, right_window)) = self.same_window(&left, &right) {
-            return self.window_join(&left, &right, (left_window, right_window), condition, names);
+        // `IS NOT DISTINCT FROM` gives keys, too.
+        let nulls_equal = join.null_equality == NullEquality::NullEqualsNull;
+        if let Some(windows) = self.same_window(&left, &right) {
+            return self.window_join(&left, &right, windows, nulls_equal, condition, names);
         }
         let mut fields = left_columns.fields.clone();
         fields.extend(right_columns.fields.iter().cloned());
@@ -61,6 +64,7 @@ impl Lowering<'_> {
             let spec = IntervalJoinSpec {
                 left_keys: left.keys.clone(),
                 right_keys: right.keys.clone(),
+                nulls_equal,
                 left_time: times.left_time,
                 right_time: times.right_time,
                 lower: times.lower,
@@ -74,6 +78,7 @@ impl Lowering<'_> {
         let spec = JoinSpec {
             left_keys: left.keys.clone(),
             right_keys: right.keys.clone(),
+            nulls_equal,
             condition,
             left_input: ChangelogMode::APPEND,
             right_input: ChangelogMode::APPEND,
@@ -130,6 +135,7 @@ impl Lowering<'_> {
         left: &Side,
         right: &Side,
         (left_window, right_window): (WindowColumns, WindowColumns),
+        nulls_equal: bool,
         condition: Option<Expr>,
         names: Vec<String>,
     ) -> Result<Relation, SqlError> {
@@ -140,6 +146,7 @@ impl Lowering<'_> {
         let spec = WindowJoinSpec {
             left_keys: left.keys.clone(),
             right_keys: right.keys.clone(),
+            nulls_equal,
             left_end: left_window.end,
             right_end: right_window.end,
             condition,

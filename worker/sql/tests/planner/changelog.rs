@@ -144,6 +144,20 @@ fn updates_reach_a_keyed_sink_by_its_key() {
 }
 
 #[test]
+fn a_key_is_lost_where_rows_go_by_another_column() {
+    // Both halves of an update of `k` can reach different subtasks of the join.
+    let message = mistake(
+        "INSERT INTO keyed SELECT l.k, r.a FROM (SELECT k, COUNT(*) AS n FROM t GROUP BY k) l
+         JOIN (SELECT a, COUNT(*) AS n FROM t GROUP BY a) r ON l.n = r.n",
+    );
+    assert!(message.contains("updates rows by the key none"), "{message}");
+    planned(
+        "INSERT INTO keyed SELECT l.k, r.n FROM (SELECT k, COUNT(*) AS n FROM t GROUP BY k) l
+         JOIN (SELECT k, COUNT(*) AS n FROM t GROUP BY k) r ON l.k = r.k",
+    );
+}
+
+#[test]
 fn a_global_aggregation_runs_once_and_so_does_what_follows() {
     let graph = planned("SELECT COUNT(*), MAX(a) + 1 FROM t WHERE b > 0");
     let parallelisms: Vec<_> = graph.nodes.iter().map(|node| node.parallelism).collect();
