@@ -91,8 +91,13 @@ impl SemiJoin {
             format!("({columns}) by {keys:?}")
         };
         let name = if spec.anti { "ANTI" } else { "SEMI" };
-        let rest = if spec.condition.is_some() { side(right, &spec.right_keys) } else { "keys".to_owned() };
-        let signature = format!("{} {name} JOIN {rest}", side(left, &spec.left_keys));
+        // With a condition it is kept which rows it held for.
+        let rest = match &spec.condition {
+            Some(condition) => format!("{} on {condition:?}", side(right, &spec.right_keys)),
+            None => "keys".to_owned(),
+        };
+        let nulls = if spec.nulls_equal { ", nulls equal" } else { "" };
+        let signature = format!("{} {name} JOIN {rest}{nulls}", side(left, &spec.left_keys));
         let right_state = match &spec.condition {
             Some(condition) => {
                 let projection = Projection::new(std::slice::from_ref(condition), &both)?;

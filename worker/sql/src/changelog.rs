@@ -10,7 +10,7 @@ use graph::{
     ChangelogMode, Edge, Expr, JobGraph, NodeId, OperatorSpec, Partitioning,
     operator::{JoinSpec, Keep, RankSpec, SortColumn},
 };
-use model::DataType;
+use model::{DataType, Schema};
 
 use crate::{SqlError, explain, lower::scalar::columns_of};
 
@@ -168,7 +168,11 @@ fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
             }
             OperatorSpec::Calc(calc) if below.len() == 1 => of(0)
                 .iter()
-                .filter_map(|key| key.iter().map(|&column| kept(&calc.projection, column)).collect())
+                .filter_map(|key| {
+                    key.iter()
+                        .map(|&column| kept(&calc.projection, column, &graph.nodes[below[0].from].schema))
+                        .collect()
+                })
                 .collect(),
             OperatorSpec::Calc(_)
             | OperatorSpec::WindowAssign(_)
@@ -227,23 +231,35 @@ fn arriving(edge: &Edge, keys: &[Vec<usize>]) -> Keys {
     }
 }
 
-/// Where a projection has a column, as it is or in a wider type.
-fn kept(projection: &[Expr], column: usize) -> Option<usize> {
+/// Where a projection has a column, as it is or in a type that tells all its values apart.
+fn kept(projection: &[Expr], column: usize, input: &Schema) -> Option<usize> {
     projection.iter().position(|expr| match expr {
         Expr::Column(index) => *index == column,
-        Expr::Cast { of, to, .. } => {
-            let widens = matches!(
-                to,
-                DataType::BigInt
-                    | DataType::Decimal(..)
-                    | DataType::String
-                    | DataType::Timestamp(_)
-                    | DataType::TimestampLtz(_)
-            );
-            widens && **of == Expr::Column(column)
-        }
+        Expr::Cast { of, to, .. } => **of == Expr::Column(column) && is_lossless(&input.fields[column].data_type, to),
         _ => false,
     })
+}
+
+/// Whether different values stay different in another type.
+fn is_lossless(from: &DataType, to: &DataType) -> bool {
+    use DataType::{BigInt, Char, Decimal, Int, SmallInt, String, Timestamp, TimestampLtz, TinyInt, Varchar};
+    match (from, to) {
+        (TinyInt | SmallInt | Int | BigInt, BigInt | String) | (Char(_) | Varchar(_), String) => true,
+        (TinyInt | SmallInt | Int | BigInt, Decimal(precision, scale)) => {
+            let digits = match from {
+                TinyInt => 3,
+                SmallInt => 5,
+                Int => 10,
+                _ => 19,
+            };
+            precision.saturating_sub(*scale) >= digits
+        }
+        (Decimal(digits, decimals), Decimal(precision, scale)) => {
+            scale >= decimals && precision.saturating_sub(*scale) >= digits.saturating_sub(*decimals)
+        }
+        (Timestamp(of), Timestamp(to)) | (TimestampLtz(of), TimestampLtz(to)) => to >= of,
+        _ => from == to,
+    }
 }
 
 /// For each node, whether something behind it needs −U.

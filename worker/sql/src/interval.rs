@@ -1,6 +1,6 @@
 //! Interval joins: whether the condition of a join bounds how far the event times of its two sides are apart.
 
-use datafusion_common::{Column, ScalarValue};
+use datafusion_common::{Column, NullEquality, ScalarValue};
 use datafusion_expr::{BinaryExpr, Expr, Join, JoinType, LogicalPlan, Operator, utils::split_conjunction};
 
 use crate::catalog::{TimeAttribute, find_time_attribute};
@@ -26,16 +26,18 @@ pub(crate) fn of_join(join: &Join, above: Option<&Expr>) -> Option<Interval> {
         return None;
     }
     let mut bounds: Vec<(usize, usize, Option<i64>, Option<i64>)> = Vec::new();
-    for condition in join.filter.iter().chain(above).flat_map(split_conjunction) {
-        for (left, sign, right) in comparisons(condition) {
-            let Some((left_time, right_time, lower, upper)) = bound(join, left, sign, right) else { continue };
-            match bounds.iter_mut().find(|known| (known.0, known.1) == (left_time, right_time)) {
-                None => bounds.push((left_time, right_time, lower, upper)),
-                Some(known) => {
-                    // Of two bounds on one side the narrower one.
-                    known.2 = known.2.max(lower);
-                    known.3 = [known.3, upper].into_iter().flatten().min();
-                }
+    // The optimiser makes keys of equalities. Times that are equal if both are null are not near each other.
+    let keys = join.on.iter().filter(|_| join.null_equality == NullEquality::NullEqualsNothing);
+    let keys = keys.map(|(left, right)| (left, Operator::Eq, right));
+    let conditions = join.filter.iter().chain(above).flat_map(split_conjunction);
+    for (left, sign, right) in keys.chain(conditions.flat_map(comparisons)) {
+        let Some((left_time, right_time, lower, upper)) = bound(join, left, sign, right) else { continue };
+        match bounds.iter_mut().find(|known| (known.0, known.1) == (left_time, right_time)) {
+            None => bounds.push((left_time, right_time, lower, upper)),
+            Some(known) => {
+                // Of two bounds on one side the narrower one.
+                known.2 = known.2.max(lower);
+                known.3 = [known.3, upper].into_iter().flatten().min();
             }
         }
     }

@@ -158,6 +158,20 @@ fn a_key_is_lost_where_rows_go_by_another_column() {
 }
 
 #[test]
+fn a_key_is_lost_by_a_cast_that_makes_different_values_equal() {
+    let one = |column: &str| {
+        format!(
+            "CREATE TABLE numbers (d DOUBLE, i INT) WITH ('connector' = 'datagen');
+             CREATE TABLE big (k BIGINT PRIMARY KEY NOT ENFORCED, n BIGINT) WITH ('connector' = 'upsert');
+             INSERT INTO big SELECT CAST({column} AS BIGINT), COUNT(*) FROM numbers GROUP BY {column}"
+        )
+    };
+    planned(&one("i"));
+    let message = mistake(&one("d"));
+    assert!(message.contains("differs from the table's primary key [k]"), "{message}");
+}
+
+#[test]
 fn a_global_aggregation_runs_once_and_so_does_what_follows() {
     let graph = planned("SELECT COUNT(*), MAX(a) + 1 FROM t WHERE b > 0");
     let parallelisms: Vec<_> = graph.nodes.iter().map(|node| node.parallelism).collect();
