@@ -1,5 +1,5 @@
-//! A JobManager and two TaskManagers as processes: Nexmark queries are stopped with a savepoint half-way, restored at
-//! another parallelism, and give Flink's rows.
+//! A JobManager and two TaskManagers as processes: Nexmark queries run whole at parallelism 1 and 4, and are stopped with a
+//! savepoint half-way and restored at another parallelism; they give Flink's rows.
 
 use std::{
     fs::File,
@@ -106,7 +106,7 @@ fn expected(query: &str) -> Result<Table> {
     Ok(rows.iter().map(|(row, count)| (printed(row), *count)).collect())
 }
 
-/// The queries that are stopped and restored, with the columns of their results: each kind of state once at least.
+/// The queries, with the columns of their results: each kind of state once at least.
 const COLUMNS: &[(&str, &str)] = &[
     ("q0", "auction BIGINT, bidder BIGINT, price BIGINT, dateTime TIMESTAMP(3), extra STRING"),
     ("q1", "auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), dateTime TIMESTAMP(3), extra STRING"),
@@ -127,29 +127,48 @@ const COLUMNS: &[(&str, &str)] = &[
     ),
 ];
 
-fn check(cluster: &Cluster, query: &str, columns: &str, select: &str) -> Result<()> {
-    let events = cluster.folder.join("events.jsonl");
-    let script = |options: &str| {
-        let tables = nexmark::tables(&events, options);
-        format!(
-            "{tables} CREATE TABLE result ({columns}) WITH ('connector' = 'print', 'print-identifier' = '{query}');\n\
-             INSERT INTO result {select};"
-        )
-    };
-    let first = cluster.submit(&script(", 'scan.rows-per-second' = '10000'"), 4, None)?;
+fn script(cluster: &Cluster, identifier: &str, columns: &str, select: &str, options: &str) -> String {
+    let tables = nexmark::tables(&cluster.folder.join("events.jsonl"), options);
+    format!(
+        "{tables} CREATE TABLE result ({columns}) WITH ('connector' = 'print', 'print-identifier' = '{identifier}');\n\
+         INSERT INTO result {select};"
+    )
+}
+
+fn stopped_and_restored(cluster: &Cluster, query: &str, columns: &str, select: &str) -> Result<()> {
+    let slow = script(cluster, query, columns, select, ", 'scan.rows-per-second' = '10000'");
+    let first = cluster.submit(&slow, 4, None)?;
     cluster.wait_for_state(&first, "RUNNING")?;
     binary::wait_for("the first rows", DEADLINE, || Ok((!cluster.printed(query)?.is_empty()).then_some(())))?;
     let savepoint = binary::run(&["stop", &first, "--jobmanager", &cluster.rest])?;
     let half: i64 = cluster.printed(query)?.values().sum();
-    let second = cluster.submit(&script(""), 2, Some(savepoint.trim()))?;
+    let second = cluster.submit(&script(cluster, query, columns, select, ""), 2, Some(savepoint.trim()))?;
     cluster.wait_for_state(&second, "FINISHED")?;
+    compare(cluster, query, query).with_context(|| format!("{query}, {half} rows at the savepoint"))
+}
+
+fn whole(cluster: &Cluster, query: &str, columns: &str, select: &str, parallelism: u32) -> Result<()> {
+    let identifier = format!("whole-{parallelism}-{query}");
+    let job = cluster.submit(&script(cluster, &identifier, columns, select, ""), parallelism, None)?;
+    cluster.wait_for_state(&job, "FINISHED")?;
+    compare(cluster, query, &identifier).with_context(|| format!("{query}, parallelism {parallelism}"))
+}
+
+/// What was printed under an identifier against Flink's rows.
+fn compare(cluster: &Cluster, query: &str, identifier: &str) -> Result<()> {
     let expected = expected(query)?;
     // What a process has printed may still be on its way to the file.
     let equal = binary::wait_for("all rows", Duration::from_secs(10), || {
-        Ok((changelog::difference(&cluster.printed(query)?, &expected).is_none()).then_some(()))
+        Ok((changelog::difference(&cluster.printed(identifier)?, &expected).is_none()).then_some(()))
     });
-    let difference = changelog::difference(&cluster.printed(query)?, &expected);
-    equal.with_context(|| format!("{query}, {half} rows at the savepoint: {}", difference.unwrap_or_default()))
+    let difference = changelog::difference(&cluster.printed(identifier)?, &expected);
+    equal.with_context(|| difference.unwrap_or_default())
+}
+
+fn check(cluster: &Cluster, query: &str, columns: &str, select: &str) -> Result<()> {
+    stopped_and_restored(cluster, query, columns, select)?;
+    whole(cluster, query, columns, select, 1)?;
+    whole(cluster, query, columns, select, 4)
 }
 
 fn check_all(backend: &str) -> Result<()> {
@@ -168,11 +187,11 @@ fn check_all(backend: &str) -> Result<()> {
 }
 
 #[test]
-fn stopped_and_restored_in_memory() -> Result<()> {
+fn queries_in_memory() -> Result<()> {
     check_all("hashmap")
 }
 
 #[test]
-fn stopped_and_restored_in_rocksdb() -> Result<()> {
+fn queries_in_rocksdb() -> Result<()> {
     check_all("rocksdb")
 }
