@@ -68,16 +68,18 @@ impl Lowering<'_> {
             Ok(Order { by: scope.lower(&sort.expr)?, descending: !sort.asc, nulls_first: sort.nulls_first })
         });
         let order = order.collect::<Result<Vec<_>, SqlError>>()?;
-        let by_time = match params.order_by.as_slice() {
+        let time = match params.order_by.as_slice() {
             [sort] => match &sort.expr {
-                Logical::Column(column) => matches!(
-                    find_time_attribute(&window.input, column),
-                    Some(TimeAttribute::Declared | TimeAttribute::Window)
-                ),
-                _ => false,
+                Logical::Column(column) => find_time_attribute(&window.input, column),
+                _ => None,
             },
-            _ => false,
+            _ => None,
         };
+        if matches!(time, Some(TimeAttribute::Processing | TimeAttribute::ProcessingWindow)) {
+            // Rows of one batch have the same time, so the order of arrival would be lost.
+            return Err(row_number::error("ROW_NUMBER in the order of processing time is not supported", place));
+        }
+        let by_time = time.is_some();
         let mut names = input.names.clone();
         names.push("w0$o0".to_owned());
         let exprs = (0..names.len()).map(Expr::Column).collect();
