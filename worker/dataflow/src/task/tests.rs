@@ -69,8 +69,17 @@ fn batch() -> Batch {
     Batch::append(RecordBatch::try_from_iter([("n", column)]).unwrap())
 }
 
-/// Runs a task over some elements while `while_running` goes on, and gives the rows and ends that come out.
-async fn run(elements: Vec<Element>, clock: Arc<SetClock>, while_running: impl Future<Output = ()>) -> Vec<String> {
+/// Lets the task have more turns than it has events.
+async fn turns() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Runs a task over some elements, sets the clock then, and gives the rows and ends that come out.
+async fn run(elements: Vec<Element>, then_ms: i64) -> Vec<String> {
+    let clock = Arc::new(SetClock(AtomicI64::new(0)));
+    let time = Arc::clone(&clock);
     let storage = Storage::new(StorageOptions::default());
     let options = StoreOptions { backend: Backend::HashMap, key_groups: 0..=127, max_parallelism: 128 };
     let store = KeyedStore::open(options, Vec::new(), storage.clone()).await.unwrap();
@@ -95,14 +104,18 @@ async fn run(elements: Vec<Element>, clock: Arc<SetClock>, while_running: impl F
         events,
         storage,
         runtime: Handle::current(),
-        timing: Timing { buffer_timeout: Duration::from_millis(1), mini_batch_latency: None },
+        timing: Timing { buffer_timeout: Duration::ZERO, mini_batch_latency: None },
         clock,
     };
     let driver = async {
         for element in elements {
             into.send(element).await;
         }
-        while_running.await;
+        turns().await;
+        time.0.store(then_ms, Relaxed);
+        // Any event makes it look at the clock.
+        commands_in.send(TaskCommand::Completed { checkpoint_id: 0, commit: false }).await.unwrap();
+        turns().await;
         commands_in.send(TaskCommand::Release).await.unwrap();
     };
     let listener = async { while told.recv().await.is_some() {} };
@@ -121,46 +134,28 @@ async fn run(elements: Vec<Element>, clock: Arc<SetClock>, while_running: impl F
 
 #[tokio::test]
 async fn operators_are_told_when_their_time_has_come() {
-    let clock = Arc::new(SetClock(AtomicI64::new(970)));
-    let time = Arc::clone(&clock);
-    let passes = async move {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        time.0.store(1000, Relaxed);
-        tokio::time::sleep(Duration::from_millis(60)).await;
-    };
     let rows = vec![Element::Batch(batch()), Element::Batch(batch())];
-    assert_eq!(run(rows, clock, passes).await, ["4 rows"]);
+    assert_eq!(run(rows.clone(), 999).await, Vec::<String>::new());
+    assert_eq!(run(rows, 1000).await, ["4 rows"]);
 }
 
 #[tokio::test]
 async fn what_waits_for_a_time_is_not_emitted_behind_a_barrier_that_stops_the_job() {
-    let clock = Arc::new(SetClock(AtomicI64::new(0)));
-    let time = Arc::clone(&clock);
-    let passes = async move {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        time.0.store(2000, Relaxed);
-        tokio::time::sleep(Duration::from_millis(30)).await;
+    let barrier = |stop| {
+        Element::Barrier(Arc::new(Barrier {
+            checkpoint_id: 1,
+            kind: crate::BarrierKind::CommitOnly,
+            directory: String::new(),
+            shared_directory: String::new(),
+            stop,
+            drain: false,
+        }))
     };
-    let barrier = Barrier {
-        checkpoint_id: 1,
-        kind: crate::BarrierKind::CommitOnly,
-        directory: String::new(),
-        shared_directory: String::new(),
-        stop: true,
-        drain: false,
-    };
-    let elements = vec![Element::Batch(batch()), Element::Barrier(Arc::new(barrier))];
-    assert_eq!(run(elements, clock, passes).await, Vec::<String>::new());
+    assert_eq!(run(vec![Element::Batch(batch()), barrier(true)], 2000).await, Vec::<String>::new());
+    assert_eq!(run(vec![Element::Batch(batch()), barrier(false)], 2000).await, ["2 rows"]);
 }
 
 #[tokio::test]
 async fn what_waits_for_a_time_is_not_emitted_behind_the_end_of_the_input() {
-    let clock = Arc::new(SetClock(AtomicI64::new(0)));
-    let time = Arc::clone(&clock);
-    let passes = async move {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        time.0.store(2000, Relaxed);
-        tokio::time::sleep(Duration::from_millis(30)).await;
-    };
-    assert_eq!(run(vec![Element::Batch(batch()), Element::End], clock, passes).await, ["end"]);
+    assert_eq!(run(vec![Element::Batch(batch()), Element::End], 2000).await, ["end"]);
 }
