@@ -9,10 +9,6 @@ use tests::binary::{self, Running};
 const DEADLINE: Duration = Duration::from_secs(30);
 const RESIDENT_BYTES_MAX: u64 = 100_000_000;
 
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
 fn start(folder: &Path, role: &str) -> Result<Running> {
     let config = folder.join("config.yaml").display().to_string();
     let log = File::create(folder.join(role))?;
@@ -29,7 +25,7 @@ fn resident_bytes(process: &Running) -> Result<u64> {
 #[test]
 fn an_idle_cluster_is_small() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (rest, rpc) = (free_port()?, free_port()?);
+    let (rest, rpc) = (binary::free_port()?, binary::free_port()?);
     let config = format!("rest.port: {rest}\njobmanager.rpc.port: {rpc}\ntaskmanager.numberOfTaskSlots: 2\n");
     std::fs::write(folder.path().join("config.yaml"), config)?;
     let jobmanager = start(folder.path(), "jobmanager")?;
