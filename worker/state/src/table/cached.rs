@@ -10,11 +10,14 @@ use model::{Failure, key};
 use rocksdb::WriteBatch;
 
 use super::{
-    Content, EntryId, StateValue, Table,
+    Content, EntryId, StateValue, Table, Timing,
     arena::{DIRTY, Entry, PERSISTED, REFERENCED},
     part::Frozen,
 };
-use crate::disk::{self, Disk, KEY_PREFIX_BYTES, WRITE_BYTES_MAX};
+use crate::{
+    disk::{self, Disk, KEY_PREFIX_BYTES, WRITE_BYTES_MAX},
+    retention::{put_stamp, split_stamp},
+};
 
 /// Keys of one `multi_get`.
 const FETCH_KEYS_MAX: usize = 1024;
@@ -81,11 +84,17 @@ impl<V: StateValue> Table<V> {
         self.missing = missing;
         wanted.sort_unstable_by(|(a, _), (b, _)| keys[a.clone()].cmp(&keys[b.clone()]));
         let mut found = 0;
+        let timed = self.timing.is_some();
         for wanted in wanted.chunks(FETCH_KEYS_MAX) {
             let values = disk.multi_get(wanted.iter().map(|(range, _)| &keys[range.clone()]))?;
             for ((_, id), value) in wanted.iter().zip(values) {
-                if let Some(value) = value.map_err(disk::failure)? {
-                    let value = V::decode(&value).map_err(|error| error.at(format_args!("table {}", self.name)))?;
+                if let Some(stored) = value.map_err(disk::failure)? {
+                    let at = |error: Failure| error.at(format_args!("table {}", self.name));
+                    let (stamp, value) = if timed { split_stamp(&stored).map_err(at)? } else { (0, &stored[..]) };
+                    let value = V::decode(value).map_err(at)?;
+                    if timed {
+                        self.arena.set_stamp(*id, stamp);
+                    }
                     let (entry, flags) = self.arena.get_mut(*id);
                     entry.value = Some(value);
                     *flags |= PERSISTED;
@@ -111,6 +120,7 @@ impl<V: StateValue> Table<V> {
         let mut key = Vec::new();
         let mut encoded = std::mem::take(&mut self.cache().encoded);
         let mut ids = ids.iter().copied();
+        let timed = self.timing.is_some();
         loop {
             let mut batch = WriteBatch::default();
             let mut written = Vec::new();
@@ -125,6 +135,9 @@ impl<V: StateValue> Table<V> {
                 match &entry.value {
                     Some(value) => {
                         encoded.clear();
+                        if timed {
+                            put_stamp(self.arena.stamp(id), &mut encoded);
+                        }
                         value.encode(&mut encoded);
                         batch.put(&key, &encoded);
                     }
@@ -286,6 +299,7 @@ impl<V: StateValue> Table<V> {
         let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(false) };
         let mut batch = WriteBatch::default();
         let mut cursor = disk.cursor()?;
+        let horizon = self.timing.as_ref().map(Timing::horizon);
         let (mut taken, mut more) = (0usize, false);
         for group in disk.key_groups().filter(|&group| group >= space.drain_group) {
             let prefix = disk::prefix(group, table, namespace);
@@ -297,7 +311,13 @@ impl<V: StateValue> Table<V> {
                 if more {
                     break;
                 }
-                each(&key[KEY_PREFIX_BYTES..], V::decode(value)?);
+                match horizon.map(|horizon| split_stamp(value).map(|split| (split, horizon))).transpose()? {
+                    None => each(&key[KEY_PREFIX_BYTES..], V::decode(value)?),
+                    Some(((stamp, value), horizon)) if stamp > horizon => {
+                        each(&key[KEY_PREFIX_BYTES..], V::decode(value)?);
+                    }
+                    Some(_) => {}
+                }
                 taken += 1;
                 if taken - before <= POINT_DELETES_MAX {
                     keys.push(key.to_vec());
@@ -316,7 +336,8 @@ impl<V: StateValue> Table<V> {
             }
         }
         disk.write(batch)?;
-        let left = space.persisted.checked_sub(taken as u64).filter(|left| more || *left == 0);
+        // Compactions take expired entries away without telling.
+        let left = space.persisted.checked_sub(taken as u64).filter(|left| more || *left == 0 || horizon.is_some());
         let Some(left) = left else { return Err(self.miscounted(namespace)) };
         (space.persisted, space.absent) = (left, left);
         if !more {

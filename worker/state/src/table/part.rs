@@ -8,6 +8,7 @@ use rocksdb::WriteBatch;
 use super::{EntryId, StateValue, arena::Chunk};
 use crate::{
     disk::{Disk, WRITE_BYTES_MAX},
+    retention::put_stamp,
     snapshot::Blocks,
 };
 
@@ -35,21 +36,32 @@ pub(crate) trait PartEntries: Send {
 }
 
 /// Chunks shared with the table.
-pub(super) struct MemoryPart<V>(pub(super) Vec<Arc<Chunk<V>>>);
+pub(super) struct MemoryPart<V> {
+    pub(super) chunks: Vec<Arc<Chunk<V>>>,
+    /// If entries expire: what was last changed then or before has.
+    pub(super) horizon: Option<i64>,
+}
 
 impl<V: StateValue> PartEntries for MemoryPart<V> {
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.chunks.is_empty()
     }
 
     fn write(self: Box<Self>, table: u16, blocks: &mut Blocks<'_>) -> Result<(), Failure> {
         // Each chunk is let go as soon as it is written, so that the table need not copy it.
-        for chunk in self.0 {
-            for entry in &chunk.entries {
-                if let Some(value) = &entry.value {
-                    let key = entry.key.bytes();
-                    blocks.add(table, key::hash(key), chunk.namespace, key, |out| value.encode(out))?;
+        let horizon = self.horizon;
+        for chunk in self.chunks {
+            for (slot, entry) in chunk.entries.iter().enumerate() {
+                let Some(value) = &entry.value else { continue };
+                let stamp = chunk.stamps.get(slot).copied();
+                if stamp.zip(horizon).is_some_and(|(stamp, horizon)| stamp <= horizon) {
+                    continue;
                 }
+                let key = entry.key.bytes();
+                blocks.add(table, key::hash(key), chunk.namespace, key, |out| {
+                    stamp.into_iter().for_each(|stamp| put_stamp(stamp, out));
+                    value.encode(out);
+                })?;
             }
         }
         Ok(())
@@ -88,13 +100,14 @@ impl<V: StateValue> Frozen<V> {
         let mut batch = WriteBatch::default();
         let (mut key, mut encoded) = (Vec::new(), Vec::new());
         for (chunk, slots) in mem::take(&mut self.chunks) {
-            for (_, entry) in chunk.entries.iter().enumerate().filter(|(slot, _)| slots >> slot & 1 == 1) {
+            for (slot, entry) in chunk.entries.iter().enumerate().filter(|(slot, _)| slots >> slot & 1 == 1) {
                 let stored = entry.key.bytes();
                 key.clear();
                 self.disk.key_into(&mut key, key::hash(stored), self.table, chunk.namespace, stored);
                 match &entry.value {
                     Some(value) => {
                         encoded.clear();
+                        chunk.stamps.get(slot).into_iter().for_each(|&stamp| put_stamp(stamp, &mut encoded));
                         value.encode(&mut encoded);
                         batch.put(&key, &encoded);
                     }
