@@ -2,7 +2,8 @@
 //!
 //! Rows are folded into slices. A tumbling window is one slice. A hopping window is several: when the watermark
 //! passes a slice's end, the slice is merged into all windows that it belongs to and that are still to fire, so a row
-//! is folded once and not once for each window.
+//! is folded once and not once for each window. Cumulating windows each have all that the one before has: a slice is
+//! merged into the first of its windows, and what a window has is passed on to the next when it fires.
 //!
 //! A row is late for a window when the watermark has reached the window's last millisecond. A row that is late for
 //! some of its windows is folded into the remaining ones directly.
@@ -10,9 +11,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array},
+    array::{ArrayRef, BooleanArray, UInt32Array},
     compute,
-    datatypes::SchemaRef,
 };
 use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAggregateSpec};
@@ -27,13 +27,16 @@ use crate::{
     group_aggregate::InputColumns,
     grouping::Grouper,
     signature::Signature,
-    window::{Windows, times, timestamps},
+    window::{Windows, timed},
+    window_output::WindowOutput,
 };
 
 const SLICES: &str = "slices-v1";
 const WINDOWS: &str = "windows-v1";
+/// Of cumulating windows.
+const CUMULATED: &str = "cumulated-v1";
 /// The operator state that holds the watermark of each subtask.
-pub(crate) const WATERMARK: &str = "watermark";
+const WATERMARK: &str = "watermark";
 
 pub(crate) struct WindowAggregate {
     columns: InputColumns,
@@ -44,8 +47,7 @@ pub(crate) struct WindowAggregate {
     /// By end of window: what hopping windows are known to hold beside the slices that are still open.
     merged: Option<Box<dyn AccumulatorTable>>,
     signature: Signature,
-    key_schema: SchemaRef,
-    schema: SchemaRef,
+    output: WindowOutput,
     grouper: Grouper,
     watermark: EventTime,
     /// With processing time: the clock.
@@ -75,24 +77,23 @@ impl WindowAggregate {
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
         let columns = InputColumns::new(&spec.keys, &spec.aggregates, Some(spec.time), input)?;
-        if node.schema.len() != spec.keys.len() + spec.aggregates.len() + 3 {
-            return Err(Failure::internal("the output columns are not keys, aggregates and window"));
-        }
+        let output = WindowOutput::new(spec, &columns, node)?;
         let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false)?;
         let windows = Windows::new(spec.window)?;
-        let keys = columns.keys.iter().map(|&key| columns.schema.fields[key].clone()).collect();
         let signature = format!("{} in {:?}", columns.signature(&layout), spec.window);
         let slices = accumulator::open(&layout, SLICES, Lifetime::Window, context)?;
         let merged = match windows.is_tumbling() {
             true => None,
-            false => Some(accumulator::open(&layout, WINDOWS, Lifetime::Window, context)?),
+            false => {
+                let name = if windows.cumulates() { CUMULATED } else { WINDOWS };
+                Some(accumulator::open(&layout, name, Lifetime::Window, context)?)
+            }
         };
         let open_ends = slices.namespaces().into_iter().chain(merged.iter().flat_map(|merged| merged.namespaces()));
         Ok(Self {
             next_end: open_ends.min(),
             clock: spec.processing.then(|| Arc::clone(&context.clock)),
-            key_schema: Schema::new(keys).to_arrow(),
-            schema: node.schema.to_arrow(),
+            output,
             columns,
             layout,
             windows,
@@ -136,7 +137,9 @@ impl WindowAggregate {
     fn fold_partly_late(&mut self, batch: &Batch, slice_ends: &[EventTime]) -> Result<(), Failure> {
         let mut by_window: Vec<(EventTime, Vec<u32>)> = Vec::new();
         for (row, &slice_end) in slice_ends.iter().enumerate() {
-            for end in self.windows.ends(slice_end).filter(|end| end - 1 > self.watermark) {
+            // Of cumulating windows the others have what the first has.
+            let windows = if self.windows.cumulates() { 1 } else { usize::MAX };
+            for end in self.windows.ends(slice_end).filter(|end| end - 1 > self.watermark).take(windows) {
                 match by_window.iter_mut().find(|(known, _)| *known == end) {
                     Some((_, rows)) => rows.push(row as u32),
                     None => by_window.push((end, vec![row as u32])),
@@ -188,6 +191,7 @@ impl WindowAggregate {
             let table = self.merged.as_mut().unwrap_or(&mut self.slices);
             let more = table.drain(&self.layout, end, ROWS_TARGET, &mut keys, &mut work)?;
             self.emit(end, &keys, &work, output)?;
+            self.pass_on(end, &keys, &work)?;
             if !more {
                 self.firing.due.remove(&end);
             }
@@ -208,7 +212,8 @@ impl WindowAggregate {
         if keys.is_empty() {
             return Ok(more);
         }
-        for end in self.windows.ends(slice_end) {
+        let windows = if self.windows.cumulates() { 1 } else { usize::MAX };
+        for end in self.windows.ends(slice_end).take(windows) {
             let mut window = Work::default();
             merged.load(&self.layout, end, &keys, None, &mut window)?;
             self.layout.merge(&slice, &mut window);
@@ -217,18 +222,30 @@ impl WindowAggregate {
         Ok(more)
     }
 
+    /// Adds what a window has to the next one with the same start.
+    fn pass_on(&mut self, end: EventTime, keys: &Rows, work: &Work) -> Result<(), Failure> {
+        let Some((next, merged)) = self.windows.next_longer(end).zip(self.merged.as_mut()) else { return Ok(()) };
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut window = Work::default();
+        merged.load(&self.layout, next, keys, None, &mut window)?;
+        self.layout.merge(work, &mut window);
+        merged.store(&self.layout, &mut window)?;
+        if next.wrapping_sub(1) <= self.watermark {
+            self.firing.due.insert(next);
+        }
+        Ok(())
+    }
+
     fn emit(&self, end: EventTime, keys: &Rows, work: &Work, output: &mut Output) -> Result<(), Failure> {
         let groups = work.groups();
         if groups == 0 {
             return Ok(());
         }
-        let mut columns = row::decode(&self.key_schema, keys.iter())?.columns().to_vec();
-        columns.extend(self.layout.results(&self.layout.image(work))?);
-        for bound in [self.windows.start(end), end, end.wrapping_sub(1)] {
-            columns.push(timestamps(vec![bound; groups], self.schema.field(columns.len()).data_type())?);
-        }
-        output.emit(Batch::append(RecordBatch::try_new(Arc::clone(&self.schema), columns)?));
-        Ok(())
+        let results = self.layout.results(&self.layout.image(work))?;
+        let window = (self.windows.start(end), end);
+        self.output.emit(keys.iter(), results, std::iter::repeat_n(window, groups), output)
     }
 }
 
@@ -279,19 +296,14 @@ fn slices(times: &[EventTime], windows: &Windows) -> Slices {
 
 impl Operator for WindowAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
-        let mut batch = self.columns.narrow(batch)?;
+        let batch = self.columns.narrow(batch)?;
         if let Some(clock) = &self.clock {
             // A clock that was set back stands still meanwhile.
             let now = clock.now_ms().max(self.watermark.saturating_add(1));
             self.fold(&batch, &vec![0; batch.rows()], &[self.windows.slice_end(now)], false)?;
             return Ok(Flow::Done);
         }
-        let (_, nulls) = times(batch.column(self.columns.time))?;
-        if let Some(nulls) = nulls {
-            output.count_late(nulls.null_count() as u64);
-            batch = batch.filter(&nulls.into_inner().into())?;
-        }
-        let (times, _) = times(batch.column(self.columns.time))?;
+        let (mut batch, times) = timed(batch, self.columns.time, output)?;
         let mut found = slices(&times, &self.windows);
         let is_fired = |end: EventTime| end.wrapping_sub(1) <= self.watermark;
         if found.ends.iter().any(|&end| is_fired(end)) {

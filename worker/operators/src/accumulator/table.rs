@@ -55,7 +55,7 @@ impl Work {
     }
 
     /// Makes room for more groups and returns the position of the first.
-    fn grow(&mut self, layout: &Layout, groups: usize) -> usize {
+    pub(super) fn grow(&mut self, layout: &Layout, groups: usize) -> usize {
         let first = self.groups();
         self.existed.resize(first + groups, false);
         self.words.resize_with(layout.template.len(), Vec::new);

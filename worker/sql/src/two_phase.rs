@@ -1,0 +1,95 @@
+//! Two-phase aggregation: before the exchange, a local aggregate for each subtask.
+//!
+//! As in Flink it needs mini-batches. Only inputs without updates are aggregated in two phases: a retraction could meet
+//! the row that it takes back only in the second. What the aggregation keeps is the same either way.
+
+use std::collections::BTreeMap;
+
+use graph::{
+    ChangelogMode, Edge, JobGraph, Node, NodeId, OperatorSpec, Partitioning,
+    operator::{GroupAggregateSpec, LocalAggregateSpec},
+};
+use model::{DataType, Field, Schema};
+
+const MINI_BATCH: &str = "table.exec.mini-batch.enabled";
+const STRATEGY: &str = "table.optimizer.agg-phase-strategy";
+
+/// Splits the aggregations of a job graph, if the settings say so.
+pub(crate) fn split(graph: JobGraph, settings: &BTreeMap<String, String>) -> JobGraph {
+    let is = |key: &str, value: &str| settings.get(key).is_some_and(|set| set.trim().eq_ignore_ascii_case(value));
+    if !is(MINI_BATCH, "true") || is(STRATEGY, "ONE_PHASE") {
+        return graph;
+    }
+    let wanted = |spec: &GroupAggregateSpec| is(STRATEGY, "TWO_PHASE") || pays(spec);
+    let splits: Vec<Option<usize>> = (0..graph.nodes.len()).map(|node| splits_at(&graph, node, &wanted)).collect();
+    if splits.iter().all(Option::is_none) { graph } else { rebuilt(graph, &splits) }
+}
+
+/// Whether two phases are better without being asked for: where all rows meet in one subtask.
+fn pays(spec: &GroupAggregateSpec) -> bool {
+    spec.keys.is_empty()
+}
+
+/// The edge into an aggregation before which a local one is put.
+fn splits_at(graph: &JobGraph, node: NodeId, wanted: &dyn Fn(&GroupAggregateSpec) -> bool) -> Option<usize> {
+    let OperatorSpec::GroupAggregate(spec) = &graph.nodes[node].operator else { return None };
+    let mut edges = (0..graph.edges.len()).filter(|&edge| graph.edges[edge].to == node);
+    let (edge, other) = (edges.next()?, edges.next());
+    let is_exchange = matches!(graph.edges[edge].partitioning, Partitioning::Hash(_) | Partitioning::Global);
+    (other.is_none() && is_exchange && spec.input.is_append() && !spec.aggregates.is_empty() && wanted(spec))
+        .then_some(edge)
+}
+
+/// The graph with local aggregates, each just before its aggregation.
+fn rebuilt(graph: JobGraph, splits: &[Option<usize>]) -> JobGraph {
+    let JobGraph { nodes, edges, .. } = graph.clone();
+    let mut split = JobGraph { nodes: Vec::new(), edges: Vec::new(), ..graph };
+    let mut position: Vec<NodeId> = Vec::with_capacity(nodes.len());
+    let mut locals: BTreeMap<usize, NodeId> = BTreeMap::new();
+    let schemas: Vec<Schema> = nodes.iter().map(|node| node.schema.clone()).collect();
+    let parallelisms: Vec<Option<u32>> = nodes.iter().map(|node| node.parallelism).collect();
+    for (mut node, edge) in nodes.into_iter().zip(splits) {
+        if let Some(edge) = *edge
+            && let OperatorSpec::GroupAggregate(spec) = &mut node.operator
+        {
+            let from = edges[edge].from;
+            let mut local = local(spec, &node.uid, &node.name, &schemas[from]);
+            local.parallelism = parallelisms[from];
+            locals.insert(edge, split.add(local));
+            spec.partial = Some(schemas[from].clone());
+        }
+        position.push(split.add(node));
+    }
+    for (index, edge) in edges.into_iter().enumerate() {
+        let (from, to) = (position[edge.from], position[edge.to]);
+        match locals.get(&index) {
+            None => split.edges.push(Edge { from, to, ..edge }),
+            Some(&local) => {
+                split.edges.push(Edge { from, to: local, port: 0, partitioning: Partitioning::Forward });
+                let partitioning = match edge.partitioning {
+                    // The keys are the first columns of what the local aggregate gives.
+                    Partitioning::Hash(keys) => Partitioning::Hash((0..keys.len()).collect()),
+                    other => other,
+                };
+                split.edges.push(Edge { from: local, to, partitioning, ..edge });
+            }
+        }
+    }
+    split
+}
+
+fn local(spec: &GroupAggregateSpec, uid: &str, name: &str, input: &Schema) -> Node {
+    let mut fields: Vec<Field> = spec.keys.iter().map(|&key| input.fields[key].clone()).collect();
+    fields.push(Field::new("$accumulators", DataType::Bytes));
+    Node {
+        uid: format!("local-{uid}"),
+        name: format!("Local{name}"),
+        parallelism: None,
+        schema: Schema::new(fields),
+        changelog: ChangelogMode::APPEND,
+        operator: OperatorSpec::LocalAggregate(LocalAggregateSpec {
+            keys: spec.keys.clone(),
+            aggregates: spec.aggregates.clone(),
+        }),
+    }
+}
