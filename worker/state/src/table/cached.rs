@@ -14,7 +14,7 @@ use super::{
     arena::{DIRTY, Entry, PERSISTED, REFERENCED},
     part::Frozen,
 };
-use crate::disk::{self, Disk, KEY_PREFIX_BYTES, WRITE_BYTES_MAX};
+use crate::disk::{self, Changes, Disk, KEY_PREFIX_BYTES};
 
 /// Keys of one `multi_get`.
 const FETCH_KEYS_MAX: usize = 1024;
@@ -31,12 +31,11 @@ pub(super) struct Cache {
     delta: isize,
     /// The cell at which the next eviction begins.
     hand: usize,
-    encoded: Vec<u8>,
 }
 
 impl Cache {
     pub(super) fn new(disk: Arc<Disk>, table: u16) -> Self {
-        Self { disk, table, delta: 0, hand: 0, encoded: Vec::new() }
+        Self { disk, table, delta: 0, hand: 0 }
     }
 
     #[inline]
@@ -108,41 +107,32 @@ impl<V: StateValue> Table<V> {
     /// Writes the dirty ones among these entries to the database. Deleted ones leave memory.
     fn write_back(&mut self, ids: &[EntryId]) -> Result<(), Failure> {
         let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
-        let mut key = Vec::new();
-        let mut encoded = std::mem::take(&mut self.cache().encoded);
         let mut ids = ids.iter().copied();
+        let mut changes = Changes::default();
         loop {
-            let mut batch = WriteBatch::default();
             let mut written = Vec::new();
             for id in ids.by_ref() {
                 if self.arena.flags(id).is_none_or(|flags| flags & DIRTY == 0) {
                     continue;
                 }
-                let entry = self.arena.get(id);
+                let Entry { key, value, .. } = self.arena.get(id);
                 let namespace = self.arena.namespace(id).expect("an entry in memory has a namespace");
-                key.clear();
-                disk.key_into(&mut key, key::hash(entry.key.bytes()), table, namespace, entry.key.bytes());
-                match &entry.value {
-                    Some(value) => {
-                        encoded.clear();
-                        value.encode(&mut encoded);
-                        batch.put(&key, &encoded);
-                    }
-                    None => batch.delete(&key),
-                }
+                let hash = key::hash(key.bytes());
+                changes.add(
+                    |out| disk.key_into(out, hash, table, namespace, key.bytes()),
+                    value.as_ref().map(|value| |out: &mut Vec<u8>| value.encode(out)),
+                );
                 written.push((namespace, id));
-                if batch.size_in_bytes() >= WRITE_BYTES_MAX {
+                if changes.is_full() {
                     break;
                 }
             }
             if written.is_empty() {
-                break;
+                return Ok(());
             }
-            disk.write(batch)?;
+            disk.write(changes.take())?;
             written.into_iter().for_each(|(namespace, id)| self.mark_written(namespace, id));
         }
-        self.cache().encoded = encoded;
-        Ok(())
     }
 
     fn mark_written(&mut self, namespace: i64, id: EntryId) {
@@ -174,9 +164,10 @@ impl<V: StateValue> Table<V> {
     pub(super) fn evict(&mut self) -> Result<(), Failure> {
         let Some(cache) = &mut self.cache else { return Ok(()) };
         let excess = cache.disk.adjust_used(std::mem::take(&mut cache.delta));
-        if excess == 0 {
+        if excess == 0 || cache.disk.may_defer(excess) {
             return Ok(());
         }
+        cache.disk.wait()?;
         let (mut freed, mut victims) = (0, Vec::new());
         let cells = self.arena.cells();
         // Twice around at most: the first time may only find entries in use, and marks them.
