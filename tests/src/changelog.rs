@@ -30,7 +30,8 @@ pub fn materialize(jsonl: &str, columns: &[String]) -> Result<Table> {
     Ok(table)
 }
 
-fn text(value: &Value) -> String {
+/// A value as text; null is `\N`.
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "\\N".to_owned(),
         Value::String(text) => text.clone(),

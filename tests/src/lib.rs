@@ -4,6 +4,7 @@
 
 pub mod binary;
 pub mod changelog;
+pub mod files_job;
 pub mod nexmark;
 pub mod nexmark_generated;
 pub mod proxy;

@@ -1,29 +1,30 @@
-//! A job in one process that is killed (`kill -9`) at random moments and started again: what it writes is what an
-//! undisturbed run writes, row for row. `KILLS=50 SEED=7 cargo test --release -p tests --test kill` repeats a run.
+//! A job from files to files, in one process of four slots, that is killed (`kill -9`) at random moments and started
+//! again: what it writes is what an undisturbed run writes, row for row.
+//! `KILLS=100 SEED=7 cargo test --release -p tests --test kill -- --nocapture` repeats a run.
 
 use std::{
-    collections::BTreeMap,
     path::Path,
     process::{Child, ExitStatus},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use tests::{binary, changelog::Table, nexmark_generated};
+use tests::{binary, changelog, files_job};
 
 const JOB_ID: &str = "0123456789abcdef0123456789abcdef";
-const KILLS_DEFAULT: u32 = 12;
-const DEADLINE: Duration = Duration::from_secs(300);
-const ROWS_PER_SECOND: u64 = 20_000;
-/// So many for each kill that all of them strike before the job ends: a life lasts 0.36 s on average.
-const EVENTS_PER_KILL: u64 = 9_000;
+const KILLS_DEFAULT: u32 = 8;
+/// For the life that is not ended by a kill.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Some lives see no checkpoint (there is one each second), some see two.
+const LIFE_MS_MAX: u64 = 2400;
+const ROWS_PER_SECOND: u64 = 4000;
 
 fn start(folder: &Path, backend: &str) -> Result<Child> {
     let set = [
-        "parallelism.default=2".to_owned(),
+        "parallelism.default=4".to_owned(),
         "pipeline.max-parallelism=128".to_owned(),
-        "execution.checkpointing.interval=50 ms".to_owned(),
+        "execution.checkpointing.interval=1 s".to_owned(),
         format!("execution.checkpointing.dir={}", folder.join("checkpoints").display()),
         format!("state.backend.type={backend}"),
         format!("state.backend.local-dir={}", folder.display()),
@@ -33,21 +34,6 @@ fn start(folder: &Path, backend: &str) -> Result<Child> {
         command.args(["--set", &option]);
     }
     Ok(command.arg(folder.join("job.sql")).spawn()?)
-}
-
-/// The committed rows.
-fn rows(folder: &Path) -> Result<Table> {
-    let mut table = BTreeMap::new();
-    for entry in std::fs::read_dir(folder.join("out"))? {
-        let path = entry?.path();
-        if !path.is_file() {
-            continue;
-        }
-        for line in std::fs::read_to_string(path)?.lines() {
-            *table.entry(line.to_owned()).or_default() += 1;
-        }
-    }
-    Ok(table)
 }
 
 fn exit_within(child: &mut Child, time: Duration) -> Result<Option<ExitStatus>> {
@@ -61,29 +47,21 @@ fn exit_within(child: &mut Child, time: Duration) -> Result<Option<ExitStatus>> 
     Ok(None)
 }
 
-/// Runs the job to its end, killing it `kills` times on the way; gives how often it was killed.
-fn run(folder: &Path, backend: &str, events: u64, kills: u32, random: &mut StdRng) -> Result<u32> {
+/// Runs the job to its end after killing it at the end of each of `lives`. Only the last one reads as fast as it can.
+fn run(data: &Path, folder: &Path, backend: &str, lives: &[Duration]) -> Result<()> {
     std::fs::create_dir_all(folder)?;
-    let job = nexmark_generated::windowed_job(
-        &folder.join("out").display().to_string(),
-        events,
-        if kills == 0 { 0 } else { ROWS_PER_SECOND },
-    );
-    std::fs::write(folder.join("job.sql"), job)?;
-    let started = Instant::now();
-    let mut killed = 0;
-    while started.elapsed() < DEADLINE {
+    let write = |pace| std::fs::write(folder.join("job.sql"), files_job::script(data, &folder.join("out"), pace));
+    write(ROWS_PER_SECOND)?;
+    for (number, life) in lives.iter().enumerate() {
         let mut child = binary::Running(start(folder, backend)?);
-        let patience = if killed < kills { Duration::from_millis(random.random_range(20..700)) } else { DEADLINE };
-        match exit_within(&mut child.0, patience)? {
-            Some(status) => {
-                ensure!(status.success(), "the job ended with {status}");
-                return Ok(killed);
-            }
-            None => killed += 1,
-        }
+        let status = exit_within(&mut child.0, *life)?;
+        ensure!(status.is_none(), "after {number} of {} kills, the job ended: {status:?}", lives.len());
     }
-    bail!("the job did not end within {DEADLINE:?}")
+    write(0)?;
+    let mut child = binary::Running(start(folder, backend)?);
+    let status = exit_within(&mut child.0, DEADLINE)?.context("the job did not end")?;
+    ensure!(status.success(), "the job ended with {status}");
+    Ok(())
 }
 
 fn check(backend: &str) -> Result<()> {
@@ -94,15 +72,16 @@ fn check(backend: &str) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir()?;
     let (calm, rough) = (folder.path().join("calm"), folder.path().join("rough"));
-    let events = EVENTS_PER_KILL * u64::from(kills.max(1));
-    run(&calm, backend, events, 0, &mut random).context("the undisturbed run")?;
-    let killed = run(&rough, backend, events, kills, &mut random).with_context(|| format!("SEED={seed}"))?;
-    ensure!(killed == kills, "SEED={seed}: the job ended after {killed} of {kills} kills");
-    let (expected, actual) = (rows(&calm)?, rows(&rough)?);
-    ensure!(!expected.is_empty(), "the undisturbed run wrote nothing");
-    let difference = tests::changelog::difference(&actual, &expected);
-    ensure!(difference.is_none(), "SEED={seed}, killed {killed} times: {}", difference.unwrap_or_default());
-    eprintln!("killed {killed} times: {} rows are equal", expected.values().sum::<i64>());
+    let lives: Vec<_> = (0..kills).map(|_| Duration::from_millis(random.random_range(20..LIFE_MS_MAX))).collect();
+    // More than can be read in all of them, so that all the kills strike.
+    let seconds = lives.iter().sum::<Duration>().as_secs() + 5;
+    files_job::write_events(folder.path(), seconds * ROWS_PER_SECOND)?;
+    run(folder.path(), &calm, backend, &[]).context("the undisturbed run")?;
+    run(folder.path(), &rough, backend, &lives).with_context(|| format!("SEED={seed} {backend}"))?;
+    let (expected, actual) = (files_job::rows(&calm.join("out"))?, files_job::rows(&rough.join("out"))?);
+    let difference = changelog::difference(&actual, &expected);
+    ensure!(difference.is_none(), "SEED={seed} {backend}, {kills} kills: {}", difference.unwrap_or_default());
+    eprintln!("{backend}: killed {kills} times, {} rows are equal (SEED={seed})", expected.values().sum::<i64>());
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The `filesystem` connector: files of lines or Parquet, local or in object storage; read once or watched, and
 //! written exactly once.
 
+mod compression;
 mod discovery;
 mod format;
 mod lines;
@@ -34,6 +35,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
 };
 
 const FILE_SIZE_DEFAULT: ByteSize = ByteSize(128 << 20);
+const ROLLOVER_INTERVAL_DEFAULT: Duration = Duration::from_secs(30 * 60);
 
 /// The table's options.
 #[derive(Clone, Debug)]
@@ -43,8 +45,9 @@ struct Options {
     /// How often to look for new files; none means that the files there are at the start are all.
     monitor_interval: Option<Duration>,
     rows_per_second: Option<f64>,
-    /// When a part file is closed and a new one begun.
+    /// When a part file is closed and a new one begun: at this size, this age, and at each checkpoint.
     file_size: u64,
+    rollover_interval: Duration,
     /// The folder of rows whose partition column is null.
     default_partition: String,
 }
@@ -64,19 +67,22 @@ impl Options {
             return Err(reader.wrong("scan.rows-per-second", "must be above 0"));
         }
         let file_size = reader.get("sink.rolling-policy.file-size", FILE_SIZE_DEFAULT)?.0;
-        // Part files are closed at each checkpoint, which is at least as often; the options are known for Flink's sake.
-        reader.optional::<Duration>("sink.rolling-policy.rollover-interval")?;
+        let rollover_interval = reader.get("sink.rolling-policy.rollover-interval", ROLLOVER_INTERVAL_DEFAULT)?;
+        // Open files are looked at with each row written to them, so nothing waits for a check; known for Flink's sake.
         reader.optional::<Duration>("sink.rolling-policy.check-interval")?;
         let default_partition = reader.get("partition.default-name", "__HIVE_DEFAULT_PARTITION__".to_owned())?;
         let format = Format::read(&mut reader)?;
         reader.finish()?;
-        Ok(Self { path, format, monitor_interval, rows_per_second, file_size, default_partition })
+        Ok(Self { path, format, monitor_interval, rows_per_second, file_size, rollover_interval, default_partition })
     }
 }
 
 fn source_capabilities(table: &TableSpec) -> Result<SourceCapabilities, Failure> {
     let options = Options::read(table)?;
     check_columns(table, &options)?;
+    if !options.format.changelog().is_append() {
+        return Err(Failure::user(format!("table {}: format debezium-json can only be written", table.name)));
+    }
     Ok(SourceCapabilities { bounded: options.monitor_interval.is_none(), changelog: ChangelogMode::APPEND })
 }
 
@@ -110,5 +116,5 @@ fn sink_capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
             table.name, options.path
         )));
     }
-    Ok(SinkCapabilities { changelog: ChangelogMode::APPEND })
+    Ok(SinkCapabilities { changelog: options.format.changelog() })
 }

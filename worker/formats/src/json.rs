@@ -1,6 +1,7 @@
 //! JSON, one object a line, in Flink's mapping of types.
 
 mod cursor;
+mod debezium;
 mod decoder;
 mod encoder;
 
@@ -10,6 +11,7 @@ mod tests;
 use model::{DataType, Failure};
 
 pub use cursor::find_newline;
+pub use debezium::DebeziumEncoder;
 pub use decoder::JsonDecoder;
 pub use encoder::JsonEncoder;
 pub(crate) use encoder::push_temporal;

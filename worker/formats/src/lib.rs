@@ -7,6 +7,7 @@ pub mod csv;
 pub mod datetime;
 pub mod json;
 pub mod parquet;
+pub mod raw;
 mod scalar;
 
 use arrow::{
@@ -14,7 +15,7 @@ use arrow::{
     compute::take,
     datatypes::{Field, Schema, SchemaRef},
 };
-use model::{DataType, Failure};
+use model::{Batch, DataType, Failure};
 
 pub use json::find_newline;
 pub use scalar::TimestampStyle;
@@ -95,11 +96,11 @@ pub trait Decoder: Send {
 
 /// Encodes rows.
 pub trait Encoder: Send {
-    /// Appends rows to `out`.
+    /// Appends rows to `out`. Their kinds only matter to a format of changes.
     ///
     /// # Errors
     /// Class `Data` if a value has no form in this format.
-    fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Failure>;
+    fn encode(&mut self, rows: &Batch, out: &mut Vec<u8>) -> Result<(), Failure>;
 
     /// Appends what ends a file. Nothing is encoded afterwards.
     ///

@@ -53,28 +53,35 @@ pub(crate) fn local(path: &Path, error: &std::io::Error) -> Failure {
     Failure::external(format!("{}: {error}", path.display()))
 }
 
-/// Uploads a local file.
+/// Uploads a local file, which does not change any more.
 pub(crate) async fn upload(storage: &Storage, path: &Path, name: &str, uri: String) -> Result<StateFile, Failure> {
     let failed = |error: std::io::Error| local(path, &error);
     let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let mut writer = storage.writer(&uri).await?;
+    let mut writer = if storage.link(path, &uri).await? { None } else { Some(storage.writer(&uri).await?) };
     let mut crc = crc32fast::Hasher::new();
+    let mut size = 0;
     loop {
         let mut piece = BytesMut::with_capacity(PIECE_BYTES);
-        let read = file.read_buf(&mut piece).await;
-        match read {
+        match file.read_buf(&mut piece).await {
             Ok(0) => break,
-            Ok(_) => {
+            Ok(read) => {
                 crc.update(&piece);
-                writer.write(piece.freeze()).await?;
+                size += read as u64;
+                if let Some(writer) = &mut writer {
+                    writer.write(piece.freeze()).await?;
+                }
             }
             Err(error) => {
-                writer.abort().await?;
+                if let Some(writer) = writer {
+                    writer.abort().await?;
+                }
                 return Err(failed(error));
             }
         }
     }
-    let size = writer.finish().await?;
+    if let Some(writer) = writer {
+        size = writer.finish().await?;
+    }
     Ok(StateFile { name: name.to_owned(), uri, size, crc32: crc.finalize() })
 }
 

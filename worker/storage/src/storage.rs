@@ -1,15 +1,15 @@
 //! The handle: requests by URI.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use model::Failure;
-use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode};
+use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, local::LocalFileSystem};
 
 use crate::{
     error::{failure, is_missing},
-    location::Location,
+    location::{Location, StoreId},
     stores::{BACKOFF_INITIAL, BACKOFF_MAX, RETRIES_MAX, StorageOptions, Store, Stores},
     stream::{PART_BYTES, Reader, Writer},
 };
@@ -215,6 +215,27 @@ impl Storage {
     pub async fn writer(&self, uri: &str) -> Result<Writer, Failure> {
         let target = self.target(uri)?;
         Ok(Writer::new(uri, target.location, target.store.client))
+    }
+
+    /// Makes a new object of a local file without copying it; says whether that was possible.
+    ///
+    /// It is for an object on this machine's own disk. The file must not change any more; it may be deleted.
+    ///
+    /// # Errors
+    /// If the URI is not one.
+    pub async fn link(&self, file: &Path, uri: &str) -> Result<bool, Failure> {
+        let target = self.target(uri)?;
+        if target.location.store != StoreId::Local {
+            return Ok(false);
+        }
+        let path = LocalFileSystem::new().path_to_filesystem(&target.location.path);
+        let path = path.map_err(|error| target.failure(&error))?;
+        if let Some(folder) = path.parent()
+            && tokio::fs::create_dir_all(folder).await.is_err()
+        {
+            return Ok(false);
+        }
+        Ok(tokio::fs::hard_link(file, path).await.is_ok())
     }
 
     /// All objects below a path, sorted by URI. A path that does not exist has none.

@@ -25,8 +25,9 @@ pub(super) async fn list(storage: &Storage, path: &str) -> Result<Vec<File>, Fai
         .filter(|object| !pattern || path::matches(path, &object.uri))
         .map(|object| File { uri: object.uri, size: object.size })
         .collect();
-    match files.iter().find(|file| file.uri.ends_with(".zst") || file.uri.ends_with(".bz2")) {
-        Some(file) => Err(Failure::user(format!("{}: only gzip compression is supported", file.uri))),
+    let unknown = |file: &&File| [".bz2", ".xz", ".lz4", ".snappy"].iter().any(|suffix| file.uri.ends_with(suffix));
+    match files.iter().find(unknown) {
+        Some(file) => Err(Failure::user(format!("{}: only gzip and zstd compression are supported", file.uri))),
         None => Ok(files),
     }
 }

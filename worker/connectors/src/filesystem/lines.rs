@@ -1,7 +1,5 @@
 //! Reading a split of lines: blocks are fetched ahead on the shared runtime, records decoded here.
 
-use std::io::Write as _;
-
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use formats::Decoder;
@@ -10,7 +8,10 @@ use model::{Failure, batch::BYTES_TARGET};
 use storage::Storage;
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
-use super::split::{Position, Split, is_compressed};
+use super::{
+    compression::{Compression, Decompressor},
+    split::{Position, Split},
+};
 
 /// Bytes of one request.
 const BLOCK_BYTES: u64 = 2 << 20;
@@ -55,17 +56,16 @@ impl Drop for LineReader {
 impl LineReader {
     pub(super) fn open(split: Split, decoder: Box<dyn Decoder>, storage: &Storage, runtime: &Handle) -> Self {
         let position = split.position;
-        let compressed = is_compressed(&split.file);
+        let compression = Compression::of(&split.file);
         // The byte before tells whether a line begins at the start.
         let skipping = split.start > 0 && position.offset == split.start;
         let from = position.offset - u64::from(skipping);
         let (sender, blocks) = mpsc::channel(BLOCKS_WAITING_MAX);
         let (storage, file) = (storage.clone(), split.file.clone());
         let fetching = runtime.spawn(async move {
-            let result = if compressed {
-                fetch_compressed(&storage, &file, from, &sender).await
-            } else {
-                fetch(&storage, &file, from, &sender).await
+            let result = match compression {
+                Some(compression) => fetch_compressed(&storage, &file, compression, from, &sender).await,
+                None => fetch(&storage, &file, from, &sender).await,
             };
             if let Err(failure) = result {
                 // The reader may be gone, and then nobody needs to know.
@@ -80,7 +80,7 @@ impl LineReader {
             carry_step: 0,
             block: Bytes::new(),
             at: from,
-            end: if compressed { u64::MAX } else { split.end },
+            end: if compression.is_some() { u64::MAX } else { split.end },
             skipping,
             ended: false,
             lines: (split.start == 0).then_some(position.count),
@@ -243,39 +243,38 @@ async fn fetch(
     Ok(())
 }
 
-/// Sends the decompressed bytes of a gzip file from an offset on.
+/// Sends the decompressed bytes of a file from an offset on.
 async fn fetch_compressed(
     storage: &Storage,
     file: &str,
+    compression: Compression,
     from: u64,
     sender: &mpsc::Sender<Result<Bytes, Failure>>,
 ) -> Result<(), Failure> {
     /// Compressed bytes that are decompressed at a time, so that the runtime's thread is not held for long.
     const PIECE_BYTES: usize = 64 << 10;
-    let damaged = |error: std::io::Error| Failure::data(format!("{file}: gzip: {error}"));
     let mut reader = storage.reader(file).await?;
-    let mut decompressor = flate2::write::MultiGzDecoder::new(Vec::new());
+    let mut decompressor = Decompressor::new(compression, file)?;
     let mut skip = from;
+    let mut behind = |mut output: Bytes| {
+        let skipped = output.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
+        skip -= skipped as u64;
+        output.split_off(skipped)
+    };
     while let Some(mut block) = reader.next().await? {
         while !block.is_empty() {
             let piece = block.split_to(block.len().min(PIECE_BYTES));
-            decompressor.write_all(&piece).map_err(damaged)?;
-            let mut output = Bytes::from(std::mem::take(decompressor.get_mut()));
-            let skipped = output.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
-            let _ = output.split_to(skipped);
-            skip -= skipped as u64;
+            let output = behind(decompressor.decompress(&piece, file)?);
             if !output.is_empty() && sender.send(Ok(output)).await.is_err() {
                 return Ok(());
             }
             tokio::task::yield_now().await;
         }
     }
-    decompressor.try_finish().map_err(damaged)?;
-    let output = std::mem::take(decompressor.get_mut());
-    let skipped = output.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
-    if skipped < output.len() {
+    let output = behind(decompressor.finish(file)?);
+    if !output.is_empty() {
         // The reader may be gone, and then nobody needs it.
-        let _ = sender.send(Ok(Bytes::from(output).slice(skipped..))).await;
+        let _ = sender.send(Ok(output)).await;
     }
     Ok(())
 }

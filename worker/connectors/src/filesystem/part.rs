@@ -1,9 +1,10 @@
 //! A part file being written: encoded here, uploaded to its staging name on the shared runtime.
 
-use arrow::array::RecordBatch;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use formats::Encoder;
-use model::Failure;
+use model::{Batch, Failure};
 use serde::{Deserialize, Serialize};
 use storage::Storage;
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
@@ -32,6 +33,7 @@ pub(super) struct Part {
     encoder: Box<dyn Encoder>,
     buffer: Vec<u8>,
     written: u64,
+    opened: Instant,
     sender: mpsc::Sender<Message>,
     upload: JoinHandle<Result<(), Failure>>,
 }
@@ -40,7 +42,7 @@ impl Part {
     pub(super) fn open(file: StagedFile, encoder: Box<dyn Encoder>, storage: &Storage, runtime: &Handle) -> Self {
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let upload = runtime.spawn(upload(storage.clone(), file.staged.clone(), receiver));
-        Self { file, encoder, buffer: Vec::new(), written: 0, sender, upload }
+        Self { file, encoder, buffer: Vec::new(), written: 0, opened: Instant::now(), sender, upload }
     }
 
     /// Bytes encoded so far.
@@ -48,7 +50,12 @@ impl Part {
         self.written + self.buffer.len() as u64
     }
 
-    pub(super) async fn write(&mut self, rows: &RecordBatch) -> Result<(), Failure> {
+    /// How long it has been open.
+    pub(super) fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    pub(super) async fn write(&mut self, rows: &Batch) -> Result<(), Failure> {
         self.encoder.encode(rows, &mut self.buffer).map_err(|failure| failure.at(&self.file.target))?;
         if self.buffer.len() >= CHUNK_BYTES {
             self.send().await?;
@@ -101,17 +108,21 @@ async fn upload(storage: Storage, uri: String, mut chunks: mpsc::Receiver<Messag
     writer.abort().await
 }
 
-/// Moves a staged file to its final name. Done twice, it does nothing more.
-pub(super) async fn commit(storage: &Storage, file: &StagedFile) -> Result<(), Failure> {
+/// Moves a staged file to its final name. Done twice, it does nothing more. A file that is under neither name was
+/// committed and moved away by someone, unless `is_own` says that this attempt prepared it and never moved it.
+pub(super) async fn commit(storage: &Storage, file: &StagedFile, is_own: bool) -> Result<(), Failure> {
     let StagedFile { staged, target } = file;
     let copied = if storage.exists(staged).await? {
         storage.copy(staged, target).await
     } else if storage.exists(target).await? {
         return Ok(());
-    } else {
+    } else if is_own {
         return Err(Failure::data(format!(
             "{staged}: the prepared file is gone, and {target} was never made from it: its rows are lost"
         )));
+    } else {
+        tracing::warn!("{target}: is gone, and so is {staged}: taken for committed and moved away");
+        return Ok(());
     };
     match copied {
         Ok(()) => storage.delete(staged).await,

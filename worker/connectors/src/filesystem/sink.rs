@@ -6,10 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::{
-    array::{RecordBatch, UInt32Array},
-    compute::take_record_batch,
-};
+use arrow::array::UInt32Array;
 use async_trait::async_trait;
 use dataflow::{OpenContext, Sink, sink::Committable};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -73,7 +70,7 @@ struct FileSink {
 }
 
 impl FileSink {
-    async fn write_to(&mut self, folder: &str, rows: &RecordBatch) -> Result<(), Failure> {
+    async fn write_to(&mut self, folder: &str, rows: &Batch) -> Result<(), Failure> {
         if !self.parts.contains_key(folder) {
             if self.parts.len() >= OPEN_PARTS_MAX
                 && let Some((_, part)) = self.parts.pop_first()
@@ -85,7 +82,7 @@ impl FileSink {
         }
         let Some(part) = self.parts.get_mut(folder) else { return Ok(()) };
         part.write(rows).await?;
-        if part.size() >= self.options.file_size
+        if (part.size() >= self.options.file_size || part.age() >= self.options.rollover_interval)
             && let Some(part) = self.parts.remove(folder)
         {
             self.staged.push(part.close().await?);
@@ -114,7 +111,7 @@ impl Sink for FileSink {
         }
         let rows = batch.columns();
         if self.partitions.is_empty() {
-            return self.write_to("", rows).await;
+            return self.write_to("", &batch).await;
         }
         let mut selections: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         for (row, folder) in
@@ -122,10 +119,9 @@ impl Sink for FileSink {
         {
             selections.entry(folder).or_default().push(row as u32);
         }
-        let stored = rows.project(&self.stored)?;
+        let stored = Batch::new(rows.project(&self.stored)?, batch.kinds().cloned());
         for (folder, selection) in selections {
-            let selected = take_record_batch(&stored, &UInt32Array::from(selection))?;
-            self.write_to(&folder, &selected).await?;
+            self.write_to(&folder, &stored.take(&UInt32Array::from(selection))?).await?;
         }
         Ok(())
     }
@@ -151,12 +147,12 @@ impl Sink for FileSink {
                     .map_err(|error| Failure::data(format!("a prepared file in the snapshot: {error}")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let storage = self.environment.storage.clone();
+        let (storage, own) = (self.environment.storage.clone(), format!("_staging/{}-", self.prefix));
         let moving = async move {
             stream::iter(files)
                 .map(|file| {
-                    let storage = storage.clone();
-                    async move { part::commit(&storage, &file).await }
+                    let (storage, is_own) = (storage.clone(), file.staged.contains(&own));
+                    async move { part::commit(&storage, &file, is_own).await }
                 })
                 .buffer_unordered(COMMITS_IN_FLIGHT)
                 .try_collect::<()>()

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::Failure;
 use serde::{Deserialize, Serialize};
 
+use super::compression::Compression;
+
 /// Files of lines are cut into ranges of this length.
 const RANGE_BYTES: u64 = 16 << 20;
 
@@ -60,7 +62,7 @@ pub(super) fn cut(files: &[File], at_lines: bool) -> Vec<Split> {
 
 /// Whether a file is compressed as a whole.
 pub(super) fn is_compressed(uri: &str) -> bool {
-    uri.ends_with(".gz")
+    Compression::of(uri).is_some()
 }
 
 /// A share in the list of all splits: those whose place, modulo the parallelism, is one of the subtasks.

@@ -1,12 +1,12 @@
 //! Rows as CSV.
 
 use arrow::{
-    array::{Array, AsArray, RecordBatch},
+    array::{Array, AsArray},
     datatypes::{
         DataType as Arrow, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     },
 };
-use model::{Failure, Schema};
+use model::{Batch, Failure, Schema};
 
 use super::CsvOptions;
 use crate::{
@@ -71,10 +71,10 @@ impl CsvEncoder {
 }
 
 impl Encoder for CsvEncoder {
-    fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn encode(&mut self, rows: &Batch, out: &mut Vec<u8>) -> Result<(), Failure> {
         let mut text = std::mem::take(&mut self.text);
-        for row in 0..rows.num_rows() {
-            for (index, column) in rows.columns().iter().enumerate() {
+        for row in 0..rows.rows() {
+            for (index, column) in rows.columns().columns().iter().enumerate() {
                 if index > 0 {
                     out.push(self.options.delimiter);
                 }

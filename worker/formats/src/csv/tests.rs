@@ -95,7 +95,10 @@ fn every_type_comes_back_with_any_options() {
     ];
     for options in all {
         let mut written = Vec::new();
-        CsvEncoder::new(&schema, options.clone()).unwrap().encode(&batch, &mut written).unwrap();
+        CsvEncoder::new(&schema, options.clone())
+            .unwrap()
+            .encode(&model::Batch::append(batch.clone()), &mut written)
+            .unwrap();
         assert_eq!(decode(&schema, &options, &written), batch, "{}", String::from_utf8_lossy(&written));
     }
 }

@@ -8,7 +8,7 @@ use arrow::{
         TimestampNanosecondType, TimestampSecondType,
     },
 };
-use model::{Failure, Schema};
+use model::{Batch, Failure, Schema};
 
 use super::JsonOptions;
 use crate::{
@@ -46,21 +46,10 @@ fn quoted_name(name: &str) -> Vec<u8> {
 }
 
 impl Encoder for JsonEncoder {
-    fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Failure> {
-        for row in 0..rows.num_rows() {
-            out.push(b'{');
-            let mut first = true;
-            for (name, column) in self.names.iter().zip(rows.columns()) {
-                if self.options.ignore_null_fields && column.is_null(row) {
-                    continue;
-                }
-                if !std::mem::replace(&mut first, false) {
-                    out.push(b',');
-                }
-                out.extend_from_slice(name);
-                self.value(out, column.as_ref(), row)?;
-            }
-            out.extend_from_slice(b"}\n");
+    fn encode(&mut self, rows: &Batch, out: &mut Vec<u8>) -> Result<(), Failure> {
+        for row in 0..rows.rows() {
+            self.record(out, rows.columns(), row)?;
+            out.push(b'\n');
         }
         Ok(())
     }
@@ -71,6 +60,24 @@ impl Encoder for JsonEncoder {
 }
 
 impl JsonEncoder {
+    /// A row as an object.
+    pub(super) fn record(&self, out: &mut Vec<u8>, rows: &RecordBatch, row: usize) -> Result<(), Failure> {
+        out.push(b'{');
+        let mut first = true;
+        for (name, column) in self.names.iter().zip(rows.columns()) {
+            if self.options.ignore_null_fields && column.is_null(row) {
+                continue;
+            }
+            if !std::mem::replace(&mut first, false) {
+                out.push(b',');
+            }
+            out.extend_from_slice(name);
+            self.value(out, column.as_ref(), row)?;
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
     fn value(&self, out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), Failure> {
         if array.is_null(row) {
             out.extend_from_slice(b"null");

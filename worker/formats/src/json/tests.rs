@@ -166,14 +166,20 @@ fn every_type_comes_back() {
     let schema = Schema::new(all_types().into_iter().map(|(name, data_type)| Field::new(name, data_type)).collect());
     let first = decode(&columns, JsonOptions::default(), text);
     let mut written = Vec::new();
-    JsonEncoder::new(&schema, JsonOptions::default()).unwrap().encode(&first, &mut written).unwrap();
+    JsonEncoder::new(&schema, JsonOptions::default())
+        .unwrap()
+        .encode(&model::Batch::append(first.clone()), &mut written)
+        .unwrap();
     let written = String::from_utf8(written).unwrap();
     assert_eq!(written.lines().next(), text.lines().next());
     assert_eq!(decode(&columns, JsonOptions::default(), &written), first);
     for style in [crate::TimestampStyle::Iso8601, crate::TimestampStyle::Either] {
         let options = JsonOptions { timestamps: style, ignore_null_fields: true, ..JsonOptions::default() };
         let mut written = Vec::new();
-        JsonEncoder::new(&schema, options.clone()).unwrap().encode(&first, &mut written).unwrap();
+        JsonEncoder::new(&schema, options.clone())
+            .unwrap()
+            .encode(&model::Batch::append(first.clone()), &mut written)
+            .unwrap();
         assert!(written.ends_with(b"}\n{}\n"));
         assert_eq!(decode(&columns, options, std::str::from_utf8(&written).unwrap()), first);
     }
@@ -210,7 +216,7 @@ proptest! {
         ]);
         let batch = RecordBatch::try_new(schema.to_arrow(), vec![Arc::clone(&lists), Arc::clone(&texts), Arc::clone(&structs)]).unwrap();
         let mut written = Vec::new();
-        JsonEncoder::new(&schema, JsonOptions::default()).unwrap().encode(&batch, &mut written).unwrap();
+        JsonEncoder::new(&schema, JsonOptions::default()).unwrap().encode(&model::Batch::append(batch.clone()), &mut written).unwrap();
 
         let columns = [column("r.t", DataType::String), column("l", list_type), column("r", row_type)];
         let mut decoder = JsonDecoder::new(&columns, JsonOptions::default()).unwrap();

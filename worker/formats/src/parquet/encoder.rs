@@ -6,7 +6,7 @@ use std::{
 };
 
 use arrow::array::RecordBatch;
-use model::{Failure, Schema};
+use model::{Batch, Failure, Schema};
 use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
 
 use super::damaged;
@@ -61,10 +61,10 @@ impl ParquetEncoder {
 }
 
 impl Encoder for ParquetEncoder {
-    fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn encode(&mut self, rows: &Batch, out: &mut Vec<u8>) -> Result<(), Failure> {
         let writer = self.writer.as_mut().ok_or_else(|| Failure::internal("a finished parquet file is written to"))?;
         // The names of the table, whatever those of the input are.
-        let rows = RecordBatch::try_new(self.schema.clone(), rows.columns().to_vec())?;
+        let rows = RecordBatch::try_new(self.schema.clone(), rows.columns().columns().to_vec())?;
         writer.write(&rows).map_err(damaged)?;
         if writer.in_progress_size() >= ROW_GROUP_BYTES {
             writer.flush().map_err(damaged)?;

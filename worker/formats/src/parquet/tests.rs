@@ -35,8 +35,8 @@ fn rows(schema: &Schema, count: usize) -> RecordBatch {
 fn file(batch: &RecordBatch) -> Vec<u8> {
     let mut encoder = ParquetEncoder::new(&schema()).unwrap();
     let mut file = Vec::new();
-    encoder.encode(batch, &mut file).unwrap();
-    encoder.encode(batch, &mut file).unwrap();
+    encoder.encode(&model::Batch::append(batch.clone()), &mut file).unwrap();
+    encoder.encode(&model::Batch::append(batch.clone()), &mut file).unwrap();
     encoder.finish(&mut file).unwrap();
     file
 }

@@ -17,8 +17,9 @@ use state::{EntryId, StateValue, Table};
 
 use crate::grouping::Groups;
 
-/// What a piece holds at most, unless a single row or equal rows take more. Tests see many pieces with few rows.
-const PIECE_BYTES: usize = if cfg!(test) { 256 } else { 8 << 10 };
+/// What a piece holds at most, unless a single row or equal rows take more. Small, since a row more rewrites a piece;
+/// tests see many pieces with few rows.
+const PIECE_BYTES: usize = if cfg!(test) { 256 } else { 2 << 10 };
 
 pub(crate) struct KeptRows {
     table: Table<Piece>,

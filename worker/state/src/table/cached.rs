@@ -15,7 +15,7 @@ use super::{
     part::Frozen,
 };
 use crate::{
-    disk::{self, Disk, KEY_PREFIX_BYTES, WRITE_BYTES_MAX},
+    disk::{self, Changes, Disk, KEY_PREFIX_BYTES},
     retention::{put_stamp, split_stamp},
 };
 
@@ -34,12 +34,11 @@ pub(super) struct Cache {
     delta: isize,
     /// The cell at which the next eviction begins.
     hand: usize,
-    encoded: Vec<u8>,
 }
 
 impl Cache {
     pub(super) fn new(disk: Arc<Disk>, table: u16) -> Self {
-        Self { disk, table, delta: 0, hand: 0, encoded: Vec::new() }
+        Self { disk, table, delta: 0, hand: 0 }
     }
 
     #[inline]
@@ -117,45 +116,39 @@ impl<V: StateValue> Table<V> {
     /// Writes the dirty ones among these entries to the database. Deleted ones leave memory.
     fn write_back(&mut self, ids: &[EntryId]) -> Result<(), Failure> {
         let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
-        let mut key = Vec::new();
-        let mut encoded = std::mem::take(&mut self.cache().encoded);
         let mut ids = ids.iter().copied();
         let timed = self.timing.is_some();
+        let mut changes = Changes::default();
         loop {
-            let mut batch = WriteBatch::default();
             let mut written = Vec::new();
             for id in ids.by_ref() {
                 if self.arena.flags(id).is_none_or(|flags| flags & DIRTY == 0) {
                     continue;
                 }
-                let entry = self.arena.get(id);
+                let Entry { key, value, .. } = self.arena.get(id);
                 let namespace = self.arena.namespace(id).expect("an entry in memory has a namespace");
-                key.clear();
-                disk.key_into(&mut key, key::hash(entry.key.bytes()), table, namespace, entry.key.bytes());
-                match &entry.value {
-                    Some(value) => {
-                        encoded.clear();
-                        if timed {
-                            put_stamp(self.arena.stamp(id), &mut encoded);
+                let hash = key::hash(key.bytes());
+                let stamp = timed.then(|| self.arena.stamp(id));
+                changes.add(
+                    |out| disk.key_into(out, hash, table, namespace, key.bytes()),
+                    value.as_ref().map(|value| {
+                        move |out: &mut Vec<u8>| {
+                            stamp.into_iter().for_each(|stamp| put_stamp(stamp, out));
+                            value.encode(out);
                         }
-                        value.encode(&mut encoded);
-                        batch.put(&key, &encoded);
-                    }
-                    None => batch.delete(&key),
-                }
+                    }),
+                );
                 written.push((namespace, id));
-                if batch.size_in_bytes() >= WRITE_BYTES_MAX {
+                if changes.is_full() {
                     break;
                 }
             }
             if written.is_empty() {
-                break;
+                return Ok(());
             }
-            disk.write(batch)?;
+            disk.write(changes.take())?;
             written.into_iter().for_each(|(namespace, id)| self.mark_written(namespace, id));
         }
-        self.cache().encoded = encoded;
-        Ok(())
     }
 
     fn mark_written(&mut self, namespace: i64, id: EntryId) {
@@ -187,9 +180,10 @@ impl<V: StateValue> Table<V> {
     pub(super) fn evict(&mut self) -> Result<(), Failure> {
         let Some(cache) = &mut self.cache else { return Ok(()) };
         let excess = cache.disk.adjust_used(std::mem::take(&mut cache.delta));
-        if excess == 0 {
+        if excess == 0 || cache.disk.may_defer(excess) {
             return Ok(());
         }
+        cache.disk.wait()?;
         let (mut freed, mut victims) = (0, Vec::new());
         let cells = self.arena.cells();
         // Twice around at most: the first time may only find entries in use, and marks them.

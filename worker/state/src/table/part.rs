@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, mem, sync::Arc};
 
 use model::{Failure, key};
-use rocksdb::WriteBatch;
 
 use super::{EntryId, StateValue, arena::Chunk};
 use crate::{
-    disk::{Disk, WRITE_BYTES_MAX},
+    disk::{Changes, Disk},
     retention::put_stamp,
     snapshot::Blocks,
 };
@@ -82,43 +81,49 @@ pub(super) struct Frozen<V: StateValue> {
     disk: Arc<Disk>,
     table: u16,
     chunks: Vec<(Arc<Chunk<V>>, u128)>,
+    /// Whether an entry is a deleted one.
+    deletes: bool,
 }
 
 impl<V: StateValue> Frozen<V> {
     pub(super) fn new(disk: Arc<Disk>, table: u16) -> Self {
         disk.close_gate();
-        Self { disk, table, chunks: Vec::new() }
+        Self { disk, table, chunks: Vec::new(), deletes: false }
     }
 
     /// Adds dirty entries of one chunk.
     pub(super) fn add(&mut self, chunk: Arc<Chunk<V>>, dirty: &[EntryId]) {
-        let slots = dirty.iter().fold(0, |slots, id| slots | 1u128 << (id.0 % u128::BITS));
+        let slot = |id: &EntryId| id.0 % u128::BITS;
+        let slots = dirty.iter().fold(0, |slots, id| slots | 1u128 << slot(id));
+        if !self.deletes && dirty.iter().any(|id| chunk.entries[slot(id) as usize].value.is_none()) {
+            self.deletes = true;
+            self.disk.gate_deletes();
+        }
         self.chunks.push((chunk, slots));
     }
 
     fn write_chunks(&mut self) -> Result<(), Failure> {
-        let mut batch = WriteBatch::default();
-        let (mut key, mut encoded) = (Vec::new(), Vec::new());
+        let mut changes = Changes::default();
         for (chunk, slots) in mem::take(&mut self.chunks) {
             for (slot, entry) in chunk.entries.iter().enumerate().filter(|(slot, _)| slots >> slot & 1 == 1) {
                 let stored = entry.key.bytes();
-                key.clear();
-                self.disk.key_into(&mut key, key::hash(stored), self.table, chunk.namespace, stored);
-                match &entry.value {
-                    Some(value) => {
-                        encoded.clear();
-                        chunk.stamps.get(slot).into_iter().for_each(|&stamp| put_stamp(stamp, &mut encoded));
-                        value.encode(&mut encoded);
-                        batch.put(&key, &encoded);
-                    }
-                    None => batch.delete(&key),
-                }
+                let hash = key::hash(stored);
+                let stamp = chunk.stamps.get(slot).copied();
+                changes.add(
+                    |out| self.disk.key_into(out, hash, self.table, chunk.namespace, stored),
+                    entry.value.as_ref().map(|value| {
+                        move |out: &mut Vec<u8>| {
+                            stamp.into_iter().for_each(|stamp| put_stamp(stamp, out));
+                            value.encode(out);
+                        }
+                    }),
+                );
             }
-            if batch.size_in_bytes() >= WRITE_BYTES_MAX {
-                self.disk.write_frozen(mem::take(&mut batch))?;
+            if changes.is_full() {
+                self.disk.write_frozen(changes.take())?;
             }
         }
-        self.disk.write_frozen(batch)
+        self.disk.write_frozen(changes.take())
     }
 }
 
@@ -136,6 +141,6 @@ impl<V: StateValue> Drop for Frozen<V> {
     fn drop(&mut self) {
         // Done already, unless the snapshot was given up before it began.
         let _ = self.write();
-        self.disk.open_gate();
+        self.disk.open_gate(self.deletes);
     }
 }

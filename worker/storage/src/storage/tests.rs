@@ -204,3 +204,21 @@ async fn a_store_that_ignores_conditions_is_found_out() {
     let failure = lossy(Vec::new(), true).check_conditional_put("memory://lossy/job").await.expect_err("careless");
     assert_eq!(failure.class, model::ErrorClass::User);
 }
+
+#[tokio::test]
+async fn a_file_on_the_same_disk_becomes_an_object_without_a_copy() {
+    let (storage, folder, roots) = roots("link");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "content").expect("written");
+    for root in roots {
+        let uri = format!("{root}/new/linked");
+        assert_eq!(storage.link(&file, &uri).await.expect("an answer"), !root.starts_with("memory"), "{root}");
+        if !root.starts_with("memory") {
+            assert_eq!(storage.get(&uri).await.expect("readable"), "content");
+            assert!(!storage.link(&file, &uri).await.expect("an answer"), "there is one already");
+        }
+    }
+    assert!(
+        !storage.link(&folder.path().join("none"), &format!("{}/x", folder.path().display())).await.expect("an answer")
+    );
+}
