@@ -198,6 +198,7 @@ fn windowed(input: &Schema, window: WindowKind) -> Node {
         window,
         processing: false,
         input: ChangelogMode::APPEND,
+        partial: None,
     };
     node(fields, OperatorSpec::WindowAggregate(spec))
 }

@@ -108,15 +108,25 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
                 window(&spec.window, &column_name(input, spec.time), spec.processing)
             )
         }
-        OperatorSpec::WindowAggregate(spec) => format!(
-            "WindowAggregate(groupBy=[{}], window=[{}], select=[{}])",
-            names(input, &spec.keys),
-            window(&spec.window, &column_name(input, spec.time), spec.processing),
-            aggregates(&spec.aggregates, input, &own.schema, spec.keys.len())
-        ),
+        OperatorSpec::WindowAggregate(spec) => {
+            let phase = if spec.partial.is_some() { "Global" } else { "" };
+            let input = spec.partial.as_ref().unwrap_or(input);
+            format!(
+                "{phase}WindowAggregate(groupBy=[{}], window=[{}], select=[{}])",
+                names(input, &spec.keys),
+                window(&spec.window, &column_name(input, spec.time), spec.processing),
+                aggregates(&spec.aggregates, input, &own.schema, spec.keys.len())
+            )
+        }
         OperatorSpec::LocalAggregate(spec) => {
-            let keys = names(input, &spec.keys);
-            format!("LocalGroupAggregate(groupBy=[{keys}], select=[{}])", all_names(&own.schema))
+            let (keys, select) = (names(input, &spec.keys), all_names(&own.schema));
+            match &spec.window {
+                None => format!("LocalGroupAggregate(groupBy=[{keys}], select=[{select}])"),
+                Some((time, kind)) => format!(
+                    "LocalWindowAggregate(groupBy=[{keys}], window=[{}], select=[{select}])",
+                    window(kind, &column_name(input, *time), false)
+                ),
+            }
         }
         OperatorSpec::GroupAggregate(spec) => {
             let phase = if spec.partial.is_some() { "Global" } else { "" };

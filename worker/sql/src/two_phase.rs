@@ -7,12 +7,62 @@ use std::collections::BTreeMap;
 
 use graph::{
     ChangelogMode, Edge, JobGraph, Node, NodeId, OperatorSpec, Partitioning,
-    operator::{GroupAggregateSpec, LocalAggregateSpec},
+    operator::{AggregateCall, GroupAggregateSpec, LocalAggregateSpec, WindowAggregateSpec, WindowKind},
 };
 use model::{DataType, Field, Schema};
 
 const MINI_BATCH: &str = "table.exec.mini-batch.enabled";
 const STRATEGY: &str = "table.optimizer.agg-phase-strategy";
+
+/// What two kinds of aggregations have in common.
+struct Aggregation<'a> {
+    keys: &'a [usize],
+    aggregates: &'a [AggregateCall],
+    window: Option<(usize, WindowKind)>,
+    input: ChangelogMode,
+}
+
+impl<'a> Aggregation<'a> {
+    /// The aggregation of an operator, if it is one that can have a local one before it.
+    fn of(operator: &'a OperatorSpec) -> Option<Self> {
+        match operator {
+            OperatorSpec::GroupAggregate(spec) => {
+                let GroupAggregateSpec { keys, aggregates, input, .. } = spec;
+                Some(Self { keys, aggregates, window: None, input: *input })
+            }
+            OperatorSpec::WindowAggregate(spec) => {
+                let WindowAggregateSpec { keys, aggregates, time, window, input, .. } = spec;
+                let by_slices = !spec.processing && !matches!(window, WindowKind::Session { .. });
+                by_slices.then_some(Self { keys, aggregates, window: Some((*time, *window)), input: *input })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether two phases are better without being asked for. Sets of distinct values are dear to send: they pay only
+    /// where all rows would meet in one subtask.
+    fn pays(&self) -> bool {
+        self.keys.is_empty() || self.aggregates.iter().all(|call| !call.distinct)
+    }
+
+    fn local(&self, uid: &str, name: &str, input: &Schema) -> Node {
+        let mut fields: Vec<Field> = self.keys.iter().map(|&key| input.fields[key].clone()).collect();
+        fields.extend(self.window.map(|_| Field::new("$slice_end", DataType::BigInt)));
+        fields.push(Field::new("$accumulators", DataType::Bytes));
+        Node {
+            uid: format!("local-{uid}"),
+            name: format!("Local{name}"),
+            parallelism: None,
+            schema: Schema::new(fields),
+            changelog: ChangelogMode::APPEND,
+            operator: OperatorSpec::LocalAggregate(LocalAggregateSpec {
+                keys: self.keys.to_vec(),
+                aggregates: self.aggregates.to_vec(),
+                window: self.window,
+            }),
+        }
+    }
+}
 
 /// Splits the aggregations of a job graph, if the settings say so.
 pub(crate) fn split(graph: JobGraph, settings: &BTreeMap<String, String>) -> JobGraph {
@@ -20,24 +70,19 @@ pub(crate) fn split(graph: JobGraph, settings: &BTreeMap<String, String>) -> Job
     if !is(MINI_BATCH, "true") || is(STRATEGY, "ONE_PHASE") {
         return graph;
     }
-    let wanted = |spec: &GroupAggregateSpec| is(STRATEGY, "TWO_PHASE") || pays(spec);
-    let splits: Vec<Option<usize>> = (0..graph.nodes.len()).map(|node| splits_at(&graph, node, &wanted)).collect();
+    let all = is(STRATEGY, "TWO_PHASE");
+    let splits: Vec<Option<usize>> = (0..graph.nodes.len()).map(|node| splits_at(&graph, node, all)).collect();
     if splits.iter().all(Option::is_none) { graph } else { rebuilt(graph, &splits) }
 }
 
-/// Whether two phases are better without being asked for: where all rows meet in one subtask.
-fn pays(spec: &GroupAggregateSpec) -> bool {
-    spec.keys.is_empty()
-}
-
 /// The edge into an aggregation before which a local one is put.
-fn splits_at(graph: &JobGraph, node: NodeId, wanted: &dyn Fn(&GroupAggregateSpec) -> bool) -> Option<usize> {
-    let OperatorSpec::GroupAggregate(spec) = &graph.nodes[node].operator else { return None };
+fn splits_at(graph: &JobGraph, node: NodeId, all: bool) -> Option<usize> {
+    let aggregation = Aggregation::of(&graph.nodes[node].operator)?;
     let mut edges = (0..graph.edges.len()).filter(|&edge| graph.edges[edge].to == node);
     let (edge, other) = (edges.next()?, edges.next());
     let is_exchange = matches!(graph.edges[edge].partitioning, Partitioning::Hash(_) | Partitioning::Global);
-    (other.is_none() && is_exchange && spec.input.is_append() && !spec.aggregates.is_empty() && wanted(spec))
-        .then_some(edge)
+    let can_be = other.is_none() && is_exchange && aggregation.input.is_append() && !aggregation.aggregates.is_empty();
+    (can_be && (all || aggregation.pays())).then_some(edge)
 }
 
 /// The graph with local aggregates, each just before its aggregation.
@@ -50,13 +95,18 @@ fn rebuilt(graph: JobGraph, splits: &[Option<usize>]) -> JobGraph {
     let parallelisms: Vec<Option<u32>> = nodes.iter().map(|node| node.parallelism).collect();
     for (mut node, edge) in nodes.into_iter().zip(splits) {
         if let Some(edge) = *edge
-            && let OperatorSpec::GroupAggregate(spec) = &mut node.operator
+            && let Some(aggregation) = Aggregation::of(&node.operator)
         {
             let from = edges[edge].from;
-            let mut local = local(spec, &node.uid, &node.name, &schemas[from]);
+            let mut local = aggregation.local(&node.uid, &node.name, &schemas[from]);
             local.parallelism = parallelisms[from];
             locals.insert(edge, split.add(local));
-            spec.partial = Some(schemas[from].clone());
+            let partial = Some(schemas[from].clone());
+            match &mut node.operator {
+                OperatorSpec::GroupAggregate(spec) => spec.partial = partial,
+                OperatorSpec::WindowAggregate(spec) => spec.partial = partial,
+                _ => {}
+            }
         }
         position.push(split.add(node));
     }
@@ -76,20 +126,4 @@ fn rebuilt(graph: JobGraph, splits: &[Option<usize>]) -> JobGraph {
         }
     }
     split
-}
-
-fn local(spec: &GroupAggregateSpec, uid: &str, name: &str, input: &Schema) -> Node {
-    let mut fields: Vec<Field> = spec.keys.iter().map(|&key| input.fields[key].clone()).collect();
-    fields.push(Field::new("$accumulators", DataType::Bytes));
-    Node {
-        uid: format!("local-{uid}"),
-        name: format!("Local{name}"),
-        parallelism: None,
-        schema: Schema::new(fields),
-        changelog: ChangelogMode::APPEND,
-        operator: OperatorSpec::LocalAggregate(LocalAggregateSpec {
-            keys: spec.keys.clone(),
-            aggregates: spec.aggregates.clone(),
-        }),
-    }
 }

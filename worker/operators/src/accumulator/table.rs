@@ -54,6 +54,12 @@ impl Work {
         taken
     }
 
+    /// Puts the accumulators of `from` in place of these, which are of groups without rows.
+    pub(crate) fn replace(&mut self, from: Self) {
+        assert_eq!(self.groups(), from.groups(), "the same groups");
+        (self.words, self.objects) = (from.words, from.objects);
+    }
+
     /// Makes room for more groups and returns the position of the first.
     pub(super) fn grow(&mut self, layout: &Layout, groups: usize) -> usize {
         let first = self.groups();

@@ -328,6 +328,7 @@ fn random_run_in_two_phases(seed: u64, keys: &[usize], options: &[(&str, &str)])
         operator: OperatorSpec::LocalAggregate(LocalAggregateSpec {
             keys: keys.to_vec(),
             aggregates: aggregates.clone(),
+            window: None,
         }),
         ..global.clone()
     };

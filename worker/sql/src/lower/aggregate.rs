@@ -243,6 +243,7 @@ impl Lowering<'_> {
             window,
             processing,
             input: ChangelogMode::APPEND,
+            partial: None,
         };
         let node = self.add(OperatorSpec::WindowAggregate(spec), Schema::new(fields));
         self.connect_by_key(input, node, 0, &key_positions);
