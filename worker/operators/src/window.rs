@@ -51,6 +51,16 @@ impl Windows {
         self.size == self.slide
     }
 
+    /// Whether a window has all that the one before it has, which starts with it.
+    pub(crate) fn cumulates(&self) -> bool {
+        self.cumulates
+    }
+
+    /// The end of the next window with the same start as the one that ends at `end`, if there is one.
+    pub(crate) fn next_longer(&self, end: EventTime) -> Option<EventTime> {
+        (self.cumulates && end < self.last_end(end)).then(|| end.wrapping_add(self.slide))
+    }
+
     /// The end of the slice, and of the first window, that a time belongs to.
     #[inline]
     pub(crate) fn slice_end(&self, time: EventTime) -> EventTime {
@@ -142,6 +152,20 @@ pub(crate) fn by_window(
     ends.dedup();
     let parts = of_rows.iter().map(|end| ends.binary_search(end).unwrap_or_default() as u32).collect();
     Ok(ByWindow { batch, ends, parts })
+}
+
+/// The rows of a batch that have a time, and their times. The others are counted as late.
+pub(crate) fn timed(
+    batch: Batch,
+    column: usize,
+    output: &mut Output,
+) -> Result<(Batch, ScalarBuffer<EventTime>), Failure> {
+    let (values, nulls) = times(batch.column(column))?;
+    let Some(nulls) = nulls else { return Ok((batch, values)) };
+    output.count_late(nulls.null_count() as u64);
+    let batch = batch.filter(&nulls.into_inner().into())?;
+    let values = times(batch.column(column))?.0;
+    Ok((batch, values))
 }
 
 /// A timestamp column from milliseconds.

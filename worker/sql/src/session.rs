@@ -188,7 +188,7 @@ impl Session {
         let name = self.name("collect".to_owned());
         let mut lowering = Lowering::new(&name, &*self.catalog);
         self.write(&mut lowering, query, &Target::Collect)?;
-        let graph = lowering.finish()?;
+        let graph = lowering.finish(&self.settings)?;
         let sink = graph.nodes.iter().find(|node| matches!(node.operator, OperatorSpec::Sink(_)));
         let sink = sink.ok_or_else(|| SqlError::internal("a query without a sink"))?;
         let kind = JobKind::Select { schema: sink.schema.clone(), changelog: sink.changelog };
@@ -213,7 +213,7 @@ impl Session {
         }
         // What is found wrong only in the whole graph is reported at the first sink.
         let place = places.first().copied().unwrap_or_else(Span::empty);
-        let graph = lowering.finish().map_err(|error| error.or_at(place))?;
+        let graph = lowering.finish(&self.settings).map_err(|error| error.or_at(place))?;
         Ok(PlannedJob { graph, kind: JobKind::Insert { sinks }, settings: self.settings.clone() })
     }
 
