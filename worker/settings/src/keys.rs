@@ -50,7 +50,7 @@ keys! {
     STATE_TTL: Duration = "table.exec.state.ttl", "0 ms", "How long state is kept that does not change, of aggregations, joins, deduplication and Top-N that are not in windows; 0: for ever.";
     STATE_BACKEND: StateBackend = "state.backend.type", "hashmap", "Where keyed state is kept: hashmap or rocksdb.";
     STATE_DIRECTORY: Option<String> = "state.backend.local-dir", "", "Local folder for RocksDB; the system's temporary folder if empty.";
-    MANAGED_MEMORY: ByteSize = "taskmanager.memory.managed.size", "256 mb", "Memory for state caches of all slots of a TaskManager together.";
+    MANAGED_MEMORY: ByteSize = "taskmanager.memory.managed.size", "512 mb", "Memory for state caches of all slots of a TaskManager together.";
     CHECKPOINT_INTERVAL: Duration = "execution.checkpointing.interval", "0 ms", "Time between checkpoints; 0 turns periodic checkpoints off.";
     CHECKPOINT_TIMEOUT: Duration = "execution.checkpointing.timeout", "10 min", "A checkpoint that takes longer is given up.";
     CHECKPOINT_MIN_PAUSE: Duration = "execution.checkpointing.min-pause", "0 ms", "Time between the end of a checkpoint and the start of the next.";
