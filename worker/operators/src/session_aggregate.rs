@@ -12,6 +12,7 @@ use std::{
 
 use arrow::{
     array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array},
+    compute,
     datatypes::SchemaRef,
 };
 use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
@@ -409,6 +410,7 @@ impl SessionAggregate {
 
 impl Operator for SessionAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let mut whole = batch.clone();
         let mut batch = self.columns.narrow(batch)?;
         let row_times = match &self.clock {
             // A clock that was set back stands still meanwhile.
@@ -416,8 +418,11 @@ impl Operator for SessionAggregate {
             None => {
                 let (_, nulls) = times(batch.column(self.columns.time))?;
                 if let Some(nulls) = nulls {
-                    output.count_late(nulls.null_count() as u64);
-                    batch = batch.filter(&nulls.into_inner().into())?;
+                    let count = nulls.null_count() as u64;
+                    let kept = BooleanArray::from(nulls.into_inner());
+                    output.drop_late(count, || whole.filter(&compute::not(&kept)?))?;
+                    batch = batch.filter(&kept)?;
+                    whole = whole.filter(&kept)?;
                 }
                 times(batch.column(self.columns.time))?.0
             }
@@ -433,7 +438,9 @@ impl Operator for SessionAggregate {
         let mut lists: Vec<Sessions> =
             entries.iter().map(|&entry| self.sessions.get(entry).cloned().unwrap_or_default()).collect();
         let assignment = self.assign(&row_times, &groups, &mut lists);
-        output.count_late(assignment.late as u64);
+        output.drop_late(assignment.late as u64, || {
+            whole.filter(&assignment.of_row.iter().map(|position| Some(position.is_none())).collect())
+        })?;
         self.merge(&assignment.merges, &keys, &groups)?;
         self.fold(&batch, &assignment, &keys, &groups)?;
         self.store_lists(lists, &entries, &keys, &groups)?;

@@ -276,6 +276,7 @@ fn slices(times: &[EventTime], windows: &Windows) -> Slices {
 
 impl Operator for WindowAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let mut whole = batch.clone();
         let mut batch = self.columns.narrow(batch)?;
         if let Some(clock) = &self.clock {
             // A clock that was set back stands still meanwhile.
@@ -285,8 +286,11 @@ impl Operator for WindowAggregate {
         }
         let (_, nulls) = times(batch.column(self.columns.time))?;
         if let Some(nulls) = nulls {
-            output.count_late(nulls.null_count() as u64);
-            batch = batch.filter(&nulls.into_inner().into())?;
+            let count = nulls.null_count() as u64;
+            let kept = BooleanArray::from(nulls.into_inner());
+            output.drop_late(count, || whole.filter(&compute::not(&kept)?))?;
+            batch = batch.filter(&kept)?;
+            whole = whole.filter(&kept)?;
         }
         let (times, _) = times(batch.column(self.columns.time))?;
         let mut found = slices(&times, &self.windows);
@@ -296,7 +300,10 @@ impl Operator for WindowAggregate {
             let last_fired = |row: usize| is_fired(self.windows.last_end(found.ends[found.parts[row] as usize]));
             let partly: Vec<u32> =
                 (0..batch.rows()).filter(|&row| fired[row] && !last_fired(row)).map(|row| row as u32).collect();
-            output.count_late((fired.iter().filter(|fired| **fired).count() - partly.len()) as u64);
+            let late = (fired.iter().filter(|fired| **fired).count() - partly.len()) as u64;
+            output.drop_late(late, || {
+                whole.filter(&(0..fired.len()).map(|row| Some(fired[row] && last_fired(row))).collect())
+            })?;
             if !partly.is_empty() {
                 let ends: Vec<EventTime> =
                     partly.iter().map(|&row| found.ends[found.parts[row as usize] as usize]).collect();

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{RecordBatch, UInt32Array},
+    array::{BooleanArray, RecordBatch, UInt32Array},
+    compute,
     datatypes::SchemaRef,
 };
 use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
@@ -111,8 +112,8 @@ impl Operator for WindowAssign {
         let (batch, times) = match nulls {
             None => (batch, times),
             Some(nulls) => {
-                output.count_late(nulls.null_count() as u64);
-                let kept = nulls.into_inner().into();
+                let kept = BooleanArray::from(nulls.inner().clone());
+                output.drop_late(nulls.null_count() as u64, || batch.filter(&compute::not(&kept)?))?;
                 let batch = batch.filter(&kept)?;
                 let times = crate::window::times(batch.column(self.time))?.0;
                 (batch, times)

@@ -213,7 +213,8 @@ impl Operator for WindowJoin {
         let is_late = |end: EventTime| end.wrapping_sub(1) <= self.watermark;
         let late = ends.iter().filter(|&&end| is_late(end)).count();
         let (batch, ends) = if late > 0 {
-            output.count_late(late as u64);
+            let rows = || batch.filter(&ends.iter().map(|&end| Some(is_late(end))).collect());
+            output.drop_late(late as u64, rows)?;
             let batch = batch.filter(&ends.iter().map(|&end| Some(!is_late(end))).collect())?;
             let ends = times(batch.column(side.end))?.0;
             (batch, ends)

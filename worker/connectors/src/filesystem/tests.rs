@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, io::Write as _, path::Path, sync::Arc};
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use dataflow::{Sink, Source, SourceEvent};
 use graph::{
-    TableSpec,
+    Expr, TableSpec, Value,
     operator::{SinkSpec, SourceSpec},
 };
 use model::{Batch, DataType, ErrorClass, Field};
@@ -159,6 +159,20 @@ async fn malformed_records_are_named_or_counted() {
     assert!(read(source.as_mut(), usize::MAX, &mut rows).await);
     assert_eq!(rows, ["1|null", "2|null"]);
     assert_eq!(source.skipped_rows(), 1);
+    assert!(source.take_rejected().is_empty());
+
+    let mut source = crate::build_source(&source_of_all(table(&path, "json", &[])), &mut context(0, 1), &environment());
+    let source = source.as_mut().unwrap();
+    source.keep_rejected();
+    let mut rows = Vec::new();
+    assert!(read(source.as_mut(), usize::MAX, &mut rows).await);
+    assert_eq!((rows.len(), source.skipped_rows()), (2, 1));
+    let rejected = dataflow::Rejected {
+        place: format!("{}, line 3 (byte 9)", path.display()),
+        message: "field 'n': 'x' is not a BIGINT".to_owned(),
+        record: b"{\"n\":\"x\"}".to_vec(),
+    };
+    assert_eq!(source.take_rejected(), [rejected]);
 }
 
 #[tokio::test]
@@ -300,8 +314,15 @@ async fn files_roll_by_size_and_partitions_are_folders() {
     assert_eq!(names, ["s=12%3A30", "s=__HIVE_DEFAULT_PARTITION__", "s=a"]);
     assert_eq!(std::fs::read_to_string(folders.join(&files[2])).unwrap(), "{\"n\":3}\n{\"n\":4}\n");
     assert_eq!(rows(&source_of_all(table.clone()), 2).await, ["1|12:30", "2|null", "3|a", "4|a"]);
-    let only = source_of(table, &[("s", DataType::String)]);
+    let mut only = source_of(table, &[("s", DataType::String)]);
     assert_eq!(rows(&only, 1).await, ["12:30", "a", "a", "null"]);
+
+    // A condition on folders alone keeps others from being opened.
+    std::fs::write(folders.join(&files[0]), "not JSON").unwrap();
+    std::fs::write(folders.join(&files[1]), "not JSON").unwrap();
+    let text = Expr::Literal { value: Value::String("a".to_owned()), data_type: DataType::String };
+    only.filters = vec![Expr::call("=", vec![Expr::Column(0), text], DataType::Boolean)];
+    assert_eq!(rows(&only, 2).await, ["a", "a"]);
 }
 
 #[tokio::test]

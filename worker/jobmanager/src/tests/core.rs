@@ -279,6 +279,8 @@ fn a_late_acknowledgement_changes_nothing() {
     assert_eq!(stage.pass(60_000), ["discard", "trigger 2"], "tolerated, and the next was due");
     assert_eq!(stage.acknowledge(1), [""; 0]);
     assert_eq!(stage.acknowledge(2), ["write 2 advance"]);
+    let said = stage.committed(2, Ok(()));
+    assert_eq!(said, ["discard", "commit 2"], "what was still written for the first goes once the second is there");
 }
 
 #[test]
@@ -465,7 +467,7 @@ fn a_failed_stop_is_told_and_the_job_goes_on() {
         failure: Some(Failure::external("disk full").into()),
     };
     let said = stage.step(Event::Message(1, message(to_job_manager::Body::CheckpointDeclined(declined))));
-    assert_eq!(said, ["refuse: savepoint 1: disk full", "cancel 1"]);
+    assert_eq!(said, ["refuse: savepoint 1: disk full", "discard", "cancel 1"]);
     assert_eq!(stage.status(), JobStatus::Restarting);
 }
 
