@@ -186,6 +186,7 @@ impl Assembly<'_> {
             OperatorSpec::Sink(spec) => {
                 let mut sink = job.registry.sink(spec, &mut context)?;
                 recommit(sink.as_mut(), &context, COMMITTABLES).await?;
+                sink.start(&job.job_id, context.restored(COMMITTABLES));
                 self.places.insert(node, Target::Sink(self.sinks.len()));
                 self.sinks.push(SinkLink { uid: at.uid.clone(), sink, pending: Vec::new(), list: COMMITTABLES });
             }
@@ -221,7 +222,7 @@ impl Assembly<'_> {
             return Ok(None);
         }
         let at_table = |failure: Failure| failure.at("dead letters");
-        let spec = SinkSpec { table: table.clone(), input: ChangelogMode::APPEND };
+        let spec = SinkSpec { table: table.as_ref().clone(), input: ChangelogMode::APPEND };
         // In the job that wrote the snapshot, any of them may have been the head of a chain.
         let lists = nodes.iter().filter_map(|&node| self.restored(node).0.remove(DEAD_LETTERS)).flatten().collect();
         let restored = BTreeMap::from([(DEAD_LETTERS.to_owned(), lists)]);
@@ -229,6 +230,7 @@ impl Assembly<'_> {
         let mut context = self.open(uid, restored, Backend::HashMap, Vec::new()).await?;
         let mut sink = job.registry.sink(&spec, &mut context).map_err(at_table)?;
         recommit(sink.as_mut(), &context, DEAD_LETTERS).await.map_err(at_table)?;
+        sink.start(&job.job_id, context.restored(DEAD_LETTERS));
         let uid = job.graph.nodes[nodes[0]].uid.clone();
         DeadLetters::new(table, SinkLink { uid, sink, pending: Vec::new(), list: DEAD_LETTERS }).map(Some)
     }

@@ -1,11 +1,11 @@
 //! The operator: a synchronous state machine over batches. It has no clock, I/O or threads of its own.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use checkpoint::Item;
 use model::{Batch, Failure, Watermark};
 use settings::Settings;
-use state::{KeyedStore, StateValue, Table, TablePart};
+use state::{KeyedStore, Retention, StateValue, Table, TablePart};
 
 /// Whether an operator has done all of what it was called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,5 +199,17 @@ impl OpenContext {
     /// The restored items of one operator state.
     pub fn restored(&self, name: &str) -> &[Item] {
         self.restored.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// A table whose entries expire if the job's options say so: that of an operator which would keep them for ever.
+    ///
+    /// # Errors
+    /// As [`KeyedStore::table`].
+    pub fn expiring_table<V: StateValue>(&mut self, name: &str) -> Result<Table<V>, Failure> {
+        let idle = self.settings.get(&settings::keys::STATE_TTL);
+        let clock = Arc::clone(&self.clock);
+        let idle_ms = i64::try_from(idle.as_millis()).unwrap_or(i64::MAX);
+        let retention = (idle > Duration::ZERO).then(|| Retention::new(idle_ms, move || clock.now_ms()));
+        self.keyed.expiring_table(name, retention)
     }
 }

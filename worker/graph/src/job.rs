@@ -24,7 +24,7 @@ pub struct JobGraph {
     pub edges: Vec<Edge>,
     /// The table of records that cannot be read or come too late; see [`crate::dead_letter`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dead_letters: Option<crate::TableSpec>,
+    pub dead_letters: Option<Box<crate::TableSpec>>,
 }
 
 /// An operator in the graph.

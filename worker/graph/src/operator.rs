@@ -245,12 +245,19 @@ pub struct IntervalJoinSpec {
 pub struct RankSpec {
     /// The columns of `PARTITION BY`; none for one partition of all rows.
     pub partition: Vec<usize>,
-    /// The columns of `ORDER BY`. Rows that are equal in them are numbered as they arrive.
+    /// The columns of `ORDER BY`. Rows that are equal in them are numbered as they arrive; all, if there are none.
     pub order: Vec<SortColumn>,
     /// The first number that is kept, 1 at least.
     pub from: u64,
     /// The last number that is kept.
     pub to: u64,
+    /// Whether of rows that are equal in the order the one that arrives last is numbered first.
+    #[serde(default)]
+    pub latest_first: bool,
+    /// Where rows are numbered in each window of event time: the column of the partition with the window's end. The
+    /// window's rows come out once, when the watermark has passed it; the input is append-only.
+    #[serde(default)]
+    pub window_end: Option<usize>,
     /// Whether the number, a `BIGINT`, is the last column of the output.
     pub with_number: bool,
     /// What the input may carry.
@@ -278,13 +285,16 @@ pub struct SortColumn {
     pub nulls_first: bool,
 }
 
-/// One row for each key by event time; the input is append-only. Output: the input's columns.
+/// One row for each key by time; the input is append-only. Output: the input's columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeduplicateSpec {
     /// The key columns.
     pub keys: Vec<usize>,
     /// The event-time column.
     pub time: usize,
+    /// Whether rows are in the order of their arrival; `time` is not read then.
+    #[serde(default)]
+    pub processing: bool,
     /// Which row is kept.
     pub keep: Keep,
     /// Whether the consumer wants −U before each +U.
@@ -296,7 +306,8 @@ pub struct DeduplicateSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Keep {
-    /// The earliest, once the watermark says that it is; of rows of the same time the one that came first.
+    /// The earliest, once the watermark says that it is; of rows of the same time the one that came first. In the order
+    /// of arrival the first, at once.
     First,
     /// The latest so far; of rows of the same time the one that came last.
     Last,

@@ -15,6 +15,6 @@ mod table;
 
 pub(crate) use argument::nulls as not_null;
 pub(crate) use layout::Layout;
-pub(crate) use table::{AccumulatorTable, Work, open};
+pub(crate) use table::{AccumulatorTable, Lifetime, Work, open};
 
 use object::Object;

@@ -124,7 +124,7 @@ impl Deduplicate {
             keys: spec.keys.clone(),
             time: spec.time,
             schema: node.schema.to_arrow(),
-            known: context.keyed.table(KNOWN)?,
+            known: context.expiring_table(KNOWN)?,
             earliest: waiting.namespaces().into_iter().map(|second| (second, EventTime::MIN)).collect(),
             waiting,
             signature: Signature::new(signature, context)?,

@@ -19,7 +19,7 @@ use graph::{
 use model::{Batch, Failure, RowKind, Schema, Watermark, row};
 
 use crate::{
-    accumulator::{self, AccumulatorTable, Layout, Work},
+    accumulator::{self, AccumulatorTable, Layout, Lifetime, Work},
     emission::Pending,
     grouping::{Grouper, Groups},
     signature::{self, Signature},
@@ -34,6 +34,8 @@ pub(crate) struct GroupAggregate {
     table: Box<dyn AccumulatorTable>,
     signature: Signature,
     emit_update_before: bool,
+    /// Whether a result is emitted again that has not changed, so that what follows does not let it expire.
+    renews: bool,
     schema: SchemaRef,
     grouper: Grouper,
     pending: Pending,
@@ -64,10 +66,11 @@ impl GroupAggregate {
         });
         Ok(Self {
             signature: Signature::new(signature, context)?,
-            table: accumulator::open(&layout, TABLE, context)?,
+            table: accumulator::open(&layout, TABLE, Lifetime::Idle, context)?,
             columns,
             layout,
             emit_update_before: spec.emit_update_before,
+            renews: !context.settings.get(&settings::keys::STATE_TTL).is_zero(),
             schema: node.schema.to_arrow(),
             grouper: Grouper::default(),
             pending: Pending::default(),
@@ -124,7 +127,7 @@ impl GroupAggregate {
             match (work.existed[group], work.exists(&self.layout, group)) {
                 (false, true) => put(count + group, RowKind::Insert),
                 (true, false) => put(group, RowKind::Delete),
-                (true, true) if changed.value(group) => {
+                (true, true) if self.renews || changed.value(group) => {
                     if self.emit_update_before {
                         put(group, RowKind::UpdateBefore);
                     }

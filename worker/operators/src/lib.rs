@@ -6,6 +6,7 @@ mod accumulator;
 mod calc;
 mod deduplicate;
 mod emission;
+mod first_arrival;
 mod group_aggregate;
 mod grouping;
 mod join;
@@ -21,6 +22,7 @@ mod window;
 mod window_aggregate;
 mod window_assign;
 mod window_join;
+mod window_rank;
 
 pub use registry::build;
 

@@ -30,10 +30,8 @@ use model::{
 };
 use state::{EntryId, Table};
 
-use self::{
-    order::Order,
-    rows::{Frames, Ranked, RankedRows},
-};
+use self::rows::{Frames, Ranked};
+pub(crate) use self::{order::Order, rows::RankedRows};
 use crate::{
     emission::Pending,
     grouping::{Grouper, Groups},
@@ -60,17 +58,45 @@ pub(crate) struct Rank {
 
 /// Which rows are wanted, and how their changes are told.
 struct Bounds {
-    /// Numbers from 0: first, and behind the last.
+    /// The number of the first, from 0.
     from: usize,
-    to: usize,
+    /// The last.
+    kept: Kept,
     /// Whether any row may go again.
     retracts: bool,
-    /// Whether a later one of two equal rows comes first.
-    latest_first: bool,
     /// Whether rows replace each other number by number.
     replaces: bool,
     with_number: bool,
     emit_update_before: bool,
+}
+
+/// Which rows of a partition are kept if rows are only added.
+pub(crate) struct Kept {
+    /// How many.
+    pub(crate) rows: usize,
+    /// Whether a later one of two equal rows comes first.
+    pub(crate) latest_first: bool,
+}
+
+impl Kept {
+    /// Whether a row with this sort key is to be kept beside those that are there.
+    #[inline]
+    pub(crate) fn admits(&self, known: &RankedRows, sort: &[u8]) -> bool {
+        known.len() < self.rows
+            || match sort.cmp(known.last_sort()) {
+                Ordering::Less => true,
+                Ordering::Equal => self.latest_first,
+                Ordering::Greater => false,
+            }
+    }
+
+    /// Puts a row where it belongs; the last one goes if there are too many.
+    pub(crate) fn insert(&self, known: &mut RankedRows, sort: &[u8], row: &[u8]) {
+        if known.len() == self.rows {
+            known.pop();
+        }
+        known.insert(sort, row, self.latest_first);
+    }
 }
 
 /// The partitions that are no longer as they were when changes were last emitted.
@@ -106,9 +132,8 @@ impl Rank {
         }
         let bounds = Bounds {
             from: (spec.from - 1) as usize,
-            to: spec.to as usize,
+            kept: Kept { rows: spec.to as usize, latest_first: spec.latest_first },
             retracts: !spec.input.is_append(),
-            latest_first: false,
             replaces: spec.replaces(),
             with_number: spec.with_number,
             emit_update_before: spec.emit_update_before,
@@ -116,7 +141,7 @@ impl Rank {
         Self::open(&spec.partition, &spec.order, bounds, node, input, context)
     }
 
-    /// The last row of each key by event time.
+    /// The last row of each key by event time, or of all that have come.
     pub(crate) fn latest(
         spec: &DeduplicateSpec,
         node: &Node,
@@ -125,15 +150,15 @@ impl Rank {
     ) -> Result<Self, Failure> {
         let bounds = Bounds {
             from: 0,
-            to: 1,
+            kept: Kept { rows: 1, latest_first: true },
             retracts: false,
-            latest_first: true,
             replaces: true,
             with_number: false,
             emit_update_before: spec.emit_update_before,
         };
         let order = SortColumn { column: spec.time, descending: true, nulls_first: false };
-        Self::open(&spec.keys, &[order], bounds, node, input, context)
+        let order = if spec.processing { Vec::new() } else { vec![order] };
+        Self::open(&spec.keys, &order, bounds, node, input, context)
     }
 
     fn open(
@@ -151,10 +176,12 @@ impl Rank {
             return Err(Failure::internal(format!("column {column} of {} columns", input.len())));
         }
         let columns = signature::types(input.fields.iter().map(|field| &field.data_type));
-        let kept = match (bounds.retracts, bounds.latest_first) {
-            (true, _) => "all".to_owned(),
-            (false, false) => format!("first {}", bounds.to),
-            (false, true) => "latest".to_owned(),
+        let kept = match (bounds.retracts, bounds.kept.latest_first, bounds.kept.rows) {
+            (true, false, _) => "all".to_owned(),
+            (true, true, _) => "all, the latest first,".to_owned(),
+            (false, false, rows) => format!("first {rows}"),
+            (false, true, 1) => "latest".to_owned(),
+            (false, true, rows) => format!("latest {rows}"),
         };
         let signature = format!("{kept} of ({columns}) by {partition:?} in {order:?}");
         let settings = &context.settings;
@@ -167,7 +194,7 @@ impl Rank {
             input: input.to_arrow(),
             schema: node.schema.to_arrow(),
             signature: Signature::new(signature, context)?,
-            table: context.keyed.table(TABLE)?,
+            table: context.expiring_table(TABLE)?,
             grouper: Grouper::default(),
             changed: Changed::default(),
             pending: Pending::default(),
@@ -220,7 +247,7 @@ impl Rank {
                 continue;
             }
             if !std::mem::replace(&mut noted[group], true) {
-                self.changed.note(keys.row(row), self.table.get(entry), self.bounds.to);
+                self.changed.note(keys.row(row), self.table.get(entry), self.bounds.kept.rows);
             }
             let slot = self.table.get_mut(entry);
             if batch.kinds().is_some_and(|kinds| is_retraction_code(kinds[index])) {
@@ -230,10 +257,10 @@ impl Rank {
                 continue;
             }
             let rows = slot.get_or_insert_default();
-            if !self.bounds.retracts && rows.len() == self.bounds.to {
-                rows.pop();
+            match self.bounds.retracts {
+                true => rows.insert(sort, stored, self.bounds.kept.latest_first),
+                false => self.bounds.kept.insert(rows, sort, stored),
             }
-            rows.insert(sort, stored, self.bounds.latest_first);
         }
         Ok(())
     }
@@ -259,7 +286,7 @@ impl Rank {
     /// Finds the changes of the next partitions: so many that they make about one batch.
     fn compare(&mut self) -> Result<(), Failure> {
         let start = self.changed.emitted;
-        let partitions = (ROWS_TARGET / self.bounds.to).max(1);
+        let partitions = (ROWS_TARGET / self.bounds.kept.rows).max(1);
         let end = (start + partitions).min(self.changed.keys.len());
         self.changed.emitted = end;
         let selection: Vec<u32> = (start as u32..end as u32).collect();
@@ -269,7 +296,7 @@ impl Rank {
         for (partition, &entry) in (start..end).zip(&entries) {
             let before = Frames::new(self.changed.before.row(partition)).skip(self.bounds.from);
             let after = self.table.get(entry).into_iter().flat_map(RankedRows::iter);
-            let after = after.take(self.bounds.to).skip(self.bounds.from);
+            let after = after.take(self.bounds.kept.rows).skip(self.bounds.from);
             if self.bounds.replaces {
                 changes.by_number(before, after, &self.bounds);
             } else {
@@ -293,13 +320,7 @@ impl Bounds {
     /// Whether a row with this sort key has to be kept beside those that are there.
     #[inline]
     fn admits(&self, rows: &RankedRows, sort: &[u8]) -> bool {
-        self.retracts
-            || rows.len() < self.to
-            || match sort.cmp(rows.last_sort()) {
-                Ordering::Less => true,
-                Ordering::Equal => self.latest_first,
-                Ordering::Greater => false,
-            }
+        self.retracts || self.kept.admits(rows, sort)
     }
 }
 

@@ -10,6 +10,7 @@ use model::{Failure, Schema};
 use crate::{
     calc::Calc,
     deduplicate::Deduplicate,
+    first_arrival::FirstArrival,
     group_aggregate::GroupAggregate,
     join::{IntervalJoin, Join},
     limit::Limit,
@@ -20,6 +21,7 @@ use crate::{
     window_aggregate::WindowAggregate,
     window_assign::WindowAssign,
     window_join::WindowJoin,
+    window_rank::WindowRank,
 };
 
 /// Builds the operator that `node` specifies. `inputs` are the schemas of its input ports.
@@ -32,7 +34,13 @@ pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Resul
         OperatorSpec::GroupAggregate(spec) => GroupAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
         OperatorSpec::IntervalJoin(spec) => IntervalJoin::new(spec, node, context).map(boxed),
         OperatorSpec::Join(spec) => Join::new(spec, node, context).map(boxed),
-        OperatorSpec::Rank(spec) => Rank::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        OperatorSpec::Rank(spec) => match spec.window_end {
+            Some(end) => WindowRank::new(spec, end, node, input(inputs, 0)?, context).map(boxed),
+            None => Rank::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        },
+        OperatorSpec::Deduplicate(spec @ DeduplicateSpec { keep: Keep::First, processing: true, .. }) => {
+            FirstArrival::new(spec, input(inputs, 0)?, context).map(boxed)
+        }
         OperatorSpec::Deduplicate(spec @ DeduplicateSpec { keep: Keep::First, .. }) => {
             Deduplicate::new(spec, node, input(inputs, 0)?, context).map(boxed)
         }

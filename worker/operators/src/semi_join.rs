@@ -102,9 +102,9 @@ impl SemiJoin {
             Some(condition) => {
                 let projection = Projection::new(std::slice::from_ref(condition), &both)?;
                 let condition = Condition { projection, left_columns: left.len() };
-                Right::Rows(context.keyed.table("right-v1")?, condition)
+                Right::Rows(context.expiring_table("right-v1")?, condition)
             }
-            None => Right::Counts(context.keyed.table("right-counts-v1")?),
+            None => Right::Counts(context.expiring_table("right-counts-v1")?),
         };
         Ok(Self {
             anti: spec.anti,
@@ -112,7 +112,7 @@ impl SemiJoin {
             keys: [spec.left_keys.clone(), spec.right_keys.clone()],
             schemas: [left.to_arrow(), right.to_arrow()],
             signature: Signature::new(signature, context)?,
-            left: context.keyed.table("left-v1")?,
+            left: context.expiring_table("left-v1")?,
             right: right_state,
             grouper: Grouper::default(),
             pending: Pending::default(),

@@ -25,7 +25,7 @@ use model::{
 use state::{EntryId, StateValue, Table};
 
 use crate::{
-    accumulator::{self, AccumulatorTable, Layout, Work},
+    accumulator::{self, AccumulatorTable, Layout, Lifetime, Work},
     group_aggregate::{InputColumns, take_all},
     grouping::{Grouper, Groups},
     signature::Signature,
@@ -133,7 +133,7 @@ impl SessionAggregate {
             gap,
             signature: Signature::new(signature, context)?,
             sessions: context.keyed.table("sessions-v1")?,
-            accumulators: accumulator::open(&layout, "accumulators-v1", context)?,
+            accumulators: accumulator::open(&layout, "accumulators-v1", Lifetime::Window, context)?,
             next_timer: timers.namespaces().first().copied(),
             timers,
             layout,

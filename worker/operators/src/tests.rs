@@ -2,6 +2,7 @@
 //! restores at another parallelism and on another backend.
 
 mod calc;
+mod expiry;
 mod group_aggregate;
 mod harness;
 mod interval_join;
@@ -15,3 +16,4 @@ mod unnest;
 mod window_aggregate;
 mod window_assign;
 mod window_join;
+mod window_rank;

@@ -10,8 +10,9 @@ use arrow::{
         TimestampSecondType,
     },
 };
+use dataflow::Output;
 use graph::operator::WindowKind;
-use model::{EventTime, Failure};
+use model::{Batch, EventTime, Failure};
 
 use crate::accumulator::not_null;
 
@@ -102,6 +103,45 @@ pub(crate) fn times(column: &ArrayRef) -> Result<(ScalarBuffer<i64>, Option<Null
         other => return Err(Failure::internal(format!("a window's time column has type {other}"))),
     };
     Ok((values, not_null(column)))
+}
+
+/// The rows of a batch by the end of their window.
+pub(crate) struct ByWindow {
+    pub(crate) batch: Batch,
+    /// The ends of the windows, ascending.
+    pub(crate) ends: Vec<EventTime>,
+    /// The position in `ends` for each row.
+    pub(crate) parts: Vec<u32>,
+}
+
+/// Finds the windows of rows whose column `end` has the window's end. Rows without one are left out, and those whose
+/// window the watermark has passed, which are counted as late.
+pub(crate) fn by_window(
+    batch: Batch,
+    end: usize,
+    watermark: EventTime,
+    output: &mut Output,
+) -> Result<ByWindow, Failure> {
+    let batch = match not_null(batch.column(end)) {
+        Some(valid) => batch.filter(&valid.into_inner().into())?,
+        None => batch,
+    };
+    let (of_rows, _) = times(batch.column(end))?;
+    let is_late = |end: EventTime| end.wrapping_sub(1) <= watermark;
+    let late = of_rows.iter().filter(|&&end| is_late(end)).count();
+    let (batch, of_rows) = if late > 0 {
+        output.drop_late(late as u64, || batch.filter(&of_rows.iter().map(|&end| Some(is_late(end))).collect()))?;
+        let batch = batch.filter(&of_rows.iter().map(|&end| Some(!is_late(end))).collect())?;
+        let of_rows = times(batch.column(end))?.0;
+        (batch, of_rows)
+    } else {
+        (batch, of_rows)
+    };
+    let mut ends: Vec<EventTime> = of_rows.to_vec();
+    ends.sort_unstable();
+    ends.dedup();
+    let parts = of_rows.iter().map(|end| ends.binary_search(end).unwrap_or_default() as u32).collect();
+    Ok(ByWindow { batch, ends, parts })
 }
 
 /// A timestamp column from milliseconds.

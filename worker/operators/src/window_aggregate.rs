@@ -23,7 +23,7 @@ use model::{
 };
 
 use crate::{
-    accumulator::{self, AccumulatorTable, Layout, Work},
+    accumulator::{self, AccumulatorTable, Layout, Lifetime, Work},
     group_aggregate::InputColumns,
     grouping::Grouper,
     signature::Signature,
@@ -82,8 +82,11 @@ impl WindowAggregate {
         let windows = Windows::new(spec.window)?;
         let keys = columns.keys.iter().map(|&key| columns.schema.fields[key].clone()).collect();
         let signature = format!("{} in {:?}", columns.signature(&layout), spec.window);
-        let slices = accumulator::open(&layout, SLICES, context)?;
-        let merged = if windows.is_tumbling() { None } else { Some(accumulator::open(&layout, WINDOWS, context)?) };
+        let slices = accumulator::open(&layout, SLICES, Lifetime::Window, context)?;
+        let merged = match windows.is_tumbling() {
+            true => None,
+            false => Some(accumulator::open(&layout, WINDOWS, Lifetime::Window, context)?),
+        };
         let open_ends = slices.namespaces().into_iter().chain(merged.iter().flat_map(|merged| merged.namespaces()));
         Ok(Self {
             next_end: open_ends.min(),

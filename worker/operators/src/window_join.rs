@@ -26,7 +26,7 @@ use crate::{
     projection::Projection,
     semi_join::rows::KeptRows,
     signature::{self, Signature},
-    window::times,
+    window::{ByWindow, by_window},
     window_aggregate::{WATERMARK, restored_watermark},
 };
 
@@ -202,32 +202,17 @@ impl Operator for WindowJoin {
             return Err(Failure::internal(format!("a join has no input {port}")));
         };
         let mut valid: Option<NullBuffer> = None;
-        for &key in side.keys.iter().filter(|_| !self.nulls_equal).chain([&side.end]) {
+        for &key in side.keys.iter().filter(|_| !self.nulls_equal) {
             valid = NullBuffer::union(valid.as_ref(), not_null(batch.column(key)).as_ref());
         }
         let batch = match valid {
             Some(valid) => batch.filter(&valid.into_inner().into())?,
             None => batch,
         };
-        let (ends, _) = times(batch.column(side.end))?;
-        let is_late = |end: EventTime| end.wrapping_sub(1) <= self.watermark;
-        let late = ends.iter().filter(|&&end| is_late(end)).count();
-        let (batch, ends) = if late > 0 {
-            let rows = || batch.filter(&ends.iter().map(|&end| Some(is_late(end))).collect());
-            output.drop_late(late as u64, rows)?;
-            let batch = batch.filter(&ends.iter().map(|&end| Some(!is_late(end))).collect())?;
-            let ends = times(batch.column(side.end))?.0;
-            (batch, ends)
-        } else {
-            (batch, ends)
-        };
+        let ByWindow { batch, ends: windows, parts } = by_window(batch, side.end, self.watermark, output)?;
         if batch.is_empty() {
             return Ok(Flow::Done);
         }
-        let mut windows: Vec<EventTime> = ends.to_vec();
-        windows.sort_unstable();
-        windows.dedup();
-        let parts: Vec<u32> = ends.iter().map(|end| windows.binary_search(end).unwrap_or_default() as u32).collect();
         let keys: Vec<ArrayRef> = side.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
         let keys = row::encode(&keys, batch.rows())?;
         let groups = self.grouper.group_parts(&keys, &parts, windows.len());

@@ -6,7 +6,7 @@ use model::Failure;
 
 use crate::{
     Key, Value,
-    value::{ByteSize, CheckpointMode, Forever, RestartStrategy, StateBackend, TimeZone},
+    value::{ByteSize, CheckpointMode, RestartStrategy, StateBackend, TimeZone},
 };
 
 /// An option without its type, for listings and checks.
@@ -47,7 +47,7 @@ keys! {
     MINI_BATCH_ENABLED: bool = "table.exec.mini-batch.enabled", "false", "Whether updating operators collect rows before they emit.";
     MINI_BATCH_LATENCY: Duration = "table.exec.mini-batch.allow-latency", "0 ms", "How long they may collect.";
     MINI_BATCH_SIZE: u64 = "table.exec.mini-batch.size", "50000", "How many rows they may collect.";
-    STATE_TTL: Forever = "table.exec.state.ttl", "0 ms", "How long idle state of updating operators is kept; only 0, for ever, so far.";
+    STATE_TTL: Duration = "table.exec.state.ttl", "0 ms", "How long state is kept that does not change, of aggregations, joins, deduplication and Top-N that are not in windows; 0: for ever.";
     STATE_BACKEND: StateBackend = "state.backend.type", "hashmap", "Where keyed state is kept: hashmap or rocksdb.";
     STATE_DIRECTORY: Option<String> = "state.backend.local-dir", "", "Local folder for RocksDB; the system's temporary folder if empty.";
     MANAGED_MEMORY: ByteSize = "taskmanager.memory.managed.size", "256 mb", "Memory for state caches of all slots of a TaskManager together.";

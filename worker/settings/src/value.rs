@@ -150,17 +150,6 @@ words! {
     }
 }
 
-/// The only time that state is kept so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forever;
-
-impl Value for Forever {
-    const EXPECTED: &'static str = "0 (state that expires is not supported)";
-    fn read(text: &str) -> Option<Self> {
-        Duration::read(text).filter(Duration::is_zero).map(|_| Self)
-    }
-}
-
 /// The only time zone so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeZone;

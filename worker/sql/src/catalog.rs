@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use datafusion_common::{Column, ExprSchema, TableReference};
-use datafusion_expr::{Expr, Extension, Join, LogicalPlan, LogicalPlanBuilder, TableSource};
+use datafusion_expr::{Expr, Extension, Join, LogicalPlan, LogicalPlanBuilder, TableSource, Window};
 use graph::TableSpec;
 use model::{DataType, Field, Schema};
 use sqlparser::ast::{Expr as Syntax, Ident};
@@ -13,7 +13,7 @@ use crate::{
     SqlError,
     context::PlannedTable,
     desugar, escape, functions, interval, like,
-    nodes::{WatermarkNode, WindowNode},
+    nodes::{WINDOW_COLUMNS, WatermarkNode, WindowNode},
     plan,
     statement::{ColumnKind, CreateFunction, CreateTable, CreateView},
 };
@@ -314,6 +314,22 @@ fn joined_time_attribute(join: &Join, above: Option<&Expr>, index: usize) -> Opt
     }
 }
 
+/// Rows that are numbered in windows come out once, so that the window's time stays one.
+fn numbered_time_attribute(numbered: &Window, index: usize) -> Option<TimeAttribute> {
+    let [call] = numbered.window_expr.as_slice() else { return None };
+    let mut call = call;
+    while let Expr::Alias(alias) = call {
+        call = &alias.expr;
+    }
+    let Expr::WindowFunction(call) = call else { return None };
+    let has = |name: &str| {
+        call.params.partition_by.iter().any(|expr| matches!(expr, Expr::Column(column) if column.name == name))
+    };
+    let [start, end, _] = WINDOW_COLUMNS;
+    let kind = time_attribute(&numbered.input, index).filter(|_| has(start) && has(end));
+    kind.filter(|kind| *kind == TimeAttribute::Window)
+}
+
 fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
     match plan {
         LogicalPlan::Projection(projection) => {
@@ -334,6 +350,7 @@ fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
             input => time_attribute(input, index),
         },
         LogicalPlan::Join(join) => joined_time_attribute(join, None, index),
+        LogicalPlan::Window(window) => numbered_time_attribute(window, index),
         LogicalPlan::SubqueryAlias(alias) => time_attribute(&alias.input, index),
         LogicalPlan::Union(union) => {
             let mut found = union.inputs.iter().map(|input| time_attribute(input, index));

@@ -79,7 +79,12 @@ fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
         let descending = spec.keep == Keep::Last;
         let rank = RankSpec {
             partition: spec.keys.clone(),
-            order: vec![SortColumn { column: spec.time, descending, nulls_first: !descending }],
+            order: match spec.processing {
+                true => Vec::new(),
+                false => vec![SortColumn { column: spec.time, descending, nulls_first: !descending }],
+            },
+            latest_first: spec.processing && descending,
+            window_end: None,
             from: 1,
             to: 1,
             with_number: false,
@@ -126,6 +131,7 @@ fn kinds(
             OperatorSpec::GroupAggregate(_) => {
                 ChangelogMode { update_before: with_before(id), update_after: true, delete: !taken.is_append() }
             }
+            OperatorSpec::Rank(spec) if spec.window_end.is_some() => ChangelogMode::APPEND,
             OperatorSpec::Rank(spec) => ChangelogMode {
                 update_before: spec.replaces() && with_before(id),
                 update_after: spec.replaces(),

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt::Write};
 
 use graph::{
     Expr, JobGraph, NodeId, OperatorSpec, Partitioning, Value,
-    operator::{AggregateCall, AggregateFunction, Keep, SortColumn, WindowKind},
+    operator::{AggregateCall, AggregateFunction, Keep, RankSpec, SortColumn, WindowKind},
 };
 use model::{DataType, Schema};
 
@@ -140,6 +140,16 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
                 spec.right_time
             )
         }
+        OperatorSpec::Rank(RankSpec { window_end: Some(end), from, to, partition, order: by, .. }) => {
+            format!(
+                "WindowRank(window=[win_end=[{}]], rankType=[ROW_NUMBER], rankRange=[rankStart={from}, rankEnd={to}], \
+                 partitionBy=[{}], orderBy=[{}], select=[{}])",
+                column_name(input, *end),
+                names(input, partition),
+                order(input, by),
+                all_names(&own.schema)
+            )
+        }
         OperatorSpec::Rank(spec) => {
             let strategy = if spec.input.is_append() { "AppendFastStrategy" } else { "RetractStrategy" };
             format!(
@@ -158,8 +168,9 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
                 Keep::Last => "LastRow",
             };
             format!(
-                "Deduplicate(keep=[{keep}], key=[{}], order=[ROWTIME], outputInsertOnly=[{}])",
+                "Deduplicate(keep=[{keep}], key=[{}], order=[{}], outputInsertOnly=[{}])",
                 names(input, &spec.keys),
+                if spec.processing { "PROCTIME" } else { "ROWTIME" },
                 own.changelog.is_append()
             )
         }

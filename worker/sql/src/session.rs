@@ -221,7 +221,7 @@ impl Session {
     }
 
     /// The table for records that no result has, if one is set.
-    fn dead_letters(&self) -> Result<Option<TableSpec>, SqlError> {
+    fn dead_letters(&self) -> Result<Option<Box<TableSpec>>, SqlError> {
         let Some(name) = self.settings.get(DEAD_LETTERS_KEY).filter(|name| !name.is_empty()) else { return Ok(None) };
         let Some(Entry::Table(table)) = self.tables.get(name) else {
             return Err(SqlError::new(format!("option '{DEAD_LETTERS_KEY}': there is no table '{name}'")));
@@ -229,7 +229,7 @@ impl Session {
         let wrong = |failure: model::Failure| SqlError::new(format!("option '{DEAD_LETTERS_KEY}': {}", failure.message));
         graph::dead_letter::columns(&table.spec).map_err(wrong)?;
         self.catalog.sink(&table.spec).map_err(wrong)?;
-        Ok(Some(table.spec.clone()))
+        Ok(Some(Box::new(table.spec.clone())))
     }
 
     fn target(&self, insert: &Insert) -> Result<Arc<Table>, SqlError> {

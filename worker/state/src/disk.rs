@@ -9,7 +9,7 @@ use std::{
     ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -17,9 +17,11 @@ use std::{
 use model::{Failure, key};
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompactionStyle, DBCompressionType, DBPinnableSlice, DBRawIterator, LogLevel,
-    LruCacheOptions, Options, WriteBatch, checkpoint::Checkpoint,
+    LruCacheOptions, Options, WriteBatch, checkpoint::Checkpoint, compaction_filter::Decision,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::retention::{Expiring, put_stamp, split_stamp};
 
 /// Length of one write batch.
 pub(crate) const WRITE_BYTES_MAX: usize = 4 << 20;
@@ -136,6 +138,7 @@ pub(crate) struct Disk {
     budget: usize,
     gate: Mutex<Gate>,
     opened: Condvar,
+    expiring: Arc<Expiring>,
 }
 
 /// Keeps the tables off the database while a snapshot brings it to the state that it had when it was taken.
@@ -189,6 +192,16 @@ fn options(cache_bytes: usize) -> Options {
     options
 }
 
+/// Lets compactions remove expired entries.
+fn leave_out_expired(options: &mut Options, expiring: Arc<Expiring>) {
+    options.set_compaction_filter("expired", move |_level: u32, key: &[u8], value: &[u8]| {
+        match split_key(key).filter(|_| key < CATALOG_KEY) {
+            Some((_, table, ..)) if expiring.is_expired(table, value) => Decision::Remove,
+            _ => Decision::Keep,
+        }
+    });
+}
+
 impl Disk {
     /// Opens the database below `root`, new or brought there by a restore.
     ///
@@ -202,7 +215,9 @@ impl Disk {
         let folder = database_folder(root);
         std::fs::create_dir_all(&folder)
             .map_err(|error| Failure::external(format!("{}: {error}", folder.display())))?;
-        let options = options(cache_bytes);
+        let mut options = options(cache_bytes);
+        let expiring = Arc::new(Expiring::default());
+        leave_out_expired(&mut options, Arc::clone(&expiring));
         let db = DB::open_cf_with_opts(&options, &folder, [(FAMILY, options.clone())]).map_err(failure)?;
         let (used, budget) = (AtomicUsize::new(0), cache_bytes / 2);
         Ok(Self {
@@ -214,11 +229,17 @@ impl Disk {
             budget,
             gate: Mutex::default(),
             opened: Condvar::new(),
+            expiring,
         })
     }
 
     fn db(&self) -> &DB {
         self.db.as_ref().expect("the database is open until the drop")
+    }
+
+    /// The tables whose entries expire.
+    pub(crate) fn expiring(&self) -> &Expiring {
+        &self.expiring
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -336,6 +357,56 @@ impl Disk {
         batch.delete_range(prefix(0, 0, i64::MIN), prefix(*self.key_groups.start(), 0, i64::MIN));
         batch.delete_range(&prefix(self.key_groups.end() + 1, 0, i64::MIN)[..], CATALOG_KEY);
         self.write(batch)
+    }
+
+    /// Moves the entries of one table into another: with a time before each value, or without the one that is there.
+    pub(crate) fn rewrite_table(
+        &self,
+        catalog: &mut Catalog,
+        from: &str,
+        to: &str,
+        stamp: Option<i64>,
+    ) -> Result<(), Failure> {
+        let Some(old) = catalog.tables.get(from).cloned() else { return Ok(()) };
+        let new = catalog.table(to)?;
+        new.keys.clone_from(&old.keys);
+        let new = new.id;
+        let mut cursor = self.cursor()?;
+        let mut batch = WriteBatch::default();
+        let mut stored = Vec::new();
+        for group in self.key_groups() {
+            let end = prefix(group, old.id + 1, i64::MIN);
+            cursor.seek(prefix(group, old.id, i64::MIN));
+            while let Some((key, value)) = cursor.item().filter(|(key, _)| *key < &end[..]) {
+                let mut key = key.to_vec();
+                key[2..4].copy_from_slice(&new.to_be_bytes());
+                stored.clear();
+                match stamp {
+                    Some(stamp) => {
+                        put_stamp(stamp, &mut stored);
+                        stored.extend_from_slice(value);
+                    }
+                    None => stored.extend_from_slice(split_stamp(value)?.1),
+                }
+                batch.put(&key, &stored);
+                if batch.size_in_bytes() >= WRITE_BYTES_MAX {
+                    self.write(std::mem::take(&mut batch))?;
+                }
+                cursor.next();
+            }
+            cursor.status().map_err(failure)?;
+        }
+        self.write(batch)?;
+        catalog.tables.remove(from);
+        self.delete_table(old.id)
+    }
+
+    /// Compacts the whole database.
+    pub(crate) fn compact(&self) -> Result<(), Failure> {
+        self.wait()?;
+        self.db().flush().map_err(failure)?;
+        self.db().compact_range(None::<&[u8]>, None::<&[u8]>);
+        Ok(())
     }
 
     /// The catalog with the keys of the own key groups counted anew.

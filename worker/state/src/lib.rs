@@ -8,10 +8,12 @@ mod disk;
 mod files;
 mod pending;
 mod restore;
+mod retention;
 mod snapshot;
 mod store;
 mod table;
 
 pub use pending::PendingSnapshot;
+pub use retention::Retention;
 pub use store::{Backend, KeyedStore, StoreOptions};
 pub use table::{EntryId, StateValue, Table, TablePart};

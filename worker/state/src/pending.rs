@@ -29,7 +29,7 @@ const PIECES_IN_FLIGHT_MAX: usize = 16;
 /// Hard links to the files of a database. Keeps the database's folder alive.
 pub(crate) struct Links {
     folder: Folder,
-    _disk: Arc<Disk>,
+    disk: Arc<Disk>,
 }
 
 /// The links, once the database has all that belongs to the snapshot; `None` if there is no state.
@@ -76,7 +76,7 @@ impl Linking {
         let folder = Folder::reserve(disk.root(), "snapshot");
         disk.link_to(folder.path())?;
         // The frozen parts are dropped here, and the tables may go on.
-        Ok(Some(Links { folder, _disk: disk }))
+        Ok(Some(Links { folder, disk }))
     }
 }
 
@@ -149,9 +149,8 @@ impl PendingSnapshot {
             }
             Work::Savepoint(links, catalog) => {
                 let Some(links) = linked(links).await? else { return Ok(None) };
-                let tables: Vec<_> = catalog.tables.keys().cloned().collect();
-                let header = header(tables.clone());
-                let write = move |blocks: &mut Blocks<'_>| copy_database(&links, &tables, blocks);
+                let header = header(catalog.tables.keys().cloned().collect());
+                let write = move |blocks: &mut Blocks<'_>| copy_database(&links, &catalog, blocks);
                 (StateFormat::SnapshotV1, vec![write_snapshot(storage, directory, header, write).await?])
             }
             Work::Checkpoint(links, uploads) => {
@@ -185,10 +184,15 @@ fn is_shared(name: &str) -> bool {
     name.ends_with(".sst")
 }
 
-fn copy_database(links: &Links, tables: &[String], blocks: &mut Blocks<'_>) -> Result<(), Failure> {
+fn copy_database(links: &Links, catalog: &Catalog, blocks: &mut Blocks<'_>) -> Result<(), Failure> {
+    let tables: Vec<_> = catalog.tables.iter().collect();
+    let expiring = links.disk.expiring();
     let copied = disk::scan(links.folder.path(), 0..=u16::MAX - 1, &mut |table, namespace, key, value| {
-        let table = tables.iter().position(|name| name == table);
+        let table = tables.iter().position(|(name, _)| *name == table);
         let table = table.ok_or_else(|| Failure::internal("the state database has an unknown table"))?;
+        if expiring.is_expired(tables[table].1.id, value) {
+            return Ok(());
+        }
         let append = |out: &mut Vec<u8>| out.extend_from_slice(value);
         blocks.add(table as u16, model::key::hash(key), namespace, key, append)
     });

@@ -17,8 +17,9 @@ use crate::{
     disk::{Catalog, Disk},
     pending::{Linking, Uploads, Work},
     restore::{self, Scope},
+    retention::{Retention, timed_name},
     snapshot::Entries,
-    table::Content,
+    table::{Content, Timing},
 };
 
 /// Where entries that are not being worked on are kept.
@@ -99,11 +100,58 @@ impl KeyedStore {
             return Err(Failure::internal(format!("table {name} was asked for twice")));
         }
         match &mut self.behind {
-            Behind::Memory { restored } => Table::in_memory(name, restored.remove(name).unwrap_or_default()),
+            Behind::Memory { restored } => {
+                Table::in_memory(name, None, restored.remove(name).unwrap_or_default(), Vec::new())
+            }
             Behind::Disk { disk, catalog, .. } => {
                 let table = catalog.table(name)?;
-                Ok(Table::on_disk(name, Arc::clone(disk), table.id, &table.keys))
+                Ok(Table::on_disk(name, None, Arc::clone(disk), table.id, &table.keys))
             }
+        }
+    }
+
+    /// A table whose entries expire, if `retention` is given. Entries that were stored without a time count as changed
+    /// just now.
+    ///
+    /// # Errors
+    /// As [`Self::table`].
+    pub fn expiring_table<V: StateValue>(
+        &mut self,
+        name: &str,
+        retention: Option<Retention>,
+    ) -> Result<Table<V>, Failure> {
+        let timed = timed_name(name);
+        let (own, other) = if retention.is_some() { (&*timed, name) } else { (name, &*timed) };
+        if !self.claimed.insert(own.to_owned()) {
+            return Err(Failure::internal(format!("table {name} was asked for twice")));
+        }
+        let timing = retention.clone().map(Timing::new);
+        match &mut self.behind {
+            Behind::Memory { restored } => {
+                let untimed = restored.remove(name).unwrap_or_default();
+                Table::in_memory(own, timing, untimed, restored.remove(&timed).unwrap_or_default())
+            }
+            Behind::Disk { disk, catalog, .. } => {
+                if catalog.tables.get(other).is_some_and(|table| !table.keys.is_empty()) {
+                    disk.rewrite_table(catalog, other, own, timing.as_ref().map(Timing::now))?;
+                }
+                let table = catalog.table(own)?;
+                if let Some(retention) = retention {
+                    disk.expiring().add(table.id, retention);
+                }
+                Ok(Table::on_disk(own, timing, Arc::clone(disk), table.id, &table.keys))
+            }
+        }
+    }
+
+    /// Compacts a database now, which removes what has expired; otherwise that is done from time to time.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn compact(&self) -> Result<(), Failure> {
+        match &self.behind {
+            Behind::Memory { .. } => Ok(()),
+            Behind::Disk { disk, .. } => disk.compact(),
         }
     }
 

@@ -21,10 +21,16 @@ use self::{
     index::Index,
     part::MemoryPart,
 };
-use crate::{disk::Disk, snapshot::Entries};
+use crate::{
+    disk::Disk,
+    retention::{Retention, split_stamp},
+    snapshot::Entries,
+};
 
 /// Rows whose slots and entries are fetched from memory ahead of their use.
 const LOOKAHEAD_ROWS: usize = 256;
+/// For each entry that was looked up so many are looked at for expired ones.
+const SWEPT_FOR_TOUCHED: usize = 2;
 
 /// A value kept for each key.
 pub trait StateValue: Clone + Send + Sync + 'static {
@@ -82,13 +88,43 @@ pub struct Table<V> {
     /// Entries made by a lookup that the database may have.
     missing: Vec<(u64, EntryId)>,
     cache: Option<Cache>,
+    /// If entries expire.
+    timing: Option<Timing>,
+}
+
+/// What a table needs for entries that expire.
+pub(crate) struct Timing {
+    retention: Retention,
+    /// The time of this batch.
+    now: i64,
+    /// The cell at which the next sweep begins.
+    hand: usize,
+}
+
+impl Timing {
+    pub(crate) fn new(retention: Retention) -> Self {
+        Self { now: retention.now(), retention, hand: 0 }
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.now
+    }
+
+    fn advance(&mut self) {
+        self.now = self.now.max(self.retention.now());
+    }
+
+    #[inline]
+    fn horizon(&self) -> i64 {
+        self.retention.horizon(self.now)
+    }
 }
 
 impl<V: StateValue> Table<V> {
-    fn new(name: &str, cache: Option<Cache>) -> Self {
+    fn new(name: &str, cache: Option<Cache>, timing: Option<Timing>) -> Self {
         Self {
             name: name.into(),
-            arena: Arena::default(),
+            arena: Arena::new(timing.is_some()),
             spaces: BTreeMap::new(),
             touched: Vec::new(),
             unsettled: Vec::new(),
@@ -96,29 +132,47 @@ impl<V: StateValue> Table<V> {
             likely: Vec::new(),
             missing: Vec::new(),
             cache,
+            timing,
         }
     }
 
-    /// A table in memory with the restored entries.
-    pub(crate) fn in_memory(name: &str, restored: Vec<Entries>) -> Result<Self, Failure> {
-        let mut table = Self::new(name, None);
-        for entries in restored {
+    /// A table in memory with the restored entries; those of `timed` begin with a time.
+    pub(crate) fn in_memory(
+        name: &str,
+        timing: Option<Timing>,
+        restored: Vec<Entries>,
+        timed: Vec<Entries>,
+    ) -> Result<Self, Failure> {
+        let mut table = Self::new(name, None, timing);
+        // What was kept without a time counts as changed just now.
+        let now = table.timing.as_ref().map_or(i64::MIN, |timing| timing.now);
+        let restored = restored.into_iter().map(|entries| (entries, false));
+        for (entries, is_timed) in restored.chain(timed.into_iter().map(|entries| (entries, true))) {
             let at = |failure: Failure| failure.at(format_args!("table {name}"));
             for stored in entries.iter() {
                 let stored = stored.map_err(at)?;
-                let value = V::decode(stored.value).map_err(at)?;
+                let (stamp, bytes) =
+                    if is_timed { split_stamp(stored.value).map_err(at)? } else { (now, stored.value) };
+                let value = V::decode(bytes).map_err(at)?;
                 let space = table.spaces.entry(stored.namespace).or_default();
                 let id = table.arena.allocate(&mut space.chunks, stored.namespace, stored.key);
                 space.index.insert(stored.hash, id.0);
                 table.arena.get_mut(id).0.value = Some(value);
+                table.arena.set_stamp(id, stamp);
             }
         }
         Ok(table)
     }
 
     /// A table in the database, which has so many keys in each namespace.
-    pub(crate) fn on_disk(name: &str, disk: Arc<Disk>, id: u16, persisted: &BTreeMap<i64, u64>) -> Self {
-        let mut table = Self::new(name, Some(Cache::new(disk, id)));
+    pub(crate) fn on_disk(
+        name: &str,
+        timing: Option<Timing>,
+        disk: Arc<Disk>,
+        id: u16,
+        persisted: &BTreeMap<i64, u64>,
+    ) -> Self {
+        let mut table = Self::new(name, Some(Cache::new(disk, id)), timing);
         for (&namespace, &count) in persisted {
             table.spaces.insert(namespace, Space { persisted: count, absent: count, ..Space::default() });
         }
@@ -139,12 +193,61 @@ impl<V: StateValue> Table<V> {
         entries: &mut Vec<EntryId>,
     ) -> Result<(), Failure> {
         let start = entries.len();
+        if let Some(timing) = self.timing.as_mut().filter(|_| self.touched.is_empty()) {
+            timing.advance();
+        }
         match selection {
             None => self.look_up(namespace, keys, 0..keys.len(), entries),
             Some(rows) => self.look_up(namespace, keys, rows.iter().map(|&row| row as usize), entries),
         }
         self.touched.extend_from_slice(&entries[start..]);
-        if self.missing.is_empty() { Ok(()) } else { self.fetch(namespace) }
+        if !self.missing.is_empty() {
+            self.fetch(namespace)?;
+        }
+        if let Some(horizon) = self.horizon() {
+            self.forget_expired(&entries[start..], horizon);
+        }
+        Ok(())
+    }
+
+    /// What was last changed then or before has expired in this batch; none if nothing expires.
+    #[inline]
+    pub fn horizon(&self) -> Option<i64> {
+        self.timing.as_ref().map(Timing::horizon)
+    }
+
+    /// The time of this batch, of which its changes are; none if nothing expires.
+    #[inline]
+    pub fn now(&self) -> Option<i64> {
+        self.timing.as_ref().map(|timing| timing.now)
+    }
+
+    fn forget_expired(&mut self, entries: &[EntryId], horizon: i64) {
+        for &id in entries {
+            if self.arena.stamp(id) <= horizon && self.arena.get(id).value.is_some() {
+                *self.edit(id) = None;
+            }
+        }
+    }
+
+    /// Removes expired entries among some of those in memory: so many that no entry is left alone for long.
+    fn sweep(&mut self, touched: usize) {
+        let Some((timing, cells)) = self.timing.as_mut().zip(Some(self.arena.cells()).filter(|cells| *cells > 0))
+        else {
+            return;
+        };
+        let horizon = timing.horizon();
+        let mut expired = Vec::new();
+        for _ in 0..cells.min(touched / arena::CHUNK_ENTRIES * SWEPT_FOR_TOUCHED + 1) {
+            timing.hand = if timing.hand + 1 < cells { timing.hand + 1 } else { 0 };
+            self.arena.expired(timing.hand, horizon, &mut expired);
+        }
+        for id in expired {
+            *self.edit(id) = None;
+            if self.arena.flags(id).is_some_and(|flags| flags & PERSISTED == 0) {
+                self.remove(id);
+            }
+        }
     }
 
     fn look_up(
@@ -207,9 +310,23 @@ impl<V: StateValue> Table<V> {
     /// The value of an entry, to be changed. `None` means there is none, or deletes it.
     #[inline]
     pub fn get_mut(&mut self, entry: EntryId) -> &mut Option<V> {
+        if let Some(timing) = &self.timing {
+            self.arena.set_stamp(entry, timing.now);
+        }
+        self.edit(entry)
+    }
+
+    /// As [`Self::get_mut`], but without counting as a change as far as expiry goes.
+    #[inline]
+    pub fn edit(&mut self, entry: EntryId) -> &mut Option<V> {
         let (entry, flags) = self.arena.get_mut(entry);
         *flags |= DIRTY;
         &mut entry.value
+    }
+
+    /// When an entry was last changed, if entries expire.
+    pub fn changed_at(&self, entry: EntryId) -> Option<i64> {
+        self.timing.as_ref().map(|_| self.arena.stamp(entry))
     }
 
     /// The key of an entry.
@@ -223,7 +340,9 @@ impl<V: StateValue> Table<V> {
     /// # Errors
     /// If the backend fails.
     pub fn end_batch(&mut self) -> Result<(), Failure> {
+        let touched = self.touched.len();
         self.settle();
+        self.sweep(touched);
         self.evict()
     }
 
@@ -304,12 +423,14 @@ impl<V: StateValue> Table<V> {
         }
         let mut taken = 0;
         while let Some(chunk) = self.arena.pop_chunk(&mut space.chunks) {
-            let mut entries = chunk.entries.into_iter();
-            for entry in entries.by_ref() {
+            let horizon = self.timing.as_ref().map_or(i64::MIN, Timing::horizon);
+            let stamps = chunk.stamps.into_iter().map(Some).chain(std::iter::repeat(None));
+            let mut entries = chunk.entries.into_iter().zip(stamps);
+            for (entry, stamp) in entries.by_ref() {
                 if let Some(cache) = &mut self.cache {
                     cache.release(entry.bytes);
                 }
-                if let Some(value) = entry.value {
+                if let Some(value) = entry.value.filter(|_| stamp.is_none_or(|stamp| stamp > horizon)) {
                     each(entry.key.bytes(), value);
                     taken += 1;
                 }
@@ -317,9 +438,11 @@ impl<V: StateValue> Table<V> {
                     break;
                 }
             }
-            let rest: Vec<_> = entries.filter(|entry| entry.value.is_some()).collect();
+            let rest = entries.filter(|(entry, _)| entry.value.is_some());
+            let (rest, stamps): (Vec<_>, Vec<_>) = rest.unzip();
             if !rest.is_empty() {
-                self.arena.push_chunk(&mut space.chunks, Chunk { namespace, entries: rest });
+                let stamps = stamps.into_iter().flatten().collect();
+                self.arena.push_chunk(&mut space.chunks, Chunk { namespace, entries: rest, stamps });
                 return true;
             }
             if taken >= rows && !space.chunks.is_empty() {
@@ -336,8 +459,9 @@ impl<V: StateValue> Table<V> {
     /// If the backend fails.
     pub fn snapshot(&mut self) -> Result<TablePart, Failure> {
         self.settle();
+        self.timing.iter_mut().for_each(Timing::advance);
         let content = match self.cache {
-            None => Content::Memory(Box::new(MemoryPart(self.arena.share()))),
+            None => Content::Memory(Box::new(MemoryPart { chunks: self.arena.share(), horizon: self.horizon() })),
             Some(_) => self.freeze(),
         };
         Ok(TablePart { name: Arc::clone(&self.name), content })

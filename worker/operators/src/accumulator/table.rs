@@ -98,23 +98,43 @@ pub(crate) trait AccumulatorTable: Send {
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure>;
 }
 
+/// How long the groups of a table are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    /// Until they are drained.
+    Window,
+    /// As long as the job's options let state be idle.
+    Idle,
+}
+
 /// Opens the table `name` for a layout.
 pub(crate) fn open(
     layout: &Layout,
     name: &str,
+    lifetime: Lifetime,
     context: &mut OpenContext,
 ) -> Result<Box<dyn AccumulatorTable>, Failure> {
     Ok(match layout.template.len() {
-        0..=1 => Box::new(Typed::<[i64; 1]>(context.keyed.table(name)?)),
-        2 => Box::new(Typed::<[i64; 2]>(context.keyed.table(name)?)),
-        3..=4 => Box::new(Typed::<[i64; 4]>(context.keyed.table(name)?)),
-        5..=8 => Box::new(Typed::<[i64; 8]>(context.keyed.table(name)?)),
-        9..=16 => Box::new(Typed::<[i64; 16]>(context.keyed.table(name)?)),
-        _ => Box::new(Typed::<Box<[i64]>>(context.keyed.table(name)?)),
+        0..=1 => Typed::<[i64; 1]>::boxed(name, lifetime, context)?,
+        2 => Typed::<[i64; 2]>::boxed(name, lifetime, context)?,
+        3..=4 => Typed::<[i64; 4]>::boxed(name, lifetime, context)?,
+        5..=8 => Typed::<[i64; 8]>::boxed(name, lifetime, context)?,
+        9..=16 => Typed::<[i64; 16]>::boxed(name, lifetime, context)?,
+        _ => Typed::<Box<[i64]>>::boxed(name, lifetime, context)?,
     })
 }
 
 struct Typed<W: Words>(Table<State<W>>);
+
+impl<W: Words> Typed<W> {
+    fn boxed(name: &str, lifetime: Lifetime, context: &mut OpenContext) -> Result<Box<dyn AccumulatorTable>, Failure> {
+        let table = match lifetime {
+            Lifetime::Window => context.keyed.table(name)?,
+            Lifetime::Idle => context.expiring_table(name)?,
+        };
+        Ok(Box::new(Self(table)))
+    }
+}
 
 impl<W: Words> AccumulatorTable for Typed<W> {
     fn load(

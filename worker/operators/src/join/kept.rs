@@ -6,6 +6,10 @@
 //! Where rows only come, they are added to the last piece. Where they also go, a row's hash says in which piece it is
 //! (linear hashing): when one has grown too large, the next in turn is split; when one has become empty, the last is
 //! merged into the one that it was split from.
+//!
+//! If state expires, each row does by itself, so that a piece knows the time of each of its rows. Expired rows are
+//! dropped when their piece is come across. The first piece counts as changed whenever another one is, so it is there
+//! as long as any.
 
 use dataflow::{OpenContext, Snapshot};
 use model::{Failure, batch::is_retraction_code, key, row::Rows};
@@ -25,7 +29,7 @@ pub(super) struct KeptRows {
 
 impl KeptRows {
     pub(super) fn open(name: &str, retracts: bool, context: &mut OpenContext) -> Result<Self, Failure> {
-        Ok(Self { table: context.keyed.table(name)?, retracts })
+        Ok(Self { table: context.expiring_table(name)?, retracts })
     }
 
     /// Adds and removes the rows of a batch.
@@ -60,7 +64,40 @@ impl KeptRows {
         rows: &[u32],
         entries: &mut Vec<EntryId>,
     ) -> Result<(), Failure> {
-        self.table.hydrate(0, keys, Some(rows), entries)
+        let start = entries.len();
+        self.table.hydrate(0, keys, Some(rows), entries)?;
+        entries[start..].iter().for_each(|&entry| self.drop_expired(entry));
+        Ok(())
+    }
+
+    fn drop_expired(&mut self, entry: EntryId) {
+        let Some((horizon, piece)) = self.table.horizon().zip(self.table.get(entry)) else { return };
+        if piece.is_timed() && (piece.is_empty() || piece.oldest > horizon) {
+            return;
+        }
+        let changed_at = self.table.changed_at(entry).unwrap_or(i64::MIN);
+        let slot = self.table.edit(entry);
+        if let Some(piece) = slot {
+            piece.set_times(changed_at);
+            piece.expire(horizon);
+            if piece.is_empty() && piece.more == 0 {
+                *slot = None;
+            }
+        }
+    }
+
+    /// Notes that the first of the further pieces, or the next, has expired as a whole.
+    pub(super) fn skip_expired(&mut self, first: EntryId, piece: u32) {
+        let skips = |known: &Piece| !self.retracts && piece == known.gone + 1;
+        if self.table.horizon().is_some()
+            && self.table.get(first).is_some_and(skips)
+            && let Some(known) = self.table.edit(first)
+        {
+            known.gone = piece;
+            if known.gone == known.more {
+                (known.gone, known.more) = (0, 0);
+            }
+        }
     }
 
     #[inline]
@@ -72,6 +109,7 @@ impl KeptRows {
     pub(super) fn entry(&mut self, keys: &Rows, row: u32, piece: u32) -> Result<EntryId, Failure> {
         let mut entries = Vec::with_capacity(1);
         self.table.hydrate(i64::from(piece), keys, Some(&[row]), &mut entries)?;
+        self.drop_expired(entries[0]);
         Ok(entries[0])
     }
 
@@ -96,7 +134,10 @@ impl KeptRows {
         let entry = match *last {
             Some(entry) => entry,
             None if more == 0 => first,
-            None => self.entry(keys, key, more)?,
+            None => {
+                self.keep_alive(first);
+                self.entry(keys, key, more)?
+            }
         };
         let has_room = self.table.get(entry).is_none_or(|piece| piece.has_room(row));
         let entry = if has_room { entry } else { self.entry(keys, key, more + 1)? };
@@ -104,16 +145,28 @@ impl KeptRows {
             self.table.get_mut(first).get_or_insert_default().more += 1;
         }
         *last = Some(entry);
-        self.table.get_mut(entry).get_or_insert_default().push(row);
+        let now = self.table.now();
+        self.table.get_mut(entry).get_or_insert_default().push_at(row, now);
         Ok(())
+    }
+
+    /// Lets the first piece expire no earlier than what changes now.
+    fn keep_alive(&mut self, first: EntryId) {
+        if self.table.horizon().is_some() {
+            self.table.get_mut(first);
+        }
     }
 
     fn insert(&mut self, keys: &Rows, key: u32, first: EntryId, row: &[u8]) -> Result<(), Failure> {
         let more = self.table.get(first).map_or(0, |piece| piece.more);
         let entry = self.bucket(keys, key, first, bucket_of(row, more))?;
+        if entry != first {
+            self.keep_alive(first);
+        }
+        let now = self.table.now();
         let piece = self.table.get_mut(entry).get_or_insert_default();
         let before = piece.bytes.len() / PIECE_BYTES;
-        piece.push(row);
+        piece.push_at(row, now);
         // Equal rows cannot be split: not each one too many adds a piece.
         if piece.bytes.len() / PIECE_BYTES > before { self.split(keys, key, first) } else { Ok(()) }
     }
@@ -123,7 +176,7 @@ impl KeptRows {
         let entry = self.bucket(keys, key, first, bucket_of(row, more))?;
         let piece = self.table.get_mut(entry).as_mut();
         if piece.is_some_and(|piece| piece.remove(row) && piece.is_empty()) && more > 0 {
-            self.merge(keys, key, first)?;
+            self.shrink(keys, key, first)?;
         }
         for entry in [first, entry] {
             let slot = self.table.get_mut(entry);
@@ -132,6 +185,21 @@ impl KeptRows {
             }
         }
         Ok(())
+    }
+
+    /// Gives up the last piece, and those before it that are empty.
+    fn shrink(&mut self, keys: &Rows, key: u32, first: EntryId) -> Result<(), Failure> {
+        loop {
+            self.merge(keys, key, first)?;
+            let more = self.table.get(first).map_or(0, |piece| piece.more);
+            if more == 0 {
+                return Ok(());
+            }
+            let last = self.entry(keys, key, more)?;
+            if self.table.get(last).is_some_and(|piece| !piece.is_empty()) {
+                return Ok(());
+            }
+        }
     }
 
     fn bucket(&mut self, keys: &Rows, key: u32, first: EntryId, piece: u32) -> Result<EntryId, Failure> {
@@ -182,16 +250,26 @@ fn parent(piece: u32) -> u32 {
 }
 
 /// Some rows: each row's length (`u32`, little endian) and bytes, one after the other. The stored form has the number
-/// of further pieces before them.
+/// of further pieces before them. If its highest bit is set, there follow the number of further pieces that are gone,
+/// the number of rows and the time of each (`i64`), all little endian.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Piece {
     bytes: Vec<u8>,
     rows: usize,
     /// In the first piece of a key: how many there are beside it.
     pub(super) more: u32,
+    /// In the first piece of a key: how many of the first of those have expired.
+    gone: u32,
+    /// When each row came; empty if that is not known.
+    stamps: Vec<i64>,
+    /// No time is before it.
+    oldest: i64,
 }
 
 const HEADER: usize = size_of::<u32>();
+const STAMP: usize = size_of::<i64>();
+/// Marks the number of further pieces if rows have times.
+const TIMED: u32 = 1 << 31;
 
 impl Piece {
     /// Number of rows.
@@ -222,36 +300,79 @@ impl Piece {
         self.rows += 1;
     }
 
+    /// Adds a row that came at a time.
+    fn push_at(&mut self, row: &[u8], now: Option<i64>) {
+        match now {
+            Some(now) => {
+                self.oldest = if self.rows == 0 { now } else { self.oldest.min(now) };
+                self.stamps.push(now);
+            }
+            None => self.stamps = Vec::new(),
+        }
+        self.push(row);
+    }
+
     fn append(&mut self, other: &Self) {
+        self.oldest = if self.rows == 0 { other.oldest } else { self.oldest.min(other.oldest) };
         self.bytes.extend_from_slice(&other.bytes);
+        self.stamps.extend_from_slice(&other.stamps);
         self.rows += other.rows;
+    }
+
+    /// The first of the further pieces that may have rows, if there is one.
+    pub(super) fn first_further(&self) -> Option<u32> {
+        (self.more > self.gone).then_some(self.gone + 1)
+    }
+
+    /// Whether the time of each row is known.
+    fn is_timed(&self) -> bool {
+        self.stamps.len() == self.rows
+    }
+
+    /// Lets rows without a time be of this one.
+    fn set_times(&mut self, time: i64) {
+        if !self.is_timed() {
+            self.stamps = vec![time; self.rows];
+            self.oldest = time;
+        }
+    }
+
+    /// Drops the rows that came then or before.
+    fn expire(&mut self, horizon: i64) {
+        if self.rows == 0 || self.oldest > horizon {
+            return;
+        }
+        let mut stamps = self.stamps.clone().into_iter();
+        let kept = self.split_off(|_| stamps.next().is_some_and(|stamp| stamp > horizon));
+        (self.bytes, self.rows, self.stamps, self.oldest) = (kept.bytes, kept.rows, kept.stamps, kept.oldest);
     }
 
     /// Removes the first row equal to `row`. Whether there was one.
     fn remove(&mut self, row: &[u8]) -> bool {
-        let mut position = 0;
+        let (mut position, mut index) = (0, 0);
         while let Some((stored, next)) = self.at(position) {
             if stored == row {
                 self.bytes.drain(position..next);
+                if self.is_timed() {
+                    self.stamps.remove(index);
+                }
                 self.rows -= 1;
                 return true;
             }
-            position = next;
+            (position, index) = (next, index + 1);
         }
         false
     }
 
     /// Takes rows out.
-    fn split_off(&mut self, takes: impl Fn(&[u8]) -> bool) -> Self {
-        let (mut kept, mut taken) = (Self { more: self.more, ..Self::default() }, Self::default());
-        let mut position = 0;
+    fn split_off(&mut self, mut takes: impl FnMut(&[u8]) -> bool) -> Self {
+        let kept = Self { more: self.more, gone: self.gone, ..Self::default() };
+        let (mut kept, mut taken) = (kept, Self::default());
+        let (mut position, mut index) = (0, 0);
         while let Some((row, next)) = self.at(position) {
-            if takes(row) {
-                taken.push(row)
-            } else {
-                kept.push(row)
-            }
-            position = next;
+            let part = if takes(row) { &mut taken } else { &mut kept };
+            part.push_at(row, self.stamps.get(index).copied());
+            (position, index) = (next, index + 1);
         }
         *self = kept;
         taken
@@ -268,23 +389,48 @@ fn frame(bytes: &[u8], position: usize) -> Option<(&[u8], usize)> {
 
 impl StateValue for Piece {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.more.to_le_bytes());
+        if self.stamps.is_empty() && self.gone == 0 {
+            out.extend_from_slice(&self.more.to_le_bytes());
+        } else {
+            out.extend_from_slice(&(self.more | TIMED).to_le_bytes());
+            out.extend_from_slice(&self.gone.to_le_bytes());
+            out.extend_from_slice(&(self.stamps.len() as u32).to_le_bytes());
+            self.stamps.iter().for_each(|stamp| out.extend_from_slice(&stamp.to_le_bytes()));
+        }
         out.extend_from_slice(&self.bytes);
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Failure> {
         let short = || Failure::data("the stored rows of a join end too early");
-        let (more, bytes) = bytes.split_first_chunk().ok_or_else(short)?;
+        let number = |bytes: &mut &[u8]| {
+            let (number, rest) = bytes.split_first_chunk().ok_or_else(short)?;
+            *bytes = rest;
+            Ok::<_, Failure>(u32::from_le_bytes(*number))
+        };
+        let mut bytes = bytes;
+        let more = number(&mut bytes)?;
+        let (mut gone, mut stamps) = (0, Vec::new());
+        if more & TIMED != 0 {
+            gone = number(&mut bytes)?;
+            let length = (number(&mut bytes)? as usize).checked_mul(STAMP).ok_or_else(short)?;
+            let (times, rest) = bytes.split_at_checked(length).ok_or_else(short)?;
+            bytes = rest;
+            stamps = times.as_chunks().0.iter().map(|time| i64::from_le_bytes(*time)).collect();
+        }
         let (mut position, mut rows) = (0, 0);
         while position < bytes.len() {
             (_, position) = frame(bytes, position).ok_or_else(short)?;
             rows += 1;
         }
-        Ok(Self { bytes: bytes.to_vec(), rows, more: u32::from_le_bytes(*more) })
+        if !stamps.is_empty() && stamps.len() != rows {
+            return Err(Failure::data("the stored rows of a join do not have a time each"));
+        }
+        let oldest = stamps.iter().copied().min().unwrap_or_default();
+        Ok(Self { bytes: bytes.to_vec(), rows, more: more & !TIMED, gone, stamps, oldest })
     }
 
     fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity()
+        size_of::<Self>() + self.bytes.capacity() + self.stamps.capacity() * STAMP
     }
 }
 

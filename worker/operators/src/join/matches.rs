@@ -110,8 +110,8 @@ impl Matches {
             }
             if self.matched >= others.len() {
                 (self.matched, self.position) = (0, 0);
-                if others.more > 0 {
-                    self.piece = 1;
+                if let Some(piece) = others.first_further() {
+                    self.piece = piece;
                     break;
                 }
                 self.row += repeated;
@@ -122,7 +122,8 @@ impl Matches {
 
     /// Pairs of one row, or two, with rows in further pieces of its key.
     fn in_further_pieces(&mut self, kept: &mut KeptRows, schema: &SchemaRef) -> Result<Option<Found>, Failure> {
-        if self.read >= PIECES_HELD_MAX {
+        // Between two pieces, as rows that have expired meanwhile leave theirs.
+        if self.read >= PIECES_HELD_MAX && self.position == 0 {
             self.read = 0;
             kept.end_batch()?;
             self.entries.clear();
@@ -130,13 +131,15 @@ impl Matches {
         }
         let group = self.groups.of_row[self.row] as usize;
         let repeated = self.paired_rows();
-        let last = kept.piece(self.entries[group]).map_or(0, |first| first.more);
+        let first = self.entries[group];
+        let last = kept.piece(first).map_or(0, |first| first.more);
         let end = last.min(self.piece + PIECES_AT_ONCE - 1);
         let key = self.groups.first_rows[group];
         let pieces = (self.piece..=end).map(|piece| kept.entry(&self.keys, key, piece));
         let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
         self.read += pieces.len();
         let (mut rows, mut stored, mut other_rows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut expired = Vec::new();
         for entry in pieces {
             let next_row = |position| kept.piece(entry).and_then(|piece| piece.at(position));
             while let Some((row, next)) = next_row(self.position).filter(|_| rows.len() < ROWS_TARGET) {
@@ -150,6 +153,9 @@ impl Matches {
             if next_row(self.position).is_some() {
                 break;
             }
+            if kept.piece(entry).is_none() {
+                expired.push(self.piece);
+            }
             self.position = 0;
             self.piece += 1;
         }
@@ -157,7 +163,9 @@ impl Matches {
             self.piece = 0;
             self.row += repeated;
         }
-        self.found(rows, stored, other_rows, schema)
+        let found = self.found(rows, stored, other_rows, schema)?;
+        expired.into_iter().for_each(|piece| kept.skip_expired(first, piece));
+        Ok(found)
     }
 
     fn found(

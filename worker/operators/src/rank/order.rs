@@ -18,7 +18,7 @@ const NULL_LAST: u8 = 2;
 const TEXT_HEADER: usize = 1 + size_of::<u32>();
 
 /// The columns of an `ORDER BY`.
-pub(super) struct Order {
+pub(crate) struct Order {
     columns: Vec<(SortColumn, Shape)>,
 }
 
@@ -31,7 +31,7 @@ enum Shape {
 }
 
 impl Order {
-    pub(super) fn new(columns: &[SortColumn], input: &Schema) -> Result<Self, Failure> {
+    pub(crate) fn new(columns: &[SortColumn], input: &Schema) -> Result<Self, Failure> {
         let columns = columns.iter().map(|column| {
             let field = input.fields.get(column.column);
             let field = field.ok_or_else(|| Failure::internal(format!("there is no column {}", column.column)))?;
@@ -49,7 +49,7 @@ impl Order {
     }
 
     /// The sort keys of a batch's rows.
-    pub(super) fn encode(&self, batch: &RecordBatch) -> Result<Rows, Failure> {
+    pub(crate) fn encode(&self, batch: &RecordBatch) -> Result<Rows, Failure> {
         let encoded = self
             .columns
             .iter()

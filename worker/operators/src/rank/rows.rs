@@ -29,9 +29,9 @@ struct Piece {
 
 /// A row and its sort key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ranked<'a> {
-    pub(super) sort: &'a [u8],
-    pub(super) row: &'a [u8],
+pub(crate) struct Ranked<'a> {
+    pub(crate) sort: &'a [u8],
+    pub(crate) row: &'a [u8],
 }
 
 /// The frames in some bytes.
@@ -153,7 +153,7 @@ impl Piece {
 
 impl RankedRows {
     /// Number of rows.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
@@ -174,12 +174,12 @@ impl RankedRows {
 
     /// The sort key of the last row.
     #[inline]
-    pub(super) fn last_sort(&self) -> &[u8] {
+    pub(crate) fn last_sort(&self) -> &[u8] {
         self.others.last().unwrap_or(&self.first).last_sort()
     }
 
     /// All rows in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Ranked<'_>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Ranked<'_>> {
         self.pieces().flat_map(|piece| Frames::new(&piece.bytes))
     }
 
@@ -199,7 +199,7 @@ impl RankedRows {
     }
 
     /// Adds a row, behind those with an equal sort key or before them.
-    pub(super) fn insert(&mut self, sort: &[u8], row: &[u8], before_equal: bool) {
+    pub(crate) fn insert(&mut self, sort: &[u8], row: &[u8], before_equal: bool) {
         let is_behind = |other: &[u8]| if before_equal { other >= sort } else { other > sort };
         let piece = self.others.partition_point(|piece| !is_behind(piece.first_sort()));
         self.piece_mut(piece).insert(sort, row, is_behind);
@@ -211,7 +211,7 @@ impl RankedRows {
     }
 
     /// Removes the last row.
-    pub(super) fn pop(&mut self) {
+    pub(crate) fn pop(&mut self) {
         let piece = self.others.len();
         self.piece_mut(piece).pop();
         self.len -= 1;

@@ -76,6 +76,8 @@ pub(super) struct Cluster {
     /// What has come out.
     pub(super) changes: Vec<Change>,
     pub(super) late_rows: u64,
+    /// Whether the last snapshot had keyed state.
+    pub(super) has_state: bool,
 }
 
 impl Cluster {
@@ -110,6 +112,7 @@ impl Cluster {
             subtasks: Vec::new(),
             changes: Vec::new(),
             late_rows: 0,
+            has_state: false,
         };
         cluster.start(1, On::HashMap, &[], &BTreeMap::new()).expect("starts");
         cluster
@@ -178,6 +181,13 @@ impl Cluster {
             let written = pending.write(&self.storage, &directory, &directory, self.snapshots);
             keyed.extend(self.runtime.block_on(written).expect("written"));
         }
+        let all = StoreOptions {
+            backend: Backend::HashMap,
+            key_groups: 0..=MAX_PARALLELISM as u16 - 1,
+            max_parallelism: MAX_PARALLELISM,
+        };
+        let reader = self.runtime.block_on(KeyedStore::open(all, keyed.clone(), self.storage.clone()));
+        self.has_state = !reader.expect("readable").unclaimed().is_empty();
         self.start(parallelism, on, &keyed, &lists).expect("restored");
     }
 

@@ -40,6 +40,8 @@ fn spec(from: u64, to: u64, with_number: bool, input: ChangelogMode) -> RankSpec
         ],
         from,
         to,
+        latest_first: false,
+        window_end: None,
         with_number,
         input,
         emit_update_before: true,
@@ -203,7 +205,7 @@ fn agrees_with_the_model() {
 }
 
 fn deduplicated(keep: Keep) -> Cluster {
-    let spec = DeduplicateSpec { keys: vec![K], time: T, keep, emit_update_before: true };
+    let spec = DeduplicateSpec { keys: vec![K], time: T, processing: false, keep, emit_update_before: true };
     Cluster::new(node(OperatorSpec::Deduplicate(spec), false), vec![schema()], vec![vec![K]])
 }
 

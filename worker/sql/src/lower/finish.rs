@@ -214,6 +214,9 @@ fn name(graph: &mut JobGraph) {
             OperatorSpec::GroupAggregate(_) => ("group-aggregate".to_owned(), format!("GroupAggregate[{number}]")),
             OperatorSpec::Join(_) => ("join".to_owned(), format!("Join[{number}]")),
             OperatorSpec::IntervalJoin(_) => ("interval-join".to_owned(), format!("IntervalJoin[{number}]")),
+            OperatorSpec::Rank(spec) if spec.window_end.is_some() => {
+                ("window-rank".to_owned(), format!("WindowRank[{number}]"))
+            }
             OperatorSpec::Rank(_) => ("rank".to_owned(), format!("Rank[{number}]")),
             OperatorSpec::Deduplicate(_) => ("deduplicate".to_owned(), format!("Deduplicate[{number}]")),
             OperatorSpec::WindowJoin(_) => ("window-join".to_owned(), format!("WindowJoin[{number}]")),

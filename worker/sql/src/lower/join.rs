@@ -20,7 +20,7 @@ pub(super) struct Side {
     pub(super) width: usize,
     pub(super) keys: Vec<usize>,
     /// Where it has the columns of a window.
-    window: Option<WindowColumns>,
+    pub(super) window: Option<WindowColumns>,
 }
 
 impl Lowering<'_> {
@@ -116,13 +116,14 @@ impl Lowering<'_> {
     }
 
     /// Whether an operator surely gives inserts only.
-    fn is_append(&self, node: NodeId) -> bool {
+    pub(super) fn is_append(&self, node: NodeId) -> bool {
         match &self.graph.nodes[node].operator {
             OperatorSpec::Source(source) => {
                 source.table.connector() == "values"
                     || self.catalog.source(&source.table).is_ok_and(|source| source.changelog.is_append())
             }
             OperatorSpec::WindowAggregate(_) | OperatorSpec::WindowJoin(_) => true,
+            OperatorSpec::Rank(spec) => spec.window_end.is_some(),
             OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Join(_) => {
                 self.graph.inputs(node).all(|edge| self.is_append(edge.from))
             }

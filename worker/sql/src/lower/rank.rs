@@ -25,8 +25,8 @@ pub(super) struct Numbered {
     pub(super) input: Relation,
     partition: Vec<Expr>,
     order: Vec<Order>,
-    /// Whether the order is that of event time.
-    by_time: bool,
+    /// If the order is that of time.
+    time: Option<TimeAttribute>,
     place: Location,
 }
 
@@ -75,15 +75,10 @@ impl Lowering<'_> {
             },
             _ => None,
         };
-        if matches!(time, Some(TimeAttribute::Processing | TimeAttribute::ProcessingWindow)) {
-            // Rows of one batch have the same time, so the order of arrival would be lost.
-            return Err(row_number::error("ROW_NUMBER in the order of processing time is not supported", place));
-        }
-        let by_time = time.is_some();
         let mut names = input.names.clone();
         names.push("w0$o0".to_owned());
         let exprs = (0..names.len()).map(Expr::Column).collect();
-        let base = Base::Numbered(Box::new(Numbered { input, partition, order, by_time, place }));
+        let base = Base::Numbered(Box::new(Numbered { input, partition, order, time, place }));
         Ok(Relation { base, exprs, names, filter: None })
     }
 
@@ -103,7 +98,7 @@ impl Lowering<'_> {
         names: Vec<String>,
         filter: Option<Expr>,
     ) -> Result<Relation, SqlError> {
-        let Numbered { input, partition, order, by_time, place } = numbered;
+        let Numbered { input, partition, mut order, time, place } = numbered;
         let number = input.exprs.len();
         let (bounds, filter) = bounds(filter, number);
         let to = bounds.to.ok_or_else(|| row_number::error(UNBOUNDED, place))?;
@@ -116,17 +111,23 @@ impl Lowering<'_> {
         let column = names.iter().zip(&exprs).find(|(_, expr)| **expr == Expr::Column(number));
         let number_name = column.map_or("w0$o0", |(name, _)| name).to_owned();
 
+        // Rows of one batch have the same processing time: the order is that of arrival.
+        let processing = matches!(time, Some(TimeAttribute::Processing | TimeAttribute::ProcessingWindow));
+        let descending = order.first().is_some_and(|order| order.descending);
+        if processing {
+            order.clear();
+        }
         let keys = partition.iter().cloned().chain(order.iter().map(|order| order.by.clone())).collect();
         let side = self.side(input, keys)?;
         let (partition, order_columns) = side.keys.split_at(partition.len());
         let mut schema = self.graph.nodes[side.node].schema.clone();
         let width = schema.len();
-        let keep = match order.as_slice() {
-            [order] if by_time && (bounds.from, to) == (1, 1) => {
-                Some(if order.descending { Keep::Last } else { Keep::First })
-            }
-            _ => None,
-        };
+        let window = side.window.filter(|window| {
+            let same = [window.start, window.end].iter().all(|column| partition.contains(column));
+            same && !window.processing && self.is_append(side.node)
+        });
+        let is_deduplication = time.is_some() && (bounds.from, to) == (1, 1);
+        let keep = is_deduplication.then_some(if descending { Keep::Last } else { Keep::First });
         let rank = RankSpec {
             partition: partition.to_vec(),
             order: order
@@ -140,15 +141,19 @@ impl Lowering<'_> {
                 .collect(),
             from: bounds.from as u64,
             to: to as u64,
+            // Of rows of the same time the one that came last.
+            latest_first: descending && (processing || is_deduplication),
+            window_end: window.map(|window| window.end),
             with_number,
             input: ChangelogMode::APPEND,
             emit_update_before: false,
         };
-        let operator = match keep {
+        let operator = match keep.filter(|_| window.is_none()) {
             // Time attributes belong to rows that are only added.
             Some(keep) => OperatorSpec::Deduplicate(DeduplicateSpec {
                 keys: rank.partition,
-                time: order_columns[0],
+                time: order_columns.first().copied().unwrap_or_default(),
+                processing,
                 keep,
                 emit_update_before: false,
             }),
@@ -165,7 +170,7 @@ impl Lowering<'_> {
             true => Expr::Column(width),
         };
         Ok(Relation {
-            base: Base::Node { node, window: None },
+            base: Base::Node { node, window },
             exprs: exprs.iter().map(|expr| substitute(expr, &column)).collect(),
             names,
             filter: filter.map(|filter| substitute(&filter, &column)),

@@ -87,7 +87,8 @@ impl Lowering<'_> {
     /// Whether an operator that works in event time follows.
     fn needs_event_time(&self, node: NodeId) -> bool {
         let takes_time = match &self.graph.nodes[node].operator {
-            OperatorSpec::Deduplicate(spec) => spec.keep == Keep::First,
+            OperatorSpec::Deduplicate(spec) => spec.keep == Keep::First && !spec.processing,
+            OperatorSpec::Rank(spec) => spec.window_end.is_some(),
             OperatorSpec::WindowAssign(spec) => !spec.processing,
             OperatorSpec::WindowAggregate(spec) => !spec.processing,
             OperatorSpec::WindowJoin(_) | OperatorSpec::IntervalJoin(_) => true,

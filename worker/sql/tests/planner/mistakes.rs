@@ -44,11 +44,6 @@ fn mistakes_have_a_message_and_a_place() {
             "only supported as conditions joined by AND",
         ),
         ("SELECT id FROM auction EXCEPT ALL SELECT id FROM person", (1, 1), "EXCEPT ALL is not supported"),
-        (
-            "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY p DESC) n FROM (SELECT *, PROCTIME() p FROM bid)) WHERE n = 1",
-            (1, 26),
-            "ROW_NUMBER in the order of processing time is not supported",
-        ),
         ("SELECT price + channel FROM bid", (1, 8), "cannot apply '+' to arguments of type BIGINT and STRING"),
         ("SELECT bid.prise FROM nexmark", (1, 12), "field 'prise' not found; fields are auction"),
         ("SELECT CAST(price AS BIGGINT) FROM bid", (1, 22), "a data type"),

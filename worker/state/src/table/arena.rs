@@ -5,7 +5,7 @@ use std::{mem, sync::Arc};
 use super::EntryId;
 
 /// Entries in a chunk. Small, since after a snapshot the first write to a chunk copies all of it.
-const CHUNK_ENTRIES: usize = 128;
+pub(super) const CHUNK_ENTRIES: usize = 128;
 const CHUNK_BITS: u32 = CHUNK_ENTRIES.trailing_zeros();
 const KEY_INLINE_MAX: usize = 22;
 
@@ -85,6 +85,8 @@ impl<V> Entry<V> {
 pub(crate) struct Chunk<V> {
     pub(crate) namespace: i64,
     pub(crate) entries: Vec<Entry<V>>,
+    /// When each was last changed; empty if the table's entries do not expire.
+    pub(crate) stamps: Vec<i64>,
 }
 
 enum Cell<V> {
@@ -158,12 +160,16 @@ pub(crate) struct Arena<V> {
     flags: Vec<u8>,
     /// For each cell, the free slots among its entries.
     vacant: Vec<Vec<u8>>,
+    /// For each cell, its position among the chunks of its namespace.
+    places: Vec<u32>,
     free: Vec<u32>,
+    /// Whether entries have a time.
+    timed: bool,
 }
 
-impl<V> Default for Arena<V> {
-    fn default() -> Self {
-        Self { cells: Vec::new(), flags: Vec::new(), vacant: Vec::new(), free: Vec::new() }
+impl<V> Arena<V> {
+    pub(crate) fn new(timed: bool) -> Self {
+        Self { cells: Vec::new(), flags: Vec::new(), vacant: Vec::new(), places: Vec::new(), free: Vec::new(), timed }
     }
 }
 
@@ -210,6 +216,31 @@ impl<V: Clone> Arena<V> {
         &mut self.flags[entry.0 as usize]
     }
 
+    /// When an entry that exists was last changed.
+    #[inline]
+    pub(crate) fn stamp(&self, entry: EntryId) -> i64 {
+        let (cell, slot) = split(entry);
+        let chunk = self.cells[cell].chunk();
+        chunk.and_then(|chunk| chunk.stamps.get(slot)).copied().unwrap_or(i64::MIN)
+    }
+
+    /// Notes when an entry was last changed.
+    #[inline]
+    pub(crate) fn set_stamp(&mut self, entry: EntryId, stamp: i64) {
+        let (cell, slot) = split(entry);
+        if let Some(known) = self.cells[cell].chunk_mut().stamps.get_mut(slot) {
+            *known = stamp;
+        }
+    }
+
+    /// Appends the entries of one cell that were last changed at `horizon` or before.
+    pub(crate) fn expired(&self, cell: usize, horizon: i64, ids: &mut Vec<EntryId>) {
+        let Some(chunk) = self.cells[cell].chunk() else { return };
+        let slots = chunk.stamps.iter().enumerate().filter(|(_, stamp)| **stamp <= horizon);
+        let ids_of = slots.map(|(slot, _)| entry_id(cell, slot));
+        ids.extend(ids_of.filter(|id| self.find(*id).is_some_and(|entry| entry.value.is_some())));
+    }
+
     /// The namespace of an entry that exists.
     pub(crate) fn namespace(&self, entry: EntryId) -> Option<i64> {
         self.cells.get(split(entry).0)?.chunk().map(|chunk| chunk.namespace)
@@ -218,15 +249,22 @@ impl<V: Clone> Arena<V> {
     /// Makes an entry without a value.
     pub(crate) fn allocate(&mut self, chunks: &mut Chunks, namespace: i64, key: &[u8]) -> EntryId {
         let cell = self.cell_with_room(chunks, namespace);
-        let entries = &mut self.cells[cell].chunk_mut().entries;
+        let timed = self.timed;
+        let Chunk { entries, stamps, .. } = self.cells[cell].chunk_mut();
         let entry = Entry::new(key);
         let slot = match self.vacant[cell].pop() {
             Some(slot) => {
                 entries[usize::from(slot)] = entry;
+                if let Some(stamp) = stamps.get_mut(usize::from(slot)) {
+                    *stamp = i64::MIN;
+                }
                 usize::from(slot)
             }
             None => {
                 entries.push(entry);
+                if timed {
+                    stamps.push(i64::MIN);
+                }
                 entries.len() - 1
             }
         };
@@ -248,7 +286,7 @@ impl<V: Clone> Arena<V> {
             }
             chunks.open.pop();
         }
-        self.add(chunks, Chunk { namespace, entries: Vec::new() })
+        self.add(chunks, Chunk { namespace, entries: Vec::new(), stamps: Vec::new() })
     }
 
     fn add(&mut self, chunks: &mut Chunks, chunk: Chunk<V>) -> usize {
@@ -257,11 +295,13 @@ impl<V: Clone> Arena<V> {
             None => {
                 self.cells.push(Cell::Free);
                 self.vacant.push(Vec::new());
+                self.places.push(0);
                 self.flags.resize(self.cells.len() << CHUNK_BITS, VACANT);
                 self.cells.len() - 1
             }
         };
         self.cells[cell] = Cell::Owned(chunk);
+        self.places[cell] = chunks.all.len() as u32;
         chunks.all.push(cell as u32);
         chunks.open.push(cell as u32);
         cell
@@ -285,7 +325,11 @@ impl<V: Clone> Arena<V> {
         self.vacant[cell].push(slot as u8);
         if self.cells[cell].chunk().is_some_and(|chunk| chunk.entries.len() == self.vacant[cell].len()) {
             self.take(cell);
-            chunks.all.retain(|&other| other as usize != cell);
+            let place = self.places[cell];
+            chunks.all.swap_remove(place as usize);
+            if let Some(&moved) = chunks.all.get(place as usize) {
+                self.places[moved as usize] = place;
+            }
         } else {
             self.cells[cell].chunk_mut().entries[slot] = Entry::new(&[]);
         }

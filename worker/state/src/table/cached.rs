@@ -10,11 +10,14 @@ use model::{Failure, key};
 use rocksdb::WriteBatch;
 
 use super::{
-    Content, EntryId, StateValue, Table,
+    Content, EntryId, StateValue, Table, Timing,
     arena::{DIRTY, Entry, PERSISTED, REFERENCED},
     part::Frozen,
 };
-use crate::disk::{self, Changes, Disk, KEY_PREFIX_BYTES};
+use crate::{
+    disk::{self, Changes, Disk, KEY_PREFIX_BYTES},
+    retention::{put_stamp, split_stamp},
+};
 
 /// Keys of one `multi_get`.
 const FETCH_KEYS_MAX: usize = 1024;
@@ -80,11 +83,17 @@ impl<V: StateValue> Table<V> {
         self.missing = missing;
         wanted.sort_unstable_by(|(a, _), (b, _)| keys[a.clone()].cmp(&keys[b.clone()]));
         let mut found = 0;
+        let timed = self.timing.is_some();
         for wanted in wanted.chunks(FETCH_KEYS_MAX) {
             let values = disk.multi_get(wanted.iter().map(|(range, _)| &keys[range.clone()]))?;
             for ((_, id), value) in wanted.iter().zip(values) {
-                if let Some(value) = value.map_err(disk::failure)? {
-                    let value = V::decode(&value).map_err(|error| error.at(format_args!("table {}", self.name)))?;
+                if let Some(stored) = value.map_err(disk::failure)? {
+                    let at = |error: Failure| error.at(format_args!("table {}", self.name));
+                    let (stamp, value) = if timed { split_stamp(&stored).map_err(at)? } else { (0, &stored[..]) };
+                    let value = V::decode(value).map_err(at)?;
+                    if timed {
+                        self.arena.set_stamp(*id, stamp);
+                    }
                     let (entry, flags) = self.arena.get_mut(*id);
                     entry.value = Some(value);
                     *flags |= PERSISTED;
@@ -108,6 +117,7 @@ impl<V: StateValue> Table<V> {
     fn write_back(&mut self, ids: &[EntryId]) -> Result<(), Failure> {
         let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
         let mut ids = ids.iter().copied();
+        let timed = self.timing.is_some();
         let mut changes = Changes::default();
         loop {
             let mut written = Vec::new();
@@ -118,9 +128,15 @@ impl<V: StateValue> Table<V> {
                 let Entry { key, value, .. } = self.arena.get(id);
                 let namespace = self.arena.namespace(id).expect("an entry in memory has a namespace");
                 let hash = key::hash(key.bytes());
+                let stamp = timed.then(|| self.arena.stamp(id));
                 changes.add(
                     |out| disk.key_into(out, hash, table, namespace, key.bytes()),
-                    value.as_ref().map(|value| |out: &mut Vec<u8>| value.encode(out)),
+                    value.as_ref().map(|value| {
+                        move |out: &mut Vec<u8>| {
+                            stamp.into_iter().for_each(|stamp| put_stamp(stamp, out));
+                            value.encode(out);
+                        }
+                    }),
                 );
                 written.push((namespace, id));
                 if changes.is_full() {
@@ -277,6 +293,7 @@ impl<V: StateValue> Table<V> {
         let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(false) };
         let mut batch = WriteBatch::default();
         let mut cursor = disk.cursor()?;
+        let horizon = self.timing.as_ref().map(Timing::horizon);
         let (mut taken, mut more) = (0usize, false);
         for group in disk.key_groups().filter(|&group| group >= space.drain_group) {
             let prefix = disk::prefix(group, table, namespace);
@@ -288,7 +305,13 @@ impl<V: StateValue> Table<V> {
                 if more {
                     break;
                 }
-                each(&key[KEY_PREFIX_BYTES..], V::decode(value)?);
+                match horizon.map(|horizon| split_stamp(value).map(|split| (split, horizon))).transpose()? {
+                    None => each(&key[KEY_PREFIX_BYTES..], V::decode(value)?),
+                    Some(((stamp, value), horizon)) if stamp > horizon => {
+                        each(&key[KEY_PREFIX_BYTES..], V::decode(value)?);
+                    }
+                    Some(_) => {}
+                }
                 taken += 1;
                 if taken - before <= POINT_DELETES_MAX {
                     keys.push(key.to_vec());
@@ -307,7 +330,8 @@ impl<V: StateValue> Table<V> {
             }
         }
         disk.write(batch)?;
-        let left = space.persisted.checked_sub(taken as u64).filter(|left| more || *left == 0);
+        // Compactions take expired entries away without telling.
+        let left = space.persisted.checked_sub(taken as u64).filter(|left| more || *left == 0 || horizon.is_some());
         let Some(left) = left else { return Err(self.miscounted(namespace)) };
         (space.persisted, space.absent) = (left, left);
         if !more {

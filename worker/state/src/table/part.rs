@@ -7,6 +7,7 @@ use model::{Failure, key};
 use super::{EntryId, StateValue, arena::Chunk};
 use crate::{
     disk::{Changes, Disk},
+    retention::put_stamp,
     snapshot::Blocks,
 };
 
@@ -34,21 +35,32 @@ pub(crate) trait PartEntries: Send {
 }
 
 /// Chunks shared with the table.
-pub(super) struct MemoryPart<V>(pub(super) Vec<Arc<Chunk<V>>>);
+pub(super) struct MemoryPart<V> {
+    pub(super) chunks: Vec<Arc<Chunk<V>>>,
+    /// If entries expire: what was last changed then or before has.
+    pub(super) horizon: Option<i64>,
+}
 
 impl<V: StateValue> PartEntries for MemoryPart<V> {
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.chunks.is_empty()
     }
 
     fn write(self: Box<Self>, table: u16, blocks: &mut Blocks<'_>) -> Result<(), Failure> {
         // Each chunk is let go as soon as it is written, so that the table need not copy it.
-        for chunk in self.0 {
-            for entry in &chunk.entries {
-                if let Some(value) = &entry.value {
-                    let key = entry.key.bytes();
-                    blocks.add(table, key::hash(key), chunk.namespace, key, |out| value.encode(out))?;
+        let horizon = self.horizon;
+        for chunk in self.chunks {
+            for (slot, entry) in chunk.entries.iter().enumerate() {
+                let Some(value) = &entry.value else { continue };
+                let stamp = chunk.stamps.get(slot).copied();
+                if stamp.zip(horizon).is_some_and(|(stamp, horizon)| stamp <= horizon) {
+                    continue;
                 }
+                let key = entry.key.bytes();
+                blocks.add(table, key::hash(key), chunk.namespace, key, |out| {
+                    stamp.into_iter().for_each(|stamp| put_stamp(stamp, out));
+                    value.encode(out);
+                })?;
             }
         }
         Ok(())
@@ -93,12 +105,18 @@ impl<V: StateValue> Frozen<V> {
     fn write_chunks(&mut self) -> Result<(), Failure> {
         let mut changes = Changes::default();
         for (chunk, slots) in mem::take(&mut self.chunks) {
-            for (_, entry) in chunk.entries.iter().enumerate().filter(|(slot, _)| slots >> slot & 1 == 1) {
+            for (slot, entry) in chunk.entries.iter().enumerate().filter(|(slot, _)| slots >> slot & 1 == 1) {
                 let stored = entry.key.bytes();
                 let hash = key::hash(stored);
+                let stamp = chunk.stamps.get(slot).copied();
                 changes.add(
                     |out| self.disk.key_into(out, hash, self.table, chunk.namespace, stored),
-                    entry.value.as_ref().map(|value| |out: &mut Vec<u8>| value.encode(out)),
+                    entry.value.as_ref().map(|value| {
+                        move |out: &mut Vec<u8>| {
+                            stamp.into_iter().for_each(|stamp| put_stamp(stamp, out));
+                            value.encode(out);
+                        }
+                    }),
                 );
             }
             if changes.is_full() {
