@@ -118,6 +118,21 @@ pub fn rows(out: &Path) -> Result<Table> {
     Ok(table)
 }
 
+/// The bids of each window and auction that were committed.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn bids(out: &Path) -> Result<BTreeMap<(String, i64), i64>> {
+    let mut windows = BTreeMap::new();
+    for line in lines(&out.join("windows"))? {
+        let row: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+        let (Some(start), Some(auction)) = (row["window_start"].as_str(), row["auction"].as_i64()) else { continue };
+        *windows.entry((start.to_owned(), auction)).or_default() += row["bids"].as_i64().unwrap_or_default();
+    }
+    ensure!(!windows.is_empty(), "no windows were written");
+    Ok(windows)
+}
+
 fn lines(folder: &Path) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {

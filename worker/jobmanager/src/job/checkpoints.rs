@@ -155,6 +155,7 @@ impl Job {
             return self.completed(context);
         }
         let is_savepoint = pending.purpose.is_savepoint();
+        let configured = self.settings.get(&keys::PARALLELISM);
         let manifest = Manifest {
             version: manifest::VERSION,
             job_id: self.id.clone(),
@@ -165,6 +166,8 @@ impl Job {
             triggered_ms: pending.triggered_ms,
             max_parallelism: self.max_parallelism,
             parallelism: self.parallelism,
+            rescaled: (self.desired_parallelism != configured)
+                .then_some(manifest::Rescaled { configured, wanted: self.desired_parallelism }),
             operators: std::mem::take(&mut pending.operators),
         };
         context.out.push(Action::Commit {
