@@ -327,7 +327,7 @@ fn is_keyed(operator: &OperatorSpec) -> bool {
         OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
         OperatorSpec::Rank(_) | OperatorSpec::Deduplicate(_) => true,
         OperatorSpec::SemiJoin(_) | OperatorSpec::WindowJoin(_) | OperatorSpec::IntervalJoin(_) => true,
-        OperatorSpec::Unnest(_) | OperatorSpec::Limit(_) => false,
+        OperatorSpec::Unnest(_) | OperatorSpec::Limit(_) | OperatorSpec::LocalAggregate(_) => false,
     }
 }
 

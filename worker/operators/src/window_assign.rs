@@ -4,15 +4,14 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{BooleanArray, RecordBatch, UInt32Array},
-    compute,
+    array::{RecordBatch, UInt32Array},
     datatypes::SchemaRef,
 };
 use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAssignSpec};
 use model::{Batch, EventTime, Failure, RowKind, Schema, Watermark, batch::ROWS_TARGET};
 
-use crate::window::{Windows, times, timestamps};
+use crate::window::{Windows, timed, timestamps};
 
 pub(crate) struct WindowAssign {
     time: usize,
@@ -105,19 +104,12 @@ fn with_windows(batch: Batch, ends: Vec<EventTime>, windows: &Windows, schema: &
 
 impl Operator for WindowAssign {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
-        let (times, nulls) = match &self.clock {
-            Some(clock) => (vec![clock.now_ms(); batch.rows()].into(), None),
-            None => times(batch.column(self.time))?,
-        };
-        let (batch, times) = match nulls {
-            None => (batch, times),
-            Some(nulls) => {
-                let kept = BooleanArray::from(nulls.inner().clone());
-                output.drop_late(nulls.null_count() as u64, || batch.filter(&compute::not(&kept)?))?;
-                let batch = batch.filter(&kept)?;
-                let times = crate::window::times(batch.column(self.time))?.0;
+        let (batch, times) = match &self.clock {
+            Some(clock) => {
+                let times = vec![clock.now_ms(); batch.rows()].into();
                 (batch, times)
             }
+            None => timed(batch, self.time, output)?,
         };
         let slice_ends: Vec<EventTime> = times.iter().map(|&time| self.windows.slice_end(time)).collect();
         if self.windows.is_tumbling() {

@@ -139,6 +139,18 @@ words! {
 }
 
 words! {
+    /// How aggregations are split.
+    AggPhaseStrategy {
+        /// Where it pays.
+        Auto = "AUTO",
+        /// Wherever it can be.
+        TwoPhase = "TWO_PHASE",
+        /// Nowhere.
+        OnePhase = "ONE_PHASE",
+    }
+}
+
+words! {
     /// What happens after a failure.
     RestartStrategy {
         /// The job fails.

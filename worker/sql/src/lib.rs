@@ -22,6 +22,7 @@ mod plan;
 mod row_number;
 mod session;
 mod statement;
+mod two_phase;
 mod types;
 mod unnest;
 

@@ -189,7 +189,7 @@ impl Session {
         let name = self.name("collect".to_owned());
         let mut lowering = Lowering::new(&name, &*self.catalog);
         self.write(&mut lowering, query, &Target::Collect)?;
-        let mut graph = lowering.finish()?;
+        let mut graph = lowering.finish(&self.settings)?;
         graph.dead_letters = self.dead_letters()?;
         let sink = graph.nodes.iter().find(|node| matches!(node.operator, OperatorSpec::Sink(_)));
         let sink = sink.ok_or_else(|| SqlError::internal("a query without a sink"))?;
@@ -215,7 +215,7 @@ impl Session {
         }
         // What is found wrong only in the whole graph is reported at the first sink.
         let place = places.first().copied().unwrap_or_else(Span::empty);
-        let mut graph = lowering.finish().map_err(|error| error.or_at(place))?;
+        let mut graph = lowering.finish(&self.settings).map_err(|error| error.or_at(place))?;
         graph.dead_letters = self.dead_letters()?;
         Ok(PlannedJob { graph, kind: JobKind::Insert { sinks }, settings: self.settings.clone() })
     }
