@@ -14,6 +14,7 @@ mod explain;
 mod functions;
 mod group_window;
 mod interval;
+mod json_call;
 mod like;
 mod literal;
 mod lower;
@@ -23,6 +24,7 @@ mod row_number;
 mod session;
 mod statement;
 mod types;
+mod typing;
 mod unnest;
 
 pub use error::SqlError;
