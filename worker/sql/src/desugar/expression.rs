@@ -129,7 +129,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
         Expr::Subquery(_) => return unsupported("a scalar subquery", &*expr),
         // Its comparison would be taken for a filter of the query, and nulls in the query would no longer count.
         Expr::InSubquery { expr: of, negated: true, .. } if !reads_column(of) => {
-            return unsupported("a constant before NOT IN with a query", &**of);
+            let message = "a constant before NOT IN with a query is not supported";
+            return Err(SqlError::at_span(message, escape::place(of)));
         }
         Expr::ILike { .. } => return unsupported("ILIKE", &*expr),
         Expr::SimilarTo { negated, expr: of, pattern, escape_char: None, .. } => {
