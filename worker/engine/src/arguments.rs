@@ -174,7 +174,15 @@ pub(crate) struct RescaleOptions {
     pub(crate) client: ClientOptions,
 }
 
-#[derive(Debug, Args)]
+/// Where the events of a benchmark come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum BenchSource {
+    #[default]
+    Generator,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct BenchOptions {
     /// Queries, e.g. q0 q17 [default: all that are supported]
     pub(crate) queries: Vec<String>,
@@ -190,6 +198,12 @@ pub(crate) struct BenchOptions {
     /// Time between checkpoints
     #[arg(long, default_value = "1 s")]
     pub(crate) checkpoint_interval: String,
+    /// Where the events come from: generated as they are read, or JSON lines in a file made beforehand
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) source: BenchSource,
+    /// The file of events, or where it is made
+    #[arg(long, hide = true)]
+    pub(crate) file: Option<PathBuf>,
     /// Measure one query in this process and print the figures as JSON
     #[arg(long, hide = true)]
     pub(crate) child: bool,

@@ -1,5 +1,6 @@
-//! `sluice bench`: Nexmark queries on generated events, each in a process of its own, and the generator alone.
+//! `sluice bench`: Nexmark queries on generated events, each in a process of its own, and the source alone.
 
+mod events;
 mod peers;
 mod queries;
 
@@ -16,10 +17,11 @@ use settings::{Settings, keys};
 use state::{Backend, KeyedStore, StoreOptions};
 
 use crate::{
-    arguments::BenchOptions,
+    arguments::{BenchOptions, BenchSource},
     cluster, display,
     script::{self, ScriptJob, Step},
 };
+use events::Events;
 use queries::{QUERIES, Query};
 
 /// Runs the command: a child process for each query, so that memory is each query's own.
@@ -30,34 +32,39 @@ pub(crate) async fn run(options: BenchOptions) -> Result<(), Failure> {
         display::line(&measure(query, &options).await?.to_string());
         return Ok(());
     }
+    let events = Events::make(&options).await?;
     display::line(&format!(
-        "{} events, parallelism {}, {} backend, checkpoints every {}",
-        options.events, options.parallelism, options.backend, options.checkpoint_interval
+        "{} events{}, parallelism {}, {} backend, checkpoints every {}",
+        options.events, events, options.parallelism, options.backend, options.checkpoint_interval
     ));
     display::line(
-        "query    seconds   events/s  ev/s/core  generator  peak MB  ckpts  sync ms   × Flink 2.3   × DBSP memory   × disk",
+        "query    seconds   events/s  ev/s/core source alone  peak MB  ckpts  state MB  sync ms  × Flink 2.3  × DBSP memory  × disk",
     );
     let mut means = [Mean::default(), Mean::default(), Mean::default()];
     for query in chosen {
-        let row = in_child(query, &options).await?;
+        let row = in_child(query, &options, &events).await?;
         let number = |key: &str| row[key].as_f64().unwrap_or(0.0);
         let rate = number("events_per_second");
         let ratio = |thousands: Option<u32>| thousands.map(|thousands| rate / (f64::from(thousands) * 1000.0));
         let peers = peers::of(query.name);
-        let ratios = [
-            ratio(peers.and_then(|peers| peers.flink)),
-            ratio(peers.and_then(|peers| peers.dbsp_memory)),
-            ratio(peers.and_then(|peers| peers.dbsp_disk)),
-        ];
+        let ratios = match options.source {
+            BenchSource::Json => [ratio(peers::flink_from_json(query.name)), None, None],
+            BenchSource::Generator => [
+                ratio(peers.and_then(|peers| peers.flink)),
+                ratio(peers.and_then(|peers| peers.dbsp_memory)),
+                ratio(peers.and_then(|peers| peers.dbsp_disk)),
+            ],
+        };
         means.iter_mut().zip(ratios).for_each(|(mean, ratio)| mean.add(ratio));
         display::line(&format!(
-            "{:<6} {:>9.2} {rate:>10.0} {:>10.0} {:>10.0} {:>8.0} {:>6.0} {:>8.0} {:>13} {:>15} {:>8}",
+            "{:<6} {:>9.2} {rate:>10.0} {:>10.0} {:>12.0} {:>8.0} {:>6.0} {:>9.0} {:>8.0} {:>12} {:>14} {:>7}",
             query.name,
             number("seconds"),
             number("events_per_core_second"),
-            number("generator_events_per_second"),
+            number("source_events_per_second"),
             number("peak_bytes") / 1048576.0,
             number("checkpoints"),
+            number("state_bytes") / 1048576.0,
             number("sync_ms"),
             times(ratios[0]),
             times(ratios[1]),
@@ -65,7 +72,7 @@ pub(crate) async fn run(options: BenchOptions) -> Result<(), Failure> {
         ));
     }
     let [flink, memory, disk] = means.map(|mean| times(mean.get()));
-    display::line(&format!("geometric mean{:>71} {memory:>15} {disk:>8}", flink));
+    display::line(&format!("geometric mean{flink:>79} {memory:>14} {disk:>7}"));
     Ok(())
 }
 
@@ -107,13 +114,16 @@ fn chosen(options: &BenchOptions) -> Result<Vec<&'static Query>, Failure> {
     options.queries.iter().map(find).collect()
 }
 
-async fn in_child(query: &Query, options: &BenchOptions) -> Result<Value, Failure> {
+async fn in_child(query: &Query, options: &BenchOptions, events: &Events) -> Result<Value, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::external(format!("{}: {error}", query.name));
     let program = std::env::current_exe().map_err(|error| failed(&error))?;
     let mut command = tokio::process::Command::new(program);
     command.args(["bench", "--child", query.name, "--backend", &options.backend]);
     command.args(["--events", &options.events.to_string(), "--parallelism", &options.parallelism.to_string()]);
     command.args(["--checkpoint-interval", &options.checkpoint_interval]);
+    if let Events::Json { file, .. } = events {
+        command.args(["--source", "json", "--file"]).arg(file);
+    }
     for pair in &options.process.set {
         command.args(["--set", pair]);
     }
@@ -130,27 +140,28 @@ async fn measure(query: &Query, options: &BenchOptions) -> Result<Value, Failure
     file.set(keys::CHECKPOINT_INTERVAL.name, &options.checkpoint_interval)?;
     let directory = cluster::local_directory(&file).join("checkpoints");
     file.set(keys::CHECKPOINT_DIRECTORY.name, &directory.display().to_string())?;
-    let tables = include_str!("bench/tables.sql").replace("{events}", &options.events.to_string());
+    let tables = events::tables(options);
     let text = format!(
         "{tables}\nCREATE TABLE result ({}) WITH ('connector' = 'blackhole');\nINSERT INTO result {};",
         query.sink, query.select
     );
     let mut steps = script::plan(&text, query.name, &file, &Settings::default())?;
     let Some(Step::Job(job)) = steps.pop() else { return Err(Failure::internal("the script has no job")) };
-    let generator = generator_seconds(&job.graph, options.parallelism).await?;
+    let source = source_seconds(&job.graph, options.parallelism).await?;
     let (cpu, started) = (cpu_seconds(), Instant::now());
     let detail = execute(*job, &file, options.parallelism).await?;
     let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let _ = std::fs::remove_dir_all(cluster::local_directory(&file));
-    let events = options.events as f64;
+    let (events, history) = (options.events as f64, &detail.checkpoints.history);
     Ok(json!({
         "seconds": seconds,
         "events_per_second": events / seconds,
         "events_per_core_second": events / cpu.max(1e-3),
-        "generator_events_per_second": events / generator,
+        "source_events_per_second": events / source,
         "peak_bytes": peak_bytes(),
         "checkpoints": detail.checkpoints.completed,
-        "sync_ms": detail.checkpoints.history.iter().map(|checkpoint| checkpoint.sync_ms).max().unwrap_or(0),
+        "state_bytes": history.iter().map(|checkpoint| checkpoint.state_bytes).max().unwrap_or(0),
+        "sync_ms": history.iter().map(|checkpoint| checkpoint.sync_ms).max().unwrap_or(0),
     }))
 }
 
@@ -173,7 +184,7 @@ async fn execute(job: ScriptJob, file: &Settings, slots: u32) -> Result<jobmanag
 }
 
 /// How long the job's sources take by themselves, as many threads as slots.
-async fn generator_seconds(graph: &JobGraph, parallelism: u32) -> Result<f64, Failure> {
+async fn source_seconds(graph: &JobGraph, parallelism: u32) -> Result<f64, Failure> {
     let started = Instant::now();
     let mut threads = Vec::new();
     for node in &graph.nodes {

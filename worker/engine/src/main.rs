@@ -20,6 +20,10 @@ use arguments::{Arguments, Command};
 use clap::Parser;
 use model::{ErrorClass, Failure};
 
+/// RocksDB uses it too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The exit code for the user's mistakes; other failures give 1.
 const EXIT_USER_ERROR: u8 = 2;
 /// The exit code of a JobManager that a newer one has replaced.

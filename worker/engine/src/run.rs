@@ -37,7 +37,10 @@ pub(crate) async fn run(options: RunOptions) -> Result<(), Failure> {
     if options.detached {
         return submit_detached(&options, steps).await;
     }
-    Local::new(&options, &file)?.run(steps).await
+    let result = Local::new(&options, &file)?.run(steps).await;
+    // A failure may be that this disk is full.
+    cluster::clear_local_directory(&file);
+    result
 }
 
 async fn submit_detached(options: &RunOptions, steps: Vec<Step>) -> Result<(), Failure> {
@@ -115,7 +118,6 @@ impl<'a> Local<'a> {
         for id in inserts {
             finish(progress::follow(&handle, &id).await?)?;
         }
-        cluster::clear_local_directory(self.file);
         Ok(())
     }
 

@@ -21,6 +21,8 @@ pub enum OperatorSpec {
     WindowAggregate(WindowAggregateSpec),
     /// Groups by keys; emits updates.
     GroupAggregate(GroupAggregateSpec),
+    /// Groups by keys before the exchange; emits what the aggregation behind it merges.
+    LocalAggregate(LocalAggregateSpec),
     /// Joins two inputs for all time.
     Join(JoinSpec),
     /// Joins rows whose times are near each other.
@@ -141,6 +143,9 @@ pub struct WindowAggregateSpec {
     /// What the input may carry.
     #[serde(default)]
     pub input: ChangelogMode,
+    /// If the input comes from a local aggregate: the columns of that one's input, which the other numbers are about.
+    #[serde(default)]
+    pub partial: Option<Schema>,
 }
 
 /// An unwindowed aggregation. Output: keys, aggregates.
@@ -154,6 +159,23 @@ pub struct GroupAggregateSpec {
     pub input: ChangelogMode,
     /// Whether the consumer wants −U before each +U.
     pub emit_update_before: bool,
+    /// If the input comes from a local aggregate: the columns of that one's input, which `keys` and `aggregates` are
+    /// about.
+    #[serde(default)]
+    pub partial: Option<Schema>,
+}
+
+/// The first of two phases of a [`GroupAggregateSpec`] or [`WindowAggregateSpec`], over an append-only input. Output: keys,
+/// with windows the end of the slice of time in milliseconds (a `BIGINT`), and the accumulators as `BYTES`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LocalAggregateSpec {
+    /// Grouping columns; none for a global aggregate.
+    pub keys: Vec<usize>,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateCall>,
+    /// The event-time column and the windows, if there are any.
+    #[serde(default)]
+    pub window: Option<(usize, WindowKind)>,
 }
 
 /// An aggregate function.

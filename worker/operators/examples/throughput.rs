@@ -1,4 +1,5 @@
-//! Rows per second of single operators on one thread: `throughput [rocksdb]`.
+//! Rows per second of single operators on one thread: `throughput [rocksdb] [hot]`. With `hot` all rows have one key; the
+//! rate should not fall with their number.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -6,7 +7,10 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray,
 use dataflow::{Clock, Flow, OpenContext, Operator, Output};
 use graph::{
     ChangelogMode, Node, OperatorSpec,
-    operator::{AggregateCall, AggregateFunction, GroupAggregateSpec, JoinSpec, WindowAggregateSpec, WindowKind},
+    operator::{
+        AggregateCall, AggregateFunction, GroupAggregateSpec, JoinSpec, SemiJoinSpec, WindowAggregateSpec,
+        WindowJoinSpec, WindowKind,
+    },
 };
 use model::{Batch, DataType, Failure, Field, Schema, Watermark};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
@@ -26,9 +30,10 @@ impl Clock for NoClock {
 
 fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure::external(error.to_string()))?;
-    let backend = match std::env::args().nth(1).as_deref() {
-        Some("rocksdb") => Backend::RocksDb { directory: folder.path().to_owned(), cache_bytes: 512 << 20 },
-        _ => Backend::HashMap,
+    let wants = |word: &str| std::env::args().any(|argument| argument == word);
+    let backend = match wants("rocksdb") {
+        true => Backend::RocksDb { directory: folder.path().to_owned(), cache_bytes: 512 << 20 },
+        false => Backend::HashMap,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -52,8 +57,16 @@ fn main() -> Result<(), Failure> {
         operators::build(node, inputs, &mut context)
     };
 
-    let bids = bids(1000);
     let input = bid_schema();
+    if wants("hot") {
+        for batches in [62, 125, 250] {
+            measure_hot("semi join", open(&semi_join(&input), &[input.clone(), input.clone()])?, batches)?;
+            measure_hot("window join", open(&window_join(&input), &[input.clone(), input.clone()])?, batches)?;
+            measure_hot("join", open(&join(&input), &[input.clone(), input.clone()])?, batches)?;
+        }
+        return Ok(());
+    }
+    let bids = bids(1000);
     let node = q17(&input, false);
     measure("group aggregate, as q17, upsert", open(&node, std::slice::from_ref(&input))?, &bids)?;
     let node = q17(&input, true);
@@ -140,7 +153,10 @@ fn grouped(input: &Schema, keys: &[usize], aggregates: Vec<AggregateCall>, emit_
     let fields = keys_of.chain(results).collect();
     let keys = keys.to_vec();
     let input = ChangelogMode::APPEND;
-    node(fields, OperatorSpec::GroupAggregate(GroupAggregateSpec { keys, aggregates, input, emit_update_before }))
+    node(
+        fields,
+        OperatorSpec::GroupAggregate(GroupAggregateSpec { keys, aggregates, input, emit_update_before, partial: None }),
+    )
 }
 
 fn q17(input: &Schema, emit_update_before: bool) -> Node {
@@ -182,6 +198,7 @@ fn windowed(input: &Schema, window: WindowKind) -> Node {
         window,
         processing: false,
         input: ChangelogMode::APPEND,
+        partial: None,
     };
     node(fields, OperatorSpec::WindowAggregate(spec))
 }
@@ -206,6 +223,52 @@ fn join(input: &Schema) -> Node {
         right_schema: input.clone(),
     };
     node(input.fields.iter().chain(&input.fields).cloned().collect(), OperatorSpec::Join(spec))
+}
+
+fn semi_join(input: &Schema) -> Node {
+    let spec = SemiJoinSpec {
+        anti: false,
+        left_keys: vec![0],
+        right_keys: vec![0],
+        nulls_equal: false,
+        condition: None,
+        left_input: ChangelogMode::ALL,
+        right_input: ChangelogMode::ALL,
+        left_schema: input.clone(),
+        right_schema: input.clone(),
+    };
+    node(input.fields.clone(), OperatorSpec::SemiJoin(spec))
+}
+
+fn window_join(input: &Schema) -> Node {
+    let spec = WindowJoinSpec {
+        left_keys: vec![0, 6],
+        right_keys: vec![0, 6],
+        nulls_equal: false,
+        left_end: 6,
+        right_end: 6,
+        condition: None,
+        left_schema: input.clone(),
+        right_schema: input.clone(),
+    };
+    node(input.fields.iter().chain(&input.fields).cloned().collect(), OperatorSpec::WindowJoin(spec))
+}
+
+/// All rows come on the left, then one on the right.
+fn measure_hot(name: &str, mut operator: Box<dyn Operator>, batches: usize) -> Result<(), Failure> {
+    let batches: Vec<Batch> = (0..batches).map(|batch| rows(batch, i64::MAX, &mut |_| 1000)).collect();
+    let started = Instant::now();
+    let mut output = Output::default();
+    for batch in &batches {
+        let flow = operator.process(0, batch.clone(), &mut output)?;
+        finish(operator.as_mut(), flow, &mut output)?;
+    }
+    let flow = operator.process(1, batches[0].slice(0, 1), &mut output)?;
+    let mut emitted = finish(operator.as_mut(), flow, &mut output)?;
+    let flow = operator.watermark(Watermark::MAX, &mut output)?;
+    emitted += finish(operator.as_mut(), flow, &mut output)?;
+    report(&format!("{name} of one key"), batches.len() * BATCH_ROWS, emitted, started);
+    Ok(())
 }
 
 /// Counts what comes out of a call.

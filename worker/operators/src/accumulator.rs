@@ -10,6 +10,7 @@ mod fold;
 mod layout;
 mod merge;
 mod object;
+mod partial;
 mod result;
 mod table;
 

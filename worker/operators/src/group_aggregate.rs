@@ -39,14 +39,50 @@ pub(crate) struct GroupAggregate {
     schema: SchemaRef,
     grouper: Grouper,
     pending: Pending,
-    mini_batch: Option<MiniBatch>,
+    /// Whether rows have the accumulators of a local aggregate.
+    is_partial: bool,
+    held: MiniBatch,
 }
 
 /// Rows held back until there are enough of them, or [`Operator::flush`] is called.
-struct MiniBatch {
+pub(crate) struct MiniBatch {
     rows_max: usize,
     rows: usize,
     batches: Vec<Batch>,
+}
+
+impl MiniBatch {
+    /// As the job's options say; none if rows are not held back.
+    pub(crate) fn new(context: &OpenContext) -> Option<Self> {
+        let size = context.settings.get(&settings::keys::MINI_BATCH_SIZE).clamp(1, u64::from(u32::MAX));
+        let enabled = context.settings.get(&settings::keys::MINI_BATCH_ENABLED);
+        enabled.then(|| Self { rows_max: size as usize, ..Self::none() })
+    }
+
+    /// Of each batch by itself.
+    pub(crate) fn none() -> Self {
+        Self { rows_max: 1, rows: 0, batches: Vec::new() }
+    }
+
+    /// Holds a batch back. Whether there are enough rows now.
+    pub(crate) fn add(&mut self, batch: Batch) -> bool {
+        if !batch.is_empty() {
+            self.rows += batch.rows();
+            self.batches.push(batch);
+        }
+        self.rows >= self.rows_max
+    }
+
+    /// What was held back, if there is anything.
+    pub(crate) fn take(&mut self) -> Result<Option<Batch>, Failure> {
+        self.rows = 0;
+        let batches = std::mem::take(&mut self.batches);
+        Ok(match <[Batch; 1]>::try_from(batches) {
+            Ok([only]) => Some(only),
+            Err(batches) if batches.is_empty() => None,
+            Err(batches) => Some(Batch::concat(&batches[0].schema(), &batches)?),
+        })
+    }
 }
 
 impl GroupAggregate {
@@ -56,14 +92,13 @@ impl GroupAggregate {
         input: &Schema,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
-        let columns = InputColumns::new(&spec.keys, &spec.aggregates, None, input)?;
+        let rows = spec.partial.as_ref().unwrap_or(input);
+        if spec.partial.is_some() && (input.len() != spec.keys.len() + 1 || !spec.input.is_append()) {
+            return Err(Failure::internal("the input columns are not the keys and the accumulators"));
+        }
+        let columns = InputColumns::new(&spec.keys, &spec.aggregates, None, rows)?;
         let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), spec.keys.is_empty())?;
         let signature = columns.signature(&layout);
-        let mini_batch = context.settings.get(&settings::keys::MINI_BATCH_ENABLED).then(|| MiniBatch {
-            rows_max: context.settings.get(&settings::keys::MINI_BATCH_SIZE).clamp(1, u64::from(u32::MAX)) as usize,
-            rows: 0,
-            batches: Vec::new(),
-        });
         Ok(Self {
             signature: Signature::new(signature, context)?,
             table: accumulator::open(&layout, TABLE, Lifetime::Idle, context)?,
@@ -74,12 +109,17 @@ impl GroupAggregate {
             schema: node.schema.to_arrow(),
             grouper: Grouper::default(),
             pending: Pending::default(),
-            mini_batch,
+            is_partial: spec.partial.is_some(),
+            held: MiniBatch::new(context).unwrap_or_else(MiniBatch::none),
         })
     }
 
     fn fold(&mut self, batch: &Batch) -> Result<(), Failure> {
-        let keys: Vec<ArrayRef> = self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
+        let count = self.columns.keys.len();
+        let keys: Vec<ArrayRef> = match self.is_partial {
+            true => batch.columns().columns()[..count].to_vec(),
+            false => self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect(),
+        };
         let encoded = row::encode(&keys, batch.rows())?;
         let groups = self.grouper.group(&encoded);
         let mut work = Work::default();
@@ -87,7 +127,13 @@ impl GroupAggregate {
         // Without retractions and with a result that always changes nobody needs to know what was before.
         let needs_before = self.emit_update_before || !self.layout.always_changes();
         let before = needs_before.then(|| self.layout.image(&work)).map(|image| self.layout.results(&image));
-        self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?;
+        match self.is_partial {
+            true => {
+                let partial = self.layout.work_of_partial(batch.column(count))?;
+                self.layout.merge_into(&partial, &groups.of_row, &mut work);
+            }
+            false => self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?,
+        }
         let after = self.layout.results(&self.layout.image(&work))?;
         self.table.store(&self.layout, &mut work)?;
         let keys = take_all(&keys, &UInt32Array::from(groups.first_rows.clone()))?;
@@ -154,16 +200,10 @@ impl GroupAggregate {
     }
 
     fn fold_held_back(&mut self) -> Result<(), Failure> {
-        let Some(held) = self.mini_batch.as_mut().filter(|held| held.rows > 0) else {
-            return Ok(());
-        };
-        held.rows = 0;
-        let batches = std::mem::take(&mut held.batches);
-        let batch = match <[Batch; 1]>::try_from(batches) {
-            Ok([only]) => only,
-            Err(batches) => Batch::concat(&batches[0].schema(), &batches)?,
-        };
-        self.fold(&batch)
+        match self.held.take()? {
+            Some(batch) => self.fold(&batch),
+            None => Ok(()),
+        }
     }
 }
 
@@ -172,16 +212,9 @@ impl Operator for GroupAggregate {
         if batch.is_empty() {
             return Ok(Flow::Done);
         }
-        let batch = self.columns.narrow(batch)?;
-        match &mut self.mini_batch {
-            None => self.fold(&batch)?,
-            Some(held) => {
-                held.rows += batch.rows();
-                held.batches.push(batch);
-                if held.rows >= held.rows_max {
-                    self.fold_held_back()?;
-                }
-            }
+        let batch = if self.is_partial { batch } else { self.columns.narrow(batch)? };
+        if self.held.add(batch) {
+            self.fold_held_back()?;
         }
         Ok(self.pending.emit(output))
     }

@@ -7,22 +7,22 @@
 mod interval;
 mod kept;
 mod matches;
+mod side;
 
 use std::sync::Arc;
 
-use arrow::{array::ArrayRef, buffer::NullBuffer, datatypes::SchemaRef};
+use arrow::{array::ArrayRef, datatypes::SchemaRef};
 use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::JoinSpec};
 use model::{Batch, Failure, Schema, Watermark, row};
 
-pub(crate) use self::interval::IntervalJoin;
-use self::{kept::KeptRows, matches::Matches};
-use crate::{
-    accumulator::not_null,
-    grouping::Grouper,
-    projection::Projection,
-    signature::{self, Signature},
+pub(crate) use self::{
+    interval::IntervalJoin,
+    kept::{KeptRows, Piece},
+    matches::Matches,
+    side::{Sides, all_valid},
 };
+use crate::{grouping::Grouper, projection::Projection, signature::Signature};
 
 /// Pieces of matches that are looked at in one call at most, even if the condition leaves little of them.
 const PIECES_MAX: usize = 8;
@@ -50,28 +50,13 @@ struct Side {
 impl Join {
     pub(crate) fn new(spec: &JoinSpec, node: &Node, context: &mut OpenContext) -> Result<Self, Failure> {
         let (left, right) = (&spec.left_schema, &spec.right_schema);
-        let key_types = |keys: &[usize], schema: &Schema| {
-            let types = keys.iter().map(|&key| schema.fields.get(key).map(|field| field.data_type.to_arrow()));
-            types.collect::<Option<Vec<_>>>()
-        };
-        let (left_types, right_types) = (key_types(&spec.left_keys, left), key_types(&spec.right_keys, right));
-        if left_types.is_none() || left_types != right_types {
-            return Err(Failure::internal("the join's keys are not of the same types on both sides"));
-        }
-        let both = Schema::new(left.fields.iter().chain(&right.fields).cloned().collect());
-        if both.len() != node.schema.len() {
-            return Err(Failure::internal("the join's output is not all columns of both sides"));
-        }
+        let nulls_equal = spec.nulls_equal;
+        let sides = Sides { left, right, left_keys: &spec.left_keys, right_keys: &spec.right_keys, nulls_equal };
+        sides.check(&node.schema)?;
         let retracts = [!spec.left_input.is_append(), !spec.right_input.is_append()];
-        let side = |schema: &Schema, keys: &[usize], retracts: bool| {
-            let columns = signature::types(schema.fields.iter().map(|field| &field.data_type));
-            let changes = if retracts { "changing" } else { "added" };
-            format!("{changes} ({columns}) by {keys:?}")
-        };
-        let left_signature = side(left, &spec.left_keys, retracts[0]);
-        // Which rows are kept depends on it.
-        let nulls = if spec.nulls_equal { ", nulls equal" } else { "" };
-        let signature = format!("{left_signature} JOIN {}{nulls}", side(right, &spec.right_keys, retracts[1]));
+        let [left_changes, right_changes] = retracts.map(|retracts| if retracts { "changing" } else { "added" });
+        let (left_text, right_text, nulls) = (sides.left_text(), sides.right_text(), sides.nulls_text());
+        let signature = format!("{left_changes} {left_text} JOIN {right_changes} {right_text}{nulls}");
         Ok(Self {
             signature: Signature::new(signature, context)?,
             sides: [
@@ -79,11 +64,7 @@ impl Join {
                 Side::new(&spec.right_keys, right, KeptRows::open("right-v2", retracts[1], context)?),
             ],
             nulls_equal: spec.nulls_equal,
-            condition: spec
-                .condition
-                .as_ref()
-                .map(|condition| Projection::new(std::slice::from_ref(condition), &both))
-                .transpose()?,
+            condition: sides.condition(spec.condition.as_ref())?,
             schema: node.schema.to_arrow(),
             grouper: Grouper::default(),
             current: None,
@@ -121,18 +102,6 @@ impl Side {
     fn key_columns(&self, batch: &Batch) -> Vec<ArrayRef> {
         self.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect()
     }
-
-    /// The rows whose keys are not null.
-    fn with_keys(&self, batch: Batch) -> Result<Batch, Failure> {
-        let mut valid: Option<NullBuffer> = None;
-        for &key in &self.keys {
-            valid = NullBuffer::union(valid.as_ref(), not_null(batch.column(key)).as_ref());
-        }
-        match valid {
-            Some(valid) => batch.filter(&valid.into_inner().into()),
-            None => Ok(batch),
-        }
-    }
 }
 
 impl Operator for Join {
@@ -140,7 +109,10 @@ impl Operator for Join {
         let Some(other) = 1usize.checked_sub(port) else {
             return Err(Failure::internal(format!("a join has no input {port}")));
         };
-        let batch = if self.nulls_equal { batch } else { self.sides[port].with_keys(batch)? };
+        let batch = match all_valid(&batch, &self.sides[port].keys).filter(|_| !self.nulls_equal) {
+            Some(valid) => batch.filter(&valid)?,
+            None => batch,
+        };
         if batch.is_empty() {
             return Ok(Flow::Done);
         }

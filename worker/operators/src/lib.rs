@@ -11,6 +11,7 @@ mod group_aggregate;
 mod grouping;
 mod join;
 mod limit;
+mod local_aggregate;
 mod projection;
 mod rank;
 mod registry;
@@ -22,6 +23,7 @@ mod window;
 mod window_aggregate;
 mod window_assign;
 mod window_join;
+mod window_output;
 mod window_rank;
 
 pub use registry::build;

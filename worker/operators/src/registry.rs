@@ -14,6 +14,7 @@ use crate::{
     group_aggregate::GroupAggregate,
     join::{IntervalJoin, Join},
     limit::Limit,
+    local_aggregate::LocalAggregate,
     rank::Rank,
     semi_join::SemiJoin,
     session_aggregate::SessionAggregate,
@@ -32,6 +33,7 @@ pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Resul
     let built: Result<Box<dyn Operator>, Failure> = match &node.operator {
         OperatorSpec::Calc(spec) => Calc::new(spec, node, input(inputs, 0)?).map(boxed),
         OperatorSpec::GroupAggregate(spec) => GroupAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        OperatorSpec::LocalAggregate(spec) => LocalAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
         OperatorSpec::IntervalJoin(spec) => IntervalJoin::new(spec, node, context).map(boxed),
         OperatorSpec::Join(spec) => Join::new(spec, node, context).map(boxed),
         OperatorSpec::Rank(spec) => match spec.window_end {

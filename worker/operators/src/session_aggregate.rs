@@ -5,15 +5,14 @@
 //! it, so that merging two sessions merges two accumulators of one key. When to look at a key again is kept by time:
 //! a timer stays where it was put though its session grows, and is put further on when it fires.
 
+mod sessions;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array},
-    datatypes::SchemaRef,
-};
+use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
 use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAggregateSpec};
 use model::{
@@ -21,15 +20,17 @@ use model::{
     batch::ROWS_TARGET,
     row::{self, Rows},
 };
-use state::{EntryId, StateValue, Table};
+use state::{EntryId, Table};
 
+use self::sessions::{Session, Sessions, Timer};
 use crate::{
     accumulator::{self, AccumulatorTable, Layout, Lifetime, Work},
     group_aggregate::{InputColumns, take_all},
     grouping::{Grouper, Groups},
     signature::Signature,
-    window::{times, timestamps},
-    window_aggregate::{WATERMARK, restored_watermark},
+    window::timed,
+    window_aggregate::{put_watermark, restored_watermark},
+    window_output::WindowOutput,
 };
 
 /// Timers are kept in at most so many groups for each gap, but not longer apart than a second.
@@ -46,8 +47,7 @@ pub(crate) struct SessionAggregate {
     /// Keys by the time until which one of their sessions ends.
     timers: Table<Timer>,
     signature: Signature,
-    key_schema: SchemaRef,
-    schema: SchemaRef,
+    output: WindowOutput,
     grouper: Grouper,
     watermark: EventTime,
     /// With processing time: the clock.
@@ -65,25 +65,6 @@ struct Firing {
     /// Keys that are looked at again later, by timer.
     again: BTreeMap<EventTime, Rows>,
 }
-
-/// The sessions of a key that are open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Sessions {
-    all: Vec<Session>,
-    /// The timer at which the key is looked at next.
-    timer: Option<EventTime>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Session {
-    start: EventTime,
-    end: EventTime,
-    slot: u32,
-}
-
-/// There is nothing to know of a timer but that it is there.
-#[derive(Clone, Copy, Debug)]
-struct Timer;
 
 /// The sessions that the rows of a batch belong to.
 #[derive(Default)]
@@ -118,16 +99,12 @@ impl SessionAggregate {
             return Err(Failure::user(format!("the gap of a session ({gap} ms) must be positive")));
         }
         let columns = InputColumns::new(&spec.keys, &spec.aggregates, Some(spec.time), input)?;
-        if node.schema.len() != spec.keys.len() + spec.aggregates.len() + 3 {
-            return Err(Failure::internal("the output columns are not keys, aggregates and window"));
-        }
+        let output = WindowOutput::new(spec, &columns, node)?;
         let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false)?;
-        let keys = columns.keys.iter().map(|&key| columns.schema.fields[key].clone()).collect();
         let signature = format!("{} in {:?}", columns.signature(&layout), spec.window);
         let timers: Table<Timer> = context.keyed.table("timers-v1")?;
         Ok(Self {
-            key_schema: Schema::new(keys).to_arrow(),
-            schema: node.schema.to_arrow(),
+            output,
             columns,
             gap,
             signature: Signature::new(signature, context)?,
@@ -394,33 +371,24 @@ impl SessionAggregate {
         }
         let fired: Vec<&(Session, u32)> = order.iter().map(|&index| &due[index as usize]).collect();
         let found_keys = fired.iter().map(|(_, row)| keys.row(*row as usize));
-        let mut columns = row::decode(&self.key_schema, found_keys)?.columns().to_vec();
-        columns.extend(take_all(&results, &UInt32Array::from(order))?);
-        let bounds: [fn(&Session) -> EventTime; 3] =
-            [|session| session.start, |session| session.end, |session| session.end - 1];
-        for bound in bounds {
-            let bounds = fired.iter().map(|(session, _)| bound(session)).collect();
-            columns.push(timestamps(bounds, self.schema.field(columns.len()).data_type())?);
-        }
-        output.emit(Batch::append(RecordBatch::try_new(Arc::clone(&self.schema), columns)?));
-        Ok(())
+        let results = take_all(&results, &UInt32Array::from(order.clone()))?;
+        let windows = fired.iter().map(|(session, _)| (session.start, session.end));
+        self.output.emit(found_keys, results, windows, output)
     }
 }
 
 impl Operator for SessionAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
-        let mut batch = self.columns.narrow(batch)?;
-        let row_times = match &self.clock {
+        let mut whole = batch.clone();
+        let batch = self.columns.narrow(batch)?;
+        let (batch, row_times) = match &self.clock {
             // A clock that was set back stands still meanwhile.
-            Some(clock) => vec![clock.now_ms().max(self.watermark.saturating_add(1)); batch.rows()].into(),
-            None => {
-                let (_, nulls) = times(batch.column(self.columns.time))?;
-                if let Some(nulls) = nulls {
-                    output.count_late(nulls.null_count() as u64);
-                    batch = batch.filter(&nulls.into_inner().into())?;
-                }
-                times(batch.column(self.columns.time))?.0
+            Some(clock) => {
+                let now = clock.now_ms().max(self.watermark.saturating_add(1));
+                let times = vec![now; batch.rows()].into();
+                (batch, times)
             }
+            None => timed(batch, &mut whole, self.columns.time, output)?,
         };
         if batch.is_empty() {
             return Ok(Flow::Done);
@@ -433,7 +401,9 @@ impl Operator for SessionAggregate {
         let mut lists: Vec<Sessions> =
             entries.iter().map(|&entry| self.sessions.get(entry).cloned().unwrap_or_default()).collect();
         let assignment = self.assign(&row_times, &groups, &mut lists);
-        output.count_late(assignment.late as u64);
+        output.drop_late(assignment.late as u64, || {
+            whole.filter(&assignment.of_row.iter().map(|position| Some(position.is_none())).collect())
+        })?;
         self.merge(&assignment.merges, &keys, &groups)?;
         self.fold(&batch, &assignment, &keys, &groups)?;
         self.store_lists(lists, &entries, &keys, &groups)?;
@@ -464,54 +434,10 @@ impl Operator for SessionAggregate {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
-        snapshot.add(WATERMARK, self.watermark.to_be_bytes().to_vec());
+        put_watermark(self.watermark, snapshot);
         self.signature.snapshot(snapshot);
         snapshot.table(&mut self.sessions)?;
         snapshot.table(&mut self.timers)?;
         self.accumulators.snapshot(snapshot)
-    }
-}
-
-/// Of one session: its bounds (8 bytes each, little endian) and its slot (4 bytes).
-const SESSION_BYTES: usize = 20;
-/// Stands for no timer.
-const NO_TIMER: EventTime = EventTime::MAX;
-
-impl StateValue for Sessions {
-    /// The timer, then the sessions.
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.timer.unwrap_or(NO_TIMER).to_le_bytes());
-        for session in &self.all {
-            out.extend_from_slice(&session.start.to_le_bytes());
-            out.extend_from_slice(&session.end.to_le_bytes());
-            out.extend_from_slice(&session.slot.to_le_bytes());
-        }
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Failure> {
-        let broken = || Failure::data("the stored sessions of a key are not whole");
-        let time = |bytes: &[u8]| bytes.first_chunk().map(|bytes| EventTime::from_le_bytes(*bytes)).ok_or_else(broken);
-        let timer = Some(time(bytes)?).filter(|timer| *timer != NO_TIMER);
-        let stored = bytes[8..].chunks(SESSION_BYTES).map(|bytes| {
-            let slot = bytes.get(16..).and_then(|bytes| bytes.first_chunk()).ok_or_else(broken)?;
-            Ok(Session { start: time(bytes)?, end: time(&bytes[8..])?, slot: u32::from_le_bytes(*slot) })
-        });
-        Ok(Self { all: stored.collect::<Result<_, Failure>>()?, timer })
-    }
-
-    fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.all.capacity() * size_of::<Session>()
-    }
-}
-
-impl StateValue for Timer {
-    fn encode(&self, _out: &mut Vec<u8>) {}
-
-    fn decode(_bytes: &[u8]) -> Result<Self, Failure> {
-        Ok(Self)
-    }
-
-    fn size_bytes(&self) -> usize {
-        0
     }
 }

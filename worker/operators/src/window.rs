@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, AsArray, PrimitiveArray},
+    array::{ArrayRef, AsArray, BooleanArray, PrimitiveArray},
     buffer::{NullBuffer, ScalarBuffer},
+    compute,
     datatypes::{
         DataType as Arrow, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
         TimestampSecondType,
@@ -49,6 +50,16 @@ impl Windows {
     /// Whether each row belongs to one window only.
     pub(crate) fn is_tumbling(&self) -> bool {
         self.size == self.slide
+    }
+
+    /// Whether a window has all that the one before it has, which starts with it.
+    pub(crate) fn cumulates(&self) -> bool {
+        self.cumulates
+    }
+
+    /// The end of the next window with the same start as the one that ends at `end`, if there is one.
+    pub(crate) fn next_longer(&self, end: EventTime) -> Option<EventTime> {
+        (self.cumulates && end < self.last_end(end)).then(|| end.wrapping_add(self.slide))
     }
 
     /// The end of the slice, and of the first window, that a time belongs to.
@@ -130,7 +141,7 @@ pub(crate) fn by_window(
     let is_late = |end: EventTime| end.wrapping_sub(1) <= watermark;
     let late = of_rows.iter().filter(|&&end| is_late(end)).count();
     let (batch, of_rows) = if late > 0 {
-        output.count_late(late as u64);
+        output.drop_late(late as u64, || batch.filter(&of_rows.iter().map(|&end| Some(is_late(end))).collect()))?;
         let batch = batch.filter(&of_rows.iter().map(|&end| Some(!is_late(end))).collect())?;
         let of_rows = times(batch.column(end))?.0;
         (batch, of_rows)
@@ -142,6 +153,25 @@ pub(crate) fn by_window(
     ends.dedup();
     let parts = of_rows.iter().map(|end| ends.binary_search(end).unwrap_or_default() as u32).collect();
     Ok(ByWindow { batch, ends, parts })
+}
+
+/// The rows of a batch that have a time, and their times. The others are late; `whole` has all columns of the rows,
+/// and is left with the same ones.
+pub(crate) fn timed(
+    batch: Batch,
+    whole: &mut Batch,
+    column: usize,
+    output: &mut Output,
+) -> Result<(Batch, ScalarBuffer<EventTime>), Failure> {
+    let (values, nulls) = times(batch.column(column))?;
+    let Some(nulls) = nulls else { return Ok((batch, values)) };
+    let count = nulls.null_count() as u64;
+    let kept = BooleanArray::from(nulls.into_inner());
+    output.drop_late(count, || whole.filter(&compute::not(&kept)?))?;
+    *whole = whole.filter(&kept)?;
+    let batch = batch.filter(&kept)?;
+    let values = times(batch.column(column))?.0;
+    Ok((batch, values))
 }
 
 /// A timestamp column from milliseconds.

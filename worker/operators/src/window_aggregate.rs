@@ -2,7 +2,8 @@
 //!
 //! Rows are folded into slices. A tumbling window is one slice. A hopping window is several: when the watermark
 //! passes a slice's end, the slice is merged into all windows that it belongs to and that are still to fire, so a row
-//! is folded once and not once for each window.
+//! is folded once and not once for each window. Cumulating windows each have all that the one before has: a slice is
+//! merged into the first of its windows, and what a window has is passed on to the next when it fires.
 //!
 //! A row is late for a window when the watermark has reached the window's last millisecond. A row that is late for
 //! some of its windows is folded into the remaining ones directly.
@@ -10,9 +11,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array},
+    array::{ArrayRef, AsArray, BooleanArray, UInt32Array},
     compute,
-    datatypes::SchemaRef,
+    datatypes::Int64Type,
 };
 use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAggregateSpec};
@@ -27,13 +28,16 @@ use crate::{
     group_aggregate::InputColumns,
     grouping::Grouper,
     signature::Signature,
-    window::{Windows, times, timestamps},
+    window::{Windows, timed, times},
+    window_output::WindowOutput,
 };
 
 const SLICES: &str = "slices-v1";
 const WINDOWS: &str = "windows-v1";
+/// Of cumulating windows.
+const CUMULATED: &str = "cumulated-v1";
 /// The operator state that holds the watermark of each subtask.
-pub(crate) const WATERMARK: &str = "watermark";
+const WATERMARK: &str = "watermark";
 
 pub(crate) struct WindowAggregate {
     columns: InputColumns,
@@ -43,9 +47,10 @@ pub(crate) struct WindowAggregate {
     slices: Box<dyn AccumulatorTable>,
     /// By end of window: what hopping windows are known to hold beside the slices that are still open.
     merged: Option<Box<dyn AccumulatorTable>>,
+    /// Whether rows have the accumulators of a local aggregate.
+    is_partial: bool,
     signature: Signature,
-    key_schema: SchemaRef,
-    schema: SchemaRef,
+    output: WindowOutput,
     grouper: Grouper,
     watermark: EventTime,
     /// With processing time: the clock.
@@ -74,28 +79,32 @@ impl WindowAggregate {
         input: &Schema,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
-        let columns = InputColumns::new(&spec.keys, &spec.aggregates, Some(spec.time), input)?;
-        if node.schema.len() != spec.keys.len() + spec.aggregates.len() + 3 {
-            return Err(Failure::internal("the output columns are not keys, aggregates and window"));
+        if spec.partial.is_some() && (input.len() != spec.keys.len() + 2 || !spec.input.is_append()) {
+            return Err(Failure::internal("the input columns are not the keys, the slice and the accumulators"));
         }
+        let rows = spec.partial.as_ref().unwrap_or(input);
+        let columns = InputColumns::new(&spec.keys, &spec.aggregates, Some(spec.time), rows)?;
+        let output = WindowOutput::new(spec, &columns, node)?;
         let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false)?;
         let windows = Windows::new(spec.window)?;
-        let keys = columns.keys.iter().map(|&key| columns.schema.fields[key].clone()).collect();
         let signature = format!("{} in {:?}", columns.signature(&layout), spec.window);
         let slices = accumulator::open(&layout, SLICES, Lifetime::Window, context)?;
         let merged = match windows.is_tumbling() {
             true => None,
-            false => Some(accumulator::open(&layout, WINDOWS, Lifetime::Window, context)?),
+            false => {
+                let name = if windows.cumulates() { CUMULATED } else { WINDOWS };
+                Some(accumulator::open(&layout, name, Lifetime::Window, context)?)
+            }
         };
         let open_ends = slices.namespaces().into_iter().chain(merged.iter().flat_map(|merged| merged.namespaces()));
         Ok(Self {
             next_end: open_ends.min(),
             clock: spec.processing.then(|| Arc::clone(&context.clock)),
-            key_schema: Schema::new(keys).to_arrow(),
-            schema: node.schema.to_arrow(),
+            output,
             columns,
             layout,
             windows,
+            is_partial: spec.partial.is_some(),
             signature: Signature::new(signature, context)?,
             slices,
             merged,
@@ -113,7 +122,11 @@ impl WindowAggregate {
         namespaces: &[EventTime],
         into_windows: bool,
     ) -> Result<(), Failure> {
-        let keys: Vec<ArrayRef> = self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
+        let count = self.columns.keys.len();
+        let keys: Vec<ArrayRef> = match self.is_partial {
+            true => batch.columns().columns()[..count].to_vec(),
+            false => self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect(),
+        };
         let encoded = row::encode(&keys, batch.rows())?;
         let groups = self.grouper.group_parts(&encoded, parts, namespaces.len());
         let table = match &mut self.merged {
@@ -128,7 +141,13 @@ impl WindowAggregate {
             table.load(&self.layout, namespace, &encoded, Some(rows), &mut work)?;
             start += size;
         }
-        self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?;
+        match self.is_partial {
+            true => {
+                let partial = self.layout.work_of_partial(batch.column(count + 1))?;
+                self.layout.merge_into(&partial, &groups.of_row, &mut work);
+            }
+            false => self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?,
+        }
         table.store(&self.layout, &mut work)
     }
 
@@ -136,7 +155,9 @@ impl WindowAggregate {
     fn fold_partly_late(&mut self, batch: &Batch, slice_ends: &[EventTime]) -> Result<(), Failure> {
         let mut by_window: Vec<(EventTime, Vec<u32>)> = Vec::new();
         for (row, &slice_end) in slice_ends.iter().enumerate() {
-            for end in self.windows.ends(slice_end).filter(|end| end - 1 > self.watermark) {
+            // Of cumulating windows the others have what the first has.
+            let windows = if self.windows.cumulates() { 1 } else { usize::MAX };
+            for end in self.windows.ends(slice_end).filter(|end| end - 1 > self.watermark).take(windows) {
                 match by_window.iter_mut().find(|(known, _)| *known == end) {
                     Some((_, rows)) => rows.push(row as u32),
                     None => by_window.push((end, vec![row as u32])),
@@ -148,6 +169,34 @@ impl WindowAggregate {
             self.fold(&part, &vec![0; part.rows()], &[end], true)?;
         }
         Ok(())
+    }
+
+    /// The slices that the rows of a batch, which all have a time, belong to.
+    fn slices_of(&self, batch: &Batch) -> Result<Slices, Failure> {
+        if !self.is_partial {
+            return Ok(slices(&times(batch.column(self.columns.time))?.0, &self.windows));
+        }
+        let column = batch.column(self.columns.keys.len()).as_primitive_opt::<Int64Type>();
+        let of_rows = column.ok_or_else(|| Failure::internal("the end of a slice is no BIGINT"))?.values();
+        let mut ends: Vec<EventTime> = Vec::new();
+        let parts = of_rows.iter().map(|end| {
+            let known = ends.iter().rposition(|known| known == end);
+            known.unwrap_or_else(|| {
+                ends.push(*end);
+                ends.len() - 1
+            }) as u32
+        });
+        Ok(Slices { parts: parts.collect(), ends })
+    }
+
+    /// How many rows of the input some rows of a batch stand for.
+    fn input_rows(&self, batch: &Batch, rows: Vec<u32>) -> Result<u64, Failure> {
+        if !self.is_partial || rows.is_empty() {
+            return Ok(rows.len() as u64);
+        }
+        let partial = batch.take(&rows.into())?;
+        let work = self.layout.work_of_partial(partial.column(self.columns.keys.len() + 1))?;
+        Ok(work.words[0].iter().sum::<i64>() as u64)
     }
 
     /// Time has come this far.
@@ -188,6 +237,7 @@ impl WindowAggregate {
             let table = self.merged.as_mut().unwrap_or(&mut self.slices);
             let more = table.drain(&self.layout, end, ROWS_TARGET, &mut keys, &mut work)?;
             self.emit(end, &keys, &work, output)?;
+            self.pass_on(end, &keys, work)?;
             if !more {
                 self.firing.due.remove(&end);
             }
@@ -208,7 +258,8 @@ impl WindowAggregate {
         if keys.is_empty() {
             return Ok(more);
         }
-        for end in self.windows.ends(slice_end) {
+        let windows = if self.windows.cumulates() { 1 } else { usize::MAX };
+        for end in self.windows.ends(slice_end).take(windows) {
             let mut window = Work::default();
             merged.load(&self.layout, end, &keys, None, &mut window)?;
             self.layout.merge(&slice, &mut window);
@@ -217,18 +268,34 @@ impl WindowAggregate {
         Ok(more)
     }
 
+    /// Adds what a window has to the next one with the same start.
+    fn pass_on(&mut self, end: EventTime, keys: &Rows, work: Work) -> Result<(), Failure> {
+        let Some((next, merged)) = self.windows.next_longer(end).zip(self.merged.as_mut()) else { return Ok(()) };
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut window = Work::default();
+        merged.load(&self.layout, next, keys, None, &mut window)?;
+        // Only rows that were late for some windows are there before.
+        match window.existed.contains(&true) {
+            true => self.layout.merge(&work, &mut window),
+            false => window.replace(work),
+        }
+        merged.store(&self.layout, &mut window)?;
+        if next.wrapping_sub(1) <= self.watermark {
+            self.firing.due.insert(next);
+        }
+        Ok(())
+    }
+
     fn emit(&self, end: EventTime, keys: &Rows, work: &Work, output: &mut Output) -> Result<(), Failure> {
         let groups = work.groups();
         if groups == 0 {
             return Ok(());
         }
-        let mut columns = row::decode(&self.key_schema, keys.iter())?.columns().to_vec();
-        columns.extend(self.layout.results(&self.layout.image(work))?);
-        for bound in [self.windows.start(end), end, end.wrapping_sub(1)] {
-            columns.push(timestamps(vec![bound; groups], self.schema.field(columns.len()).data_type())?);
-        }
-        output.emit(Batch::append(RecordBatch::try_new(Arc::clone(&self.schema), columns)?));
-        Ok(())
+        let results = self.layout.results(&self.layout.image(work))?;
+        let window = (self.windows.start(end), end);
+        self.output.emit(keys.iter(), results, std::iter::repeat_n(window, groups), output)
     }
 }
 
@@ -250,13 +317,13 @@ pub(crate) fn put_watermark(watermark: EventTime, snapshot: &mut Snapshot) {
 }
 
 /// The slices that rows belong to.
-struct Slices {
-    ends: Vec<EventTime>,
+pub(crate) struct Slices {
+    pub(crate) ends: Vec<EventTime>,
     /// The position in `ends` for each row.
-    parts: Vec<u32>,
+    pub(crate) parts: Vec<u32>,
 }
 
-fn slices(times: &[EventTime], windows: &Windows) -> Slices {
+pub(crate) fn slices(times: &[EventTime], windows: &Windows) -> Slices {
     let mut ends: Vec<EventTime> = Vec::new();
     // The last slice again is by far the most frequent case.
     let (mut start, mut end, mut part) = (i64::MAX, i64::MIN, 0u32);
@@ -279,36 +346,35 @@ fn slices(times: &[EventTime], windows: &Windows) -> Slices {
 
 impl Operator for WindowAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
-        let mut batch = self.columns.narrow(batch)?;
+        let mut whole = batch.clone();
+        let batch = if self.is_partial { batch } else { self.columns.narrow(batch)? };
         if let Some(clock) = &self.clock {
             // A clock that was set back stands still meanwhile.
             let now = clock.now_ms().max(self.watermark.saturating_add(1));
             self.fold(&batch, &vec![0; batch.rows()], &[self.windows.slice_end(now)], false)?;
             return Ok(Flow::Done);
         }
-        let (_, nulls) = times(batch.column(self.columns.time))?;
-        if let Some(nulls) = nulls {
-            output.count_late(nulls.null_count() as u64);
-            batch = batch.filter(&nulls.into_inner().into())?;
-        }
-        let (times, _) = times(batch.column(self.columns.time))?;
-        let mut found = slices(&times, &self.windows);
+        let mut batch = if self.is_partial { batch } else { timed(batch, &mut whole, self.columns.time, output)?.0 };
+        let mut found = self.slices_of(&batch)?;
         let is_fired = |end: EventTime| end.wrapping_sub(1) <= self.watermark;
         if found.ends.iter().any(|&end| is_fired(end)) {
             let fired: Vec<bool> = found.parts.iter().map(|&part| is_fired(found.ends[part as usize])).collect();
             let last_fired = |row: usize| is_fired(self.windows.last_end(found.ends[found.parts[row] as usize]));
-            let partly: Vec<u32> =
-                (0..batch.rows()).filter(|&row| fired[row] && !last_fired(row)).map(|row| row as u32).collect();
-            output.count_late((fired.iter().filter(|fired| **fired).count() - partly.len()) as u64);
+            let fired_rows = (0..batch.rows()).filter(|&row| fired[row]);
+            let (late, partly): (Vec<usize>, Vec<usize>) = fired_rows.partition(|&row| last_fired(row));
+            let late: Vec<u32> = late.into_iter().map(|row| row as u32).collect();
+            match self.is_partial {
+                true => output.count_late(self.input_rows(&batch, late)?),
+                false => output.drop_late(late.len() as u64, || whole.take(&late.into()))?,
+            }
             if !partly.is_empty() {
-                let ends: Vec<EventTime> =
-                    partly.iter().map(|&row| found.ends[found.parts[row as usize] as usize]).collect();
-                self.fold_partly_late(&batch.take(&UInt32Array::from(partly))?, &ends)?;
+                let ends: Vec<EventTime> = partly.iter().map(|&row| found.ends[found.parts[row] as usize]).collect();
+                let rows: UInt32Array = partly.into_iter().map(|row| row as u32).collect();
+                self.fold_partly_late(&batch.take(&rows)?, &ends)?;
             }
             let open: BooleanArray = compute::not(&BooleanArray::from(fired))?;
             batch = batch.filter(&open)?;
-            let times = crate::window::times(batch.column(self.columns.time))?.0;
-            found = slices(&times, &self.windows);
+            found = self.slices_of(&batch)?;
         }
         if !batch.is_empty() {
             self.fold(&batch, &found.parts, &found.ends, false)?;

@@ -11,7 +11,7 @@ use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAssignSpec};
 use model::{Batch, EventTime, Failure, RowKind, Schema, Watermark, batch::ROWS_TARGET};
 
-use crate::window::{Windows, times, timestamps};
+use crate::window::{Windows, timed, timestamps};
 
 pub(crate) struct WindowAssign {
     time: usize,
@@ -103,20 +103,13 @@ fn with_windows(batch: Batch, ends: Vec<EventTime>, windows: &Windows, schema: &
 }
 
 impl Operator for WindowAssign {
-    fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
-        let (times, nulls) = match &self.clock {
-            Some(clock) => (vec![clock.now_ms(); batch.rows()].into(), None),
-            None => times(batch.column(self.time))?,
-        };
-        let (batch, times) = match nulls {
-            None => (batch, times),
-            Some(nulls) => {
-                output.count_late(nulls.null_count() as u64);
-                let kept = nulls.into_inner().into();
-                let batch = batch.filter(&kept)?;
-                let times = crate::window::times(batch.column(self.time))?.0;
+    fn process(&mut self, _port: usize, mut batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let (batch, times) = match &self.clock {
+            Some(clock) => {
+                let times = vec![clock.now_ms(); batch.rows()].into();
                 (batch, times)
             }
+            None => timed(batch.clone(), &mut batch, self.time, output)?,
         };
         let slice_ends: Vec<EventTime> = times.iter().map(|&time| self.windows.slice_end(time)).collect();
         if self.windows.is_tumbling() {

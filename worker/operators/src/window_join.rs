@@ -7,7 +7,6 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions},
-    buffer::NullBuffer,
     compute,
     datatypes::SchemaRef,
 };
@@ -21,13 +20,12 @@ use model::{
 use state::Table;
 
 use crate::{
-    accumulator::not_null,
     grouping::Grouper,
+    join::{Piece, Sides, all_valid},
     projection::Projection,
-    semi_join::rows::KeptRows,
-    signature::{self, Signature},
+    signature::Signature,
     window::{ByWindow, by_window},
-    window_aggregate::{WATERMARK, restored_watermark},
+    window_aggregate::{put_watermark, restored_watermark},
 };
 
 /// Pieces of matches that are looked at in one call at most, even if the condition leaves little of them.
@@ -53,14 +51,15 @@ struct Side {
     end: usize,
     schema: SchemaRef,
     /// By end of window.
-    table: Table<KeptRows>,
+    table: Table<Piece>,
 }
 
 /// Rows of both sides with the same key, and how far they have been joined.
 #[derive(Default)]
 struct Matches {
-    keys: Vec<(KeptRows, KeptRows)>,
+    keys: Vec<(Piece, Piece)>,
     key: usize,
+    /// Positions in bytes.
     left: usize,
     right: usize,
 }
@@ -70,21 +69,19 @@ impl Matches {
     fn next(&mut self) -> Option<(Rows, Rows)> {
         let (mut left, mut right) = (Rows::default(), Rows::default());
         while let Some((left_rows, right_rows)) = self.keys.get(self.key) {
-            let Some(left_row) = left_rows.iter().nth(self.left) else {
+            let Some((left_row, next_left)) = left_rows.at(self.left) else {
                 (self.key, self.left, self.right) = (self.key + 1, 0, 0);
                 continue;
             };
-            for right_row in right_rows.iter().skip(self.right) {
+            while let Some((right_row, next_right)) = right_rows.at(self.right) {
                 if left.len() >= ROWS_TARGET {
                     return Some((left, right));
                 }
-                for _ in 0..left_row.count as usize * right_row.count as usize {
-                    left.push(&left_row.row);
-                    right.push(&right_row.row);
-                }
-                self.right += 1;
+                left.push(left_row);
+                right.push(right_row);
+                self.right = next_right;
             }
-            (self.left, self.right) = (self.left + 1, 0);
+            (self.left, self.right) = (next_left, 0);
         }
         *self = Self::default();
         (!left.is_empty()).then_some((left, right))
@@ -94,42 +91,27 @@ impl Matches {
 impl WindowJoin {
     pub(crate) fn new(spec: &WindowJoinSpec, node: &Node, context: &mut OpenContext) -> Result<Self, Failure> {
         let (left, right) = (&spec.left_schema, &spec.right_schema);
-        let key_types = |keys: &[usize], schema: &Schema| {
-            let types = keys.iter().map(|&key| schema.fields.get(key).map(|field| field.data_type.to_arrow()));
-            types.collect::<Option<Vec<_>>>()
-        };
-        let (left_types, right_types) = (key_types(&spec.left_keys, left), key_types(&spec.right_keys, right));
-        let both = Schema::new(left.fields.iter().chain(&right.fields).cloned().collect());
-        if left_types.is_none() || left_types != right_types || both.len() != node.schema.len() {
-            return Err(Failure::internal("the join's keys or columns do not fit its inputs"));
-        }
+        let nulls_equal = spec.nulls_equal;
+        let sides = Sides { left, right, left_keys: &spec.left_keys, right_keys: &spec.right_keys, nulls_equal };
+        sides.check(&node.schema)?;
         if spec.left_end >= left.len() || spec.right_end >= right.len() {
             return Err(Failure::internal("the join's window is no column of its inputs"));
         }
-        let side = |schema: &Schema, keys: &[usize]| {
-            let columns = signature::types(schema.fields.iter().map(|field| &field.data_type));
-            format!("({columns}) by {keys:?}")
-        };
-        // Which rows are kept depends on it.
-        let nulls = if spec.nulls_equal { ", nulls equal" } else { "" };
-        let (left_side, right_side) = (side(left, &spec.left_keys), side(right, &spec.right_keys));
-        let signature = format!("{left_side} WINDOW JOIN {right_side}{nulls}");
+        let signature = format!("{} WINDOW JOIN {}{}", sides.left_text(), sides.right_text(), sides.nulls_text());
         let side = |keys: &[usize], end: usize, schema: &Schema, table| Side {
             keys: keys.to_vec(),
             end,
             schema: schema.to_arrow(),
             table,
         };
-        let condition =
-            spec.condition.as_ref().map(|condition| Projection::new(std::slice::from_ref(condition), &both));
         Ok(Self {
             signature: Signature::new(signature, context)?,
             sides: [
-                side(&spec.left_keys, spec.left_end, left, context.keyed.table("left-v1")?),
-                side(&spec.right_keys, spec.right_end, right, context.keyed.table("right-v1")?),
+                side(&spec.left_keys, spec.left_end, left, context.keyed.table("left-v2")?),
+                side(&spec.right_keys, spec.right_end, right, context.keyed.table("right-v2")?),
             ],
             nulls_equal: spec.nulls_equal,
-            condition: condition.transpose()?,
+            condition: sides.condition(spec.condition.as_ref())?,
             schema: node.schema.to_arrow(),
             grouper: Grouper::default(),
             watermark: restored_watermark(context)?,
@@ -201,12 +183,8 @@ impl Operator for WindowJoin {
         let Some(side) = self.sides.get_mut(port) else {
             return Err(Failure::internal(format!("a join has no input {port}")));
         };
-        let mut valid: Option<NullBuffer> = None;
-        for &key in side.keys.iter().filter(|_| !self.nulls_equal) {
-            valid = NullBuffer::union(valid.as_ref(), not_null(batch.column(key)).as_ref());
-        }
-        let batch = match valid {
-            Some(valid) => batch.filter(&valid.into_inner().into())?,
+        let batch = match all_valid(&batch, &side.keys).filter(|_| !self.nulls_equal) {
+            Some(valid) => batch.filter(&valid)?,
             None => batch,
         };
         let ByWindow { batch, ends: windows, parts } = by_window(batch, side.end, self.watermark, output)?;
@@ -224,7 +202,7 @@ impl Operator for WindowJoin {
         }
         let stored = row::encode_batch(batch.columns())?;
         for (row, &group) in groups.of_row.iter().enumerate() {
-            side.table.get_mut(entries[group as usize]).get_or_insert_default().push(stored.row(row), 0);
+            side.table.get_mut(entries[group as usize]).get_or_insert_default().push(stored.row(row));
         }
         side.table.end_batch()?;
         Ok(Flow::Done)
@@ -249,7 +227,7 @@ impl Operator for WindowJoin {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
-        snapshot.add(WATERMARK, self.watermark.to_be_bytes().to_vec());
+        put_watermark(self.watermark, snapshot);
         self.signature.snapshot(snapshot);
         for side in &mut self.sides {
             snapshot.table(&mut side.table)?;

@@ -129,6 +129,28 @@ words! {
 }
 
 words! {
+    /// How aggregations are split.
+    AggPhaseStrategy {
+        /// Where it pays.
+        Auto = "AUTO",
+        /// Wherever it can be.
+        TwoPhase = "TWO_PHASE",
+        /// Nowhere.
+        OnePhase = "ONE_PHASE",
+    }
+}
+
+words! {
+    /// What a restore may repeat.
+    CheckpointMode {
+        /// Nothing.
+        ExactlyOnce = "exactly_once" | "exactly-once",
+        /// Rows that were read after the first barrier of a checkpoint had come to an operator, and before the last.
+        AtLeastOnce = "at_least_once" | "at-least-once",
+    }
+}
+
+words! {
     /// What happens after a failure.
     RestartStrategy {
         /// The job fails.

@@ -20,7 +20,7 @@ use partitions::{keep_partitions, partition_sink};
 
 /// Sets the row kinds of all nodes. `modes` has what sources give and sinks take.
 pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) -> Result<(), SqlError> {
-    without_time(graph, modes);
+    without_time(graph, modes)?;
     let possible = kinds(graph, modes, &|_| true);
     let keys = upsert_keys(graph);
     let needed = needs_before(graph, modes, &possible, &keys);
@@ -57,7 +57,7 @@ pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode
 
 /// Where the input is updated, as that of a table of changes with event time, a deduplication is a rank like any other
 /// and an interval join a join like any other.
-fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
+fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) -> Result<(), SqlError> {
     for node in 0..graph.nodes.len() {
         let by_time =
             matches!(graph.nodes[node].operator, OperatorSpec::Deduplicate(_) | OperatorSpec::IntervalJoin(_));
@@ -65,6 +65,13 @@ fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
             continue;
         }
         if let OperatorSpec::IntervalJoin(spec) = &graph.nodes[node].operator {
+            // Its rows come when they may, and its watermark says nothing about them.
+            if feeds_window(graph, node) {
+                return Err(SqlError::new(
+                    "a window over the times of an interval join is not supported where an input of the join is \
+                     updated: such a join does not keep the order of time",
+                ));
+            }
             graph.nodes[node].operator = OperatorSpec::Join(JoinSpec {
                 left_keys: spec.left_keys.clone(),
                 right_keys: spec.right_keys.clone(),
@@ -94,6 +101,17 @@ fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) {
         };
         graph.nodes[node].operator = OperatorSpec::Rank(rank);
     }
+    Ok(())
+}
+
+/// Whether a window of event time follows. What lies between keeps the times of the rows.
+fn feeds_window(graph: &JobGraph, node: NodeId) -> bool {
+    graph.outputs(node).any(|edge| match &graph.nodes[edge.to].operator {
+        OperatorSpec::WindowAssign(spec) => !spec.processing,
+        OperatorSpec::WindowAggregate(spec) => !spec.processing,
+        OperatorSpec::GroupAggregate(_) => false,
+        _ => feeds_window(graph, edge.to),
+    })
 }
 
 fn union(left: ChangelogMode, right: ChangelogMode) -> ChangelogMode {
@@ -129,6 +147,7 @@ fn kinds(
             | OperatorSpec::Limit(_) => ChangelogMode::APPEND,
             // A group without aggregates never changes.
             OperatorSpec::GroupAggregate(spec) if spec.aggregates.is_empty() && taken.is_append() => taken,
+            OperatorSpec::LocalAggregate(_) => ChangelogMode::APPEND,
             OperatorSpec::GroupAggregate(_) => {
                 ChangelogMode { update_before: with_before(id), update_after: true, delete: !taken.is_append() }
             }
@@ -187,6 +206,7 @@ fn needs_before(
             | OperatorSpec::WindowJoin(_)
             | OperatorSpec::IntervalJoin(_)
             | OperatorSpec::Unnest(_)
+            | OperatorSpec::LocalAggregate(_)
             | OperatorSpec::Limit(_) => true,
             OperatorSpec::Sink(_) => modes.get(&edge.to).is_some_and(|mode| mode.update_before),
         });

@@ -75,7 +75,11 @@ fn state(operator: &OperatorSpec) -> Option<&'static str> {
         OperatorSpec::Rank(_) => "the first rows by key",
         OperatorSpec::Deduplicate(_) => "one row by key",
         OperatorSpec::Limit(_) => "the number of rows",
-        OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Unnest(_) | OperatorSpec::Sink(_) => {
+        OperatorSpec::Calc(_)
+        | OperatorSpec::WindowAssign(_)
+        | OperatorSpec::Unnest(_)
+        | OperatorSpec::LocalAggregate(_)
+        | OperatorSpec::Sink(_) => {
             return None;
         }
     })
@@ -138,18 +142,34 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
                 window(&spec.window, &column_name(input, spec.time), spec.processing)
             )
         }
-        OperatorSpec::WindowAggregate(spec) => format!(
-            "WindowAggregate(groupBy=[{}], window=[{}], select=[{}])",
-            names(input, &spec.keys),
-            window(&spec.window, &column_name(input, spec.time), spec.processing),
-            aggregates(&spec.aggregates, input, &own.schema, spec.keys.len())
-        ),
+        OperatorSpec::WindowAggregate(spec) => {
+            let phase = if spec.partial.is_some() { "Global" } else { "" };
+            let input = spec.partial.as_ref().unwrap_or(input);
+            format!(
+                "{phase}WindowAggregate(groupBy=[{}], window=[{}], select=[{}])",
+                names(input, &spec.keys),
+                window(&spec.window, &column_name(input, spec.time), spec.processing),
+                aggregates(&spec.aggregates, input, &own.schema, spec.keys.len())
+            )
+        }
+        OperatorSpec::LocalAggregate(spec) => {
+            let (keys, select) = (names(input, &spec.keys), all_names(&own.schema));
+            match &spec.window {
+                None => format!("LocalGroupAggregate(groupBy=[{keys}], select=[{select}])"),
+                Some((time, kind)) => format!(
+                    "LocalWindowAggregate(groupBy=[{keys}], window=[{}], select=[{select}])",
+                    window(kind, &column_name(input, *time), false)
+                ),
+            }
+        }
         OperatorSpec::GroupAggregate(spec) => {
+            let phase = if spec.partial.is_some() { "Global" } else { "" };
+            let input = spec.partial.as_ref().unwrap_or(input);
             let keys = names(input, &spec.keys);
             let calls = aggregates(&spec.aggregates, input, &own.schema, spec.keys.len());
             let select = [keys.as_str(), calls.as_str()];
             let select: Vec<&str> = select.into_iter().filter(|part| !part.is_empty()).collect();
-            format!("GroupAggregate(groupBy=[{keys}], select=[{}])", select.join(", "))
+            format!("{phase}GroupAggregate(groupBy=[{keys}], select=[{}])", select.join(", "))
         }
         OperatorSpec::Join(spec) => {
             let keys = (&spec.left_keys[..], &spec.right_keys[..]);
@@ -188,7 +208,11 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
                 spec.from,
                 spec.to,
                 names(input, &spec.partition),
-                order(input, &spec.order),
+                match spec.order.as_slice() {
+                    [] if spec.latest_first => "PROCTIME DESC".to_owned(),
+                    [] => "PROCTIME ASC".to_owned(),
+                    columns => order(input, columns),
+                },
                 all_names(&own.schema)
             )
         }

@@ -23,6 +23,7 @@ mod plan;
 mod row_number;
 mod session;
 mod statement;
+mod two_phase;
 mod types;
 mod typing;
 mod unnest;

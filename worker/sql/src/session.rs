@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graph::{Catalog, ChangelogMode, JobGraph, OperatorSpec};
+use graph::{Catalog, ChangelogMode, JobGraph, OperatorSpec, TableSpec};
 use model::Schema;
 use sqlparser::{
     ast::{Ident, Query},
@@ -20,6 +20,7 @@ use crate::{
 
 /// What `pipeline.name` sets.
 const NAME_KEY: &str = "pipeline.name";
+const DEAD_LETTERS_KEY: &str = "pipeline.dead-letter-table";
 
 /// How many subtasks operators have that do not say it themselves.
 const PARALLELISM_KEY: &str = "parallelism.default";
@@ -206,7 +207,8 @@ impl Session {
         let name = self.name("collect".to_owned());
         let mut lowering = Lowering::new(&name, &*self.catalog, self.zone()?);
         self.write(&mut lowering, query, &Target::Collect)?;
-        let graph = lowering.finish()?;
+        let mut graph = lowering.finish(&self.settings)?;
+        graph.dead_letters = self.dead_letters()?;
         let sink = graph.nodes.iter().find(|node| matches!(node.operator, OperatorSpec::Sink(_)));
         let sink = sink.ok_or_else(|| SqlError::internal("a query without a sink"))?;
         let kind = JobKind::Select { schema: sink.schema.clone(), changelog: sink.changelog };
@@ -231,8 +233,22 @@ impl Session {
         }
         // What is found wrong only in the whole graph is reported at the first sink.
         let place = places.first().copied().unwrap_or_else(Span::empty);
-        let graph = lowering.finish().map_err(|error| error.or_at(place))?;
+        let mut graph = lowering.finish(&self.settings).map_err(|error| error.or_at(place))?;
+        graph.dead_letters = self.dead_letters()?;
         Ok(PlannedJob { graph, kind: JobKind::Insert { sinks }, settings: self.settings.clone() })
+    }
+
+    /// The table for records that no result has, if one is set.
+    fn dead_letters(&self) -> Result<Option<Box<TableSpec>>, SqlError> {
+        let Some(name) = self.settings.get(DEAD_LETTERS_KEY).filter(|name| !name.is_empty()) else { return Ok(None) };
+        let Some(Entry::Table(table)) = self.tables.get(name) else {
+            return Err(SqlError::new(format!("option '{DEAD_LETTERS_KEY}': there is no table '{name}'")));
+        };
+        let wrong =
+            |failure: model::Failure| SqlError::new(format!("option '{DEAD_LETTERS_KEY}': {}", failure.message));
+        graph::dead_letter::columns(&table.spec).map_err(wrong)?;
+        self.catalog.sink(&table.spec).map_err(wrong)?;
+        Ok(Some(Box::new(table.spec.clone())))
     }
 
     fn target(&self, insert: &Insert) -> Result<Arc<Table>, SqlError> {

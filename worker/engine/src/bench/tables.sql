@@ -11,10 +11,7 @@ CREATE TABLE nexmark (
                      ELSE bid.dateTime END,
     WATERMARK FOR dateTime AS dateTime - INTERVAL '4' SECOND
 ) WITH (
-    'connector' = 'nexmark',
-    'first-event.rate' = '1000',
-    'next-event.rate' = '1000',
-    'events.num' = '{events}'
+    {source}
 );
 CREATE VIEW person AS
 SELECT person.id, person.name, person.emailAddress, person.creditCard, person.city, person.state, dateTime, person.extra

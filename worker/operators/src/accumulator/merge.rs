@@ -15,12 +15,22 @@ impl Layout {
     /// Adds the accumulators of `from` to those of `into`, group by group.
     pub(crate) fn merge(&self, from: &Work, into: &mut Work) {
         assert_eq!(from.groups(), into.groups(), "the same groups");
+        self.merge_groups(from, into, |group| group);
+    }
+
+    /// Adds the accumulators of `from` to those of `into`: group `i` to group `groups[i]`.
+    pub(crate) fn merge_into(&self, from: &Work, groups: &[u32], into: &mut Work) {
+        assert_eq!(from.groups(), groups.len(), "a group for each");
+        self.merge_groups(from, into, |group| groups[group] as usize);
+    }
+
+    #[inline]
+    fn merge_groups(&self, from: &Work, into: &mut Work, group_of: impl Fn(usize) -> usize + Copy) {
         for cell in self.cells.iter().filter(|cell| !self.inputs[cell.input].distinct) {
-            merge_cell(cell, from, into);
+            merge_cell(cell, from, into, group_of);
         }
         for (index, spec) in self.objects.iter().enumerate() {
-            for group in 0..from.groups() {
-                let source = &from.objects[group][index];
+            for (source, group) in (0..from.groups()).map(|group| (&from.objects[group][index], group_of(group))) {
                 match spec {
                     ObjectSpec::Text { max, .. } => merge_text(source, &mut into.objects[group][index], *max),
                     ObjectSpec::Multiset { .. } => merge_multiset(source, &mut into.objects[group][index]),
@@ -95,13 +105,14 @@ fn add_value(cell: &Cell, value: &Value, group: usize, into: &mut Work) {
     }
 }
 
-fn merge_cell(cell: &Cell, from: &Work, into: &mut Work) {
-    let words = into.words[cell.word].iter_mut().zip(&from.words[cell.word]);
+#[inline]
+fn merge_cell(cell: &Cell, from: &Work, into: &mut Work, group_of: impl Fn(usize) -> usize) {
     match cell.kind {
         CellKind::Sum(Form::Decimal) | CellKind::Min(Form::Decimal) | CellKind::Max(Form::Decimal) => {
-            for group in 0..from.groups() {
+            for source in 0..from.groups() {
+                let group = group_of(source);
                 let old = wide(into.words[cell.word][group], into.words[cell.word + 1][group]);
-                let other = wide(from.words[cell.word][group], from.words[cell.word + 1][group]);
+                let other = wide(from.words[cell.word][source], from.words[cell.word + 1][source]);
                 let new = match cell.kind {
                     CellKind::Min(_) => old.min(other),
                     CellKind::Max(_) => old.max(other),
@@ -110,12 +121,27 @@ fn merge_cell(cell: &Cell, from: &Work, into: &mut Work) {
                 [into.words[cell.word][group], into.words[cell.word + 1][group]] = words_of(new);
             }
         }
-        CellKind::Sum(Form::Float) => words.for_each(|(word, &other)| {
-            *word = (f64::from_bits(*word as u64) + f64::from_bits(other as u64)).to_bits() as i64;
+        CellKind::Sum(Form::Float) => merge_words(cell, from, into, group_of, |word, other| {
+            (f64::from_bits(word as u64) + f64::from_bits(other as u64)).to_bits() as i64
         }),
-        CellKind::Count | CellKind::Sum(_) => words.for_each(|(word, &other)| *word = word.wrapping_add(other)),
-        CellKind::Min(_) => words.for_each(|(word, &other)| *word = (*word).min(other)),
-        CellKind::Max(_) => words.for_each(|(word, &other)| *word = (*word).max(other)),
+        CellKind::Count | CellKind::Sum(_) => merge_words(cell, from, into, group_of, i64::wrapping_add),
+        CellKind::Min(_) => merge_words(cell, from, into, group_of, i64::min),
+        CellKind::Max(_) => merge_words(cell, from, into, group_of, i64::max),
+    }
+}
+
+#[inline]
+fn merge_words(
+    cell: &Cell,
+    from: &Work,
+    into: &mut Work,
+    group_of: impl Fn(usize) -> usize,
+    merged: impl Fn(i64, i64) -> i64,
+) {
+    let words = &mut into.words[cell.word];
+    for (source, &other) in from.words[cell.word].iter().enumerate() {
+        let word = &mut words[group_of(source)];
+        *word = merged(*word, other);
     }
 }
 

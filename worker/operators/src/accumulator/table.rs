@@ -54,8 +54,14 @@ impl Work {
         taken
     }
 
+    /// Puts the accumulators of `from` in place of these, which are of groups without rows.
+    pub(crate) fn replace(&mut self, from: Self) {
+        assert_eq!(self.groups(), from.groups(), "the same groups");
+        (self.words, self.objects) = (from.words, from.objects);
+    }
+
     /// Makes room for more groups and returns the position of the first.
-    fn grow(&mut self, layout: &Layout, groups: usize) -> usize {
+    pub(super) fn grow(&mut self, layout: &Layout, groups: usize) -> usize {
         let first = self.groups();
         self.existed.resize(first + groups, false);
         self.words.resize_with(layout.template.len(), Vec::new);

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use arrow::{array::ArrayRef, buffer::NullBuffer, datatypes::SchemaRef};
+use arrow::{array::ArrayRef, datatypes::SchemaRef};
 use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::IntervalJoinSpec};
 use model::{
@@ -17,12 +17,15 @@ use model::{
 };
 use state::{EntryId, Table};
 
-use super::{kept::Piece, matches::Found};
+use super::{
+    kept::Piece,
+    matches::Found,
+    side::{Sides, all_valid},
+};
 use crate::{
-    accumulator::not_null,
     grouping::{Grouper, Groups},
     projection::Projection,
-    signature::{self, Signature},
+    signature::Signature,
     window::times,
     window_aggregate::{put_watermark, restored_watermark},
 };
@@ -83,24 +86,20 @@ struct List {
 impl IntervalJoin {
     pub(crate) fn new(spec: &IntervalJoinSpec, node: &Node, context: &mut OpenContext) -> Result<Self, Failure> {
         let (left, right) = (&spec.left_schema, &spec.right_schema);
-        let both = Schema::new(left.fields.iter().chain(&right.fields).cloned().collect());
-        if both.len() != node.schema.len() {
-            return Err(Failure::internal("the join's output is not all columns of both sides"));
-        }
+        let nulls_equal = spec.nulls_equal;
+        let sides = Sides { left, right, left_keys: &spec.left_keys, right_keys: &spec.right_keys, nulls_equal };
+        sides.check(&node.schema)?;
         if spec.lower > spec.upper {
             return Err(Failure::internal(format!("times from {} to {} ms apart", spec.lower, spec.upper)));
         }
         let slice = (spec.upper.saturating_sub(spec.lower) / SLICES_OF_WINDOW).max(SLICE_MIN);
-        let side = |schema: &Schema, keys: &[usize], time: usize| {
-            let columns = signature::types(schema.fields.iter().map(|field| &field.data_type));
-            format!("({columns}) by {keys:?} at {time}")
-        };
-        // Which rows are kept depends on it.
-        let nulls = if spec.nulls_equal { ", nulls equal" } else { "" };
         let signature = format!(
-            "{} JOIN {} in slices of {slice}{nulls}",
-            side(left, &spec.left_keys, spec.left_time),
-            side(right, &spec.right_keys, spec.right_time)
+            "{} at {} JOIN {} at {} in slices of {slice}{}",
+            sides.left_text(),
+            spec.left_time,
+            sides.right_text(),
+            spec.right_time,
+            sides.nulls_text()
         );
         let (left_table, right_table) = (context.keyed.table("left-v1")?, context.keyed.table("right-v1")?);
         let left_side = Side::new(&spec.left_keys, spec.left_time, left, left_table, spec.lower, spec.upper)?;
@@ -110,11 +109,7 @@ impl IntervalJoin {
             signature: Signature::new(signature, context)?,
             sides: [left_side, right_side],
             nulls_equal: spec.nulls_equal,
-            condition: spec
-                .condition
-                .as_ref()
-                .map(|condition| Projection::new(std::slice::from_ref(condition), &both))
-                .transpose()?,
+            condition: sides.condition(spec.condition.as_ref())?,
             schema: node.schema.to_arrow(),
             slice,
             delay: spec.upper.max(spec.lower.saturating_neg()).max(0),
@@ -240,12 +235,8 @@ impl Side {
 
     /// The rows that have a time and, unless nulls are equal, keys that are not null.
     fn comparable(&self, batch: Batch, nulls_equal: bool) -> Result<Batch, Failure> {
-        let mut valid: Option<NullBuffer> = None;
-        for &column in self.keys.iter().filter(|_| !nulls_equal).chain([&self.time]) {
-            valid = NullBuffer::union(valid.as_ref(), not_null(batch.column(column)).as_ref());
-        }
-        match valid {
-            Some(valid) => batch.filter(&valid.into_inner().into()),
+        match all_valid(&batch, self.keys.iter().filter(|_| !nulls_equal).chain([&self.time])) {
+            Some(valid) => batch.filter(&valid),
             None => Ok(batch),
         }
     }

@@ -21,19 +21,19 @@ use crate::grouping::Groups;
 /// tests see many pieces with few rows.
 const PIECE_BYTES: usize = if cfg!(test) { 256 } else { 2 << 10 };
 
-pub(super) struct KeptRows {
+pub(crate) struct KeptRows {
     table: Table<Piece>,
     /// Whether rows go again.
     retracts: bool,
 }
 
 impl KeptRows {
-    pub(super) fn open(name: &str, retracts: bool, context: &mut OpenContext) -> Result<Self, Failure> {
+    pub(crate) fn open(name: &str, retracts: bool, context: &mut OpenContext) -> Result<Self, Failure> {
         Ok(Self { table: context.expiring_table(name)?, retracts })
     }
 
     /// Adds and removes the rows of a batch.
-    pub(super) fn change(
+    pub(crate) fn change(
         &mut self,
         keys: &Rows,
         groups: &Groups,
@@ -58,7 +58,7 @@ impl KeptRows {
     }
 
     /// The first pieces of the keys in these rows.
-    pub(super) fn first_pieces(
+    pub(crate) fn first_pieces(
         &mut self,
         keys: &Rows,
         rows: &[u32],
@@ -114,11 +114,11 @@ impl KeptRows {
     }
 
     /// Ends the use of entries.
-    pub(super) fn end_batch(&mut self) -> Result<(), Failure> {
+    pub(crate) fn end_batch(&mut self) -> Result<(), Failure> {
         self.table.end_batch()
     }
 
-    pub(super) fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
+    pub(crate) fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         snapshot.table(&mut self.table)
     }
 
@@ -284,7 +284,7 @@ impl Piece {
 
     /// The row at a position in bytes and the position of the next one.
     #[inline]
-    pub(super) fn at(&self, position: usize) -> Option<(&[u8], usize)> {
+    pub(crate) fn at(&self, position: usize) -> Option<(&[u8], usize)> {
         frame(&self.bytes, position)
     }
 
@@ -293,7 +293,7 @@ impl Piece {
     }
 
     /// Adds a row.
-    pub(super) fn push(&mut self, row: &[u8]) {
+    pub(crate) fn push(&mut self, row: &[u8]) {
         self.bytes.reserve_exact(if self.bytes.is_empty() { HEADER + row.len() } else { 0 });
         self.bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(row);

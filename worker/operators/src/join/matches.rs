@@ -18,9 +18,9 @@ use super::kept::KeptRows;
 use crate::{group_aggregate::take_all, grouping::Groups, projection::Projection};
 
 /// A batch and how far its matches have been emitted.
-pub(super) struct Matches {
+pub(crate) struct Matches {
     /// The input that the batch came from.
-    pub(super) port: usize,
+    pub(crate) port: usize,
     batch: Batch,
     keys: Rows,
     groups: Groups,
@@ -36,11 +36,11 @@ pub(super) struct Matches {
 }
 
 /// Pairs of rows: of the batch, and of stored rows of the other side.
-pub(super) struct Found {
-    pub(super) batch: Batch,
-    pub(super) rows: Vec<u32>,
-    pub(super) others: RecordBatch,
-    pub(super) other_rows: Vec<u32>,
+pub(crate) struct Found {
+    pub(crate) batch: Batch,
+    pub(crate) rows: Vec<u32>,
+    pub(crate) others: RecordBatch,
+    pub(crate) other_rows: Vec<u32>,
 }
 
 const NOT_DECODED: u32 = u32::MAX;
@@ -50,12 +50,12 @@ const PIECES_AT_ONCE: u32 = 32;
 const PIECES_HELD_MAX: usize = 1024;
 
 impl Matches {
-    pub(super) fn new(port: usize, batch: Batch, keys: Rows, groups: Groups, entries: Vec<EntryId>) -> Self {
+    pub(crate) fn new(port: usize, batch: Batch, keys: Rows, groups: Groups, entries: Vec<EntryId>) -> Self {
         Self { port, batch, keys, groups, entries, read: 0, row: 0, piece: 0, matched: 0, position: 0 }
     }
 
     /// The next pairs, or `None` after the last.
-    pub(super) fn next(&mut self, kept: &mut KeptRows, schema: &SchemaRef) -> Result<Option<Found>, Failure> {
+    pub(crate) fn next(&mut self, kept: &mut KeptRows, schema: &SchemaRef) -> Result<Option<Found>, Failure> {
         loop {
             if self.piece == 0 {
                 let found = self.in_first_pieces(kept, schema)?;

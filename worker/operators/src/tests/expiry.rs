@@ -2,7 +2,9 @@
 
 use graph::{
     ChangelogMode, Node, OperatorSpec,
-    operator::{AggregateFunction, DeduplicateSpec, GroupAggregateSpec, JoinSpec, Keep, RankSpec, SortColumn},
+    operator::{
+        AggregateFunction, DeduplicateSpec, GroupAggregateSpec, JoinSpec, Keep, RankSpec, SemiJoinSpec, SortColumn,
+    },
 };
 use model::{
     DataType, Field, RowKind,
@@ -50,8 +52,13 @@ fn shown(cluster: &mut Cluster, columns: &[usize]) -> Vec<String> {
 fn an_idle_group_starts_anew() {
     for on in [On::HashMap, On::RocksDb] {
         let aggregates = vec![call(AggregateFunction::Count, None, DataType::BigInt)];
-        let spec =
-            GroupAggregateSpec { keys: vec![K], aggregates, input: ChangelogMode::ALL, emit_update_before: true };
+        let spec = GroupAggregateSpec {
+            keys: vec![K],
+            aggregates,
+            input: ChangelogMode::ALL,
+            emit_update_before: true,
+            partial: None,
+        };
         let output = Schema::new(vec![schema().fields[K].clone(), Field::new("n", DataType::BigInt)]);
         let mut cluster = cluster(OperatorSpec::GroupAggregate(spec), output, 1);
         cluster.restart(2, on);
@@ -73,8 +80,13 @@ fn an_idle_group_starts_anew() {
 #[test]
 fn a_result_that_stays_is_emitted_again() {
     let aggregates = vec![call(AggregateFunction::Max, Some(V), DataType::BigInt)];
-    let spec =
-        GroupAggregateSpec { keys: vec![K], aggregates, input: ChangelogMode::APPEND, emit_update_before: false };
+    let spec = GroupAggregateSpec {
+        keys: vec![K],
+        aggregates,
+        input: ChangelogMode::APPEND,
+        emit_update_before: false,
+        partial: None,
+    };
     let output = Schema::new(vec![schema().fields[K].clone(), Field::new("m", DataType::BigInt)]);
     let mut cluster = cluster(OperatorSpec::GroupAggregate(spec), output, 1);
     cluster.process(0, batch(&[(Insert, row(1, ""))]));
@@ -138,6 +150,52 @@ fn join(input: ChangelogMode) -> Cluster {
     cluster(OperatorSpec::Join(spec), both, 2)
 }
 
+fn semi_join(condition: Option<graph::Expr>) -> Cluster {
+    let spec = SemiJoinSpec {
+        anti: false,
+        left_keys: vec![K],
+        right_keys: vec![K],
+        nulls_equal: false,
+        condition,
+        left_input: ChangelogMode::APPEND,
+        right_input: ChangelogMode::ALL,
+        left_schema: schema(),
+        right_schema: schema(),
+    };
+    cluster(OperatorSpec::SemiJoin(spec), schema(), 2)
+}
+
+#[test]
+fn each_left_row_of_a_semi_join_expires_by_itself() {
+    let mut cluster = semi_join(None);
+    cluster.process(0, batch(&[(Insert, row(1, "a"))]));
+    cluster.set_clock(50);
+    cluster.process(0, batch(&[(Insert, row(1, "b"))]));
+    cluster.restart(1, On::RocksDb);
+    cluster.set_clock(120);
+    cluster.process(1, batch(&[(Insert, row(1, "x"))]));
+    assert_eq!(shown(&mut cluster, &[S]), ["+I b"]);
+    // The match is forgotten, too.
+    cluster.set_clock(219);
+    cluster.process(0, batch(&[(Insert, row(1, "c"))]));
+    cluster.set_clock(220);
+    cluster.process(0, batch(&[(Insert, row(1, "d"))]));
+    assert_eq!(shown(&mut cluster, &[S]), ["+I c"]);
+}
+
+#[test]
+fn so_do_those_with_a_condition() {
+    let differ = graph::Expr::call("<>", vec![graph::Expr::Column(S), graph::Expr::Column(8 + S)], DataType::Boolean);
+    let mut cluster = semi_join(Some(differ));
+    cluster.process(0, batch(&[(Insert, row(1, "a")), (Insert, row(2, "a"))]));
+    cluster.set_clock(60);
+    cluster.process(0, batch(&[(Insert, row(2, "b"))]));
+    cluster.set_clock(120);
+    cluster.restart(2, On::RocksDb);
+    cluster.process(1, batch(&[(Insert, row(1, "x")), (Insert, row(2, "x"))]));
+    assert_eq!(shown(&mut cluster, &[K, S]), ["+I 2 b"]);
+}
+
 /// Many rows under few keys, so that they are in many pieces; each expires by itself.
 fn random_join(seed: u64, input: ChangelogMode) {
     let mut rng = SmallRng::seed_from_u64(seed);
@@ -182,7 +240,8 @@ fn random_join(seed: u64, input: ChangelogMode) {
         }
         cluster.process(port, batch(&feed));
         let mut found = shown(&mut cluster, &[S, 8 + S]);
-        (found.sort(), expected.sort());
+        found.sort();
+        expected.sort();
         assert_eq!(found, expected, "seed {seed}, step {step}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use graph::{
     ChangelogMode, Node, OperatorSpec,
-    operator::{AggregateCall, AggregateFunction, GroupAggregateSpec},
+    operator::{AggregateCall, AggregateFunction, GroupAggregateSpec, LocalAggregateSpec},
 };
 use model::{
     DataType, Field, RowKind,
@@ -33,6 +33,7 @@ fn node(keys: &[usize], aggregates: &[AggregateCall], input: ChangelogMode, emit
             aggregates: aggregates.to_vec(),
             input,
             emit_update_before,
+            partial: None,
         }),
     }
 }
@@ -307,6 +308,62 @@ fn random_run(seed: u64, retracts: bool, emit_update_before: bool, options: &[(&
         }
         cluster.flush();
         model.check(&cluster.take(), emit_update_before);
+    }
+}
+
+/// Rows are folded by two local aggregates, and what they give is merged.
+fn random_run_in_two_phases(seed: u64, keys: &[usize], options: &[(&str, &str)]) {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let aggregates = calls();
+    let emit_update_before = seed.is_multiple_of(2);
+    let mut global = node(keys, &aggregates, ChangelogMode::APPEND, emit_update_before);
+    if let OperatorSpec::GroupAggregate(spec) = &mut global.operator {
+        spec.partial = Some(schema());
+    }
+    let mut partial: Vec<Field> = keys.iter().map(|&key| schema().fields[key].clone()).collect();
+    partial.push(Field::new("accumulators", DataType::Bytes));
+    let partial = Schema::new(partial);
+    let local = Node {
+        schema: partial.clone(),
+        operator: OperatorSpec::LocalAggregate(LocalAggregateSpec {
+            keys: keys.to_vec(),
+            aggregates: aggregates.clone(),
+            window: None,
+        }),
+        ..global.clone()
+    };
+    let mut locals =
+        [(); 2].map(|()| Cluster::with_settings(local.clone(), vec![schema()], vec![keys.to_vec()], options));
+    let exchanged = (0..keys.len()).collect();
+    let mut global = Cluster::with_settings(global, vec![partial], vec![exchanged], options);
+    let mut model = Model { input: BTreeMap::new(), output: BTreeMap::new(), keys: keys.to_vec(), aggregates };
+    for _ in 0..40 {
+        for local in &mut locals {
+            let feed: Vec<_> = (0..rng.random_range(0..30)).map(|_| (Insert, rows::random(&mut rng, 3))).collect();
+            feed.iter().for_each(|(kind, row)| model.feed(*kind, row));
+            feed.chunks(7).for_each(|part| local.process(0, batch(part)));
+            if rng.random_bool(0.15) {
+                local.restart(1, On::HashMap);
+                assert!(!local.has_state);
+            }
+            local.flush();
+            std::mem::take(&mut local.emitted).into_iter().for_each(|batch| global.process(0, batch));
+        }
+        if rng.random_bool(0.15) {
+            let on = if rng.random_bool(0.5) { On::HashMap } else { On::RocksDb };
+            global.restart(if keys.is_empty() { 1 } else { rng.random_range(1..4) }, on);
+        }
+        global.flush();
+        model.check(&global.take(), emit_update_before);
+    }
+}
+
+#[test]
+fn two_phases_agree_with_the_model() {
+    let held_back = [("table.exec.mini-batch.enabled", "true"), ("table.exec.mini-batch.size", "17")];
+    for seed in 0..6 {
+        let keys: &[usize] = if seed % 3 == 2 { &[] } else { &[K, G] };
+        random_run_in_two_phases(seed, keys, if seed < 4 { &held_back } else { &[] });
     }
 }
 

@@ -75,6 +75,8 @@ pub(super) struct Cluster {
     subtasks: Vec<Subtask>,
     /// What has come out.
     pub(super) changes: Vec<Change>,
+    /// The same as batches.
+    pub(super) emitted: Vec<Batch>,
     pub(super) late_rows: u64,
     /// Whether the last snapshot had keyed state.
     pub(super) has_state: bool,
@@ -111,6 +113,7 @@ impl Cluster {
             snapshots: 0,
             subtasks: Vec::new(),
             changes: Vec::new(),
+            emitted: Vec::new(),
             late_rows: 0,
             has_state: false,
         };
@@ -166,6 +169,11 @@ impl Cluster {
 
     /// Takes a snapshot of all subtasks and goes on from it.
     pub(super) fn restart(&mut self, parallelism: u32, on: On) {
+        self.try_restart(parallelism, on).expect("restored");
+    }
+
+    /// As [`Self::restart`], but the snapshot may be refused.
+    pub(super) fn try_restart(&mut self, parallelism: u32, on: On) -> Result<(), Failure> {
         self.flush();
         self.snapshots += 1;
         let directory = self.folder.path().join(format!("chk-{}", self.snapshots)).display().to_string();
@@ -188,7 +196,7 @@ impl Cluster {
         };
         let reader = self.runtime.block_on(KeyedStore::open(all, keyed.clone(), self.storage.clone()));
         self.has_state = !reader.expect("readable").unclaimed().is_empty();
-        self.start(parallelism, on, &keyed, &lists).expect("restored");
+        self.start(parallelism, on, &keyed, &lists)
     }
 
     /// Feeds a batch to the subtasks that own its rows.
@@ -265,6 +273,7 @@ impl Cluster {
                 let ends_in_a_pair = changes.last().is_some_and(|(kind, _)| *kind == RowKind::UpdateBefore);
                 assert!(!ends_in_a_pair || batch.rows() < ROWS_TARGET, "a pair is never split");
                 self.changes.extend(changes);
+                self.emitted.push(batch);
             }
             match flow {
                 Flow::Done => return,
@@ -275,6 +284,7 @@ impl Cluster {
 
     /// What has come out since the last call.
     pub(super) fn take(&mut self) -> Vec<Change> {
+        self.emitted.clear();
         std::mem::take(&mut self.changes)
     }
 }

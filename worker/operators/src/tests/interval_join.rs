@@ -9,8 +9,12 @@ use super::{
     rows::{self, G, K, Row, S, T, batch, schema, shown},
 };
 
-/// `right.t` is `lower` to `upper` later than `left.t`.
 fn cluster(lower: i64, upper: i64) -> Cluster {
+    cluster_with_nulls(false, lower, upper)
+}
+
+/// `right.t` is `lower` to `upper` later than `left.t`.
+fn cluster_with_nulls(nulls_equal: bool, lower: i64, upper: i64) -> Cluster {
     let (left, right) = (Expr::Column(T), Expr::Column(8 + T));
     let shift = |by: i64| {
         let by = Expr::Literal { value: graph::Value::Integer(by), data_type: DataType::IntervalDayTime };
@@ -26,7 +30,7 @@ fn cluster(lower: i64, upper: i64) -> Cluster {
         operator: OperatorSpec::IntervalJoin(IntervalJoinSpec {
             left_keys: vec![K, G],
             right_keys: vec![K, G],
-            nulls_equal: false,
+            nulls_equal,
             left_time: T,
             right_time: T,
             lower,
@@ -87,6 +91,20 @@ fn rows_are_forgotten_when_nothing_can_match_them() {
         cluster.watermark(i64::MAX);
         cluster.process(1, batch(&[at(9001, "y")]));
         assert_eq!(strings(&mut cluster), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn null_keys_may_be_equal() {
+    let null_key = |t: i64, s: &str| (Insert, Row { k: None, ..at(t, s).1 });
+    for (nulls_equal, expected) in [(false, vec!["a x"]), (true, vec!["a x", "n m"])] {
+        let mut cluster = cluster_with_nulls(nulls_equal, 0, 100);
+        cluster.process(0, batch(&[at(100, "a"), null_key(100, "n")]));
+        cluster.restart(2, On::RocksDb);
+        // The null time is of no use, whatever the keys.
+        let no_time = (Insert, Row { t: None, ..null_key(0, "none").1 });
+        cluster.process(1, batch(&[at(150, "x"), null_key(150, "m"), no_time]));
+        assert_eq!(strings(&mut cluster), expected);
     }
 }
 

@@ -86,6 +86,43 @@ fn an_update_of_which_one_half_is_matched_is_a_delete_or_an_insert() {
     assert_eq!(strings(&mut cluster), ["+I 1", "-U 1", "+U 2", "-D 2", "+I 3"]);
 }
 
+#[test]
+fn the_rows_of_a_hot_key_come_out_in_pieces() {
+    for on in [On::HashMap, On::RocksDb] {
+        for anti in [false, true] {
+            let mut cluster = cluster(&[K], anti, false, None);
+            let rows: Vec<Row> = (0..20_000).map(|number| row(1, &format!("{}", number / 2))).collect();
+            for part in rows.chunks(4096) {
+                cluster.process(0, batch(&part.iter().map(|row| (Insert, row.clone())).collect::<Vec<_>>()));
+            }
+            cluster.restart(1, on);
+            assert_eq!(cluster.take().len(), if anti { rows.len() } else { 0 });
+            let mut texts: Vec<String> = rows.iter().map(|row| row.s.clone().expect("a text")).collect();
+            texts.sort();
+            for (kind, comes) in [(Insert, !anti), (Delete, anti)] {
+                cluster.process(1, batch(&[(kind, row(1, "x"))]));
+                let sign = if comes { "+I" } else { "-D" };
+                let mut found = strings(&mut cluster);
+                found.sort();
+                assert!(found.iter().map(String::as_str).eq(texts.iter().map(|text| format!("{sign} {text}"))));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_with_another_condition_is_refused() {
+    let greater = Expr::call(">", vec![Expr::Column(V), Expr::Column(8 + V)], DataType::Boolean);
+    for other in [Some(greater), None] {
+        let mut first = cluster(&[K], false, false, Some(less()));
+        first.process(0, batch(&[(Insert, row(1, "a"))]));
+        let node = cluster(&[K], false, false, other).node().clone();
+        first.replace_node(node);
+        let refused = first.try_restart(1, On::HashMap).expect_err("another query");
+        assert!(refused.message.contains("the snapshot holds state of another query"), "{refused}");
+    }
+}
+
 fn random_run(seed: u64) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let every = |number: u64| seed.is_multiple_of(number);

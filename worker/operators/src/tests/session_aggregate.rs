@@ -36,6 +36,7 @@ fn cluster(keys: &[usize], aggregates: &[AggregateCall], gap: i64, input: Change
             window: WindowKind::Session { gap },
             processing,
             input,
+            partial: None,
         }),
     };
     Cluster::new(node, vec![schema()], vec![keys.to_vec()])

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use graph::{
     ChangelogMode, Node, OperatorSpec,
-    operator::{AggregateCall, AggregateFunction, WindowAggregateSpec, WindowKind},
+    operator::{AggregateCall, AggregateFunction, LocalAggregateSpec, WindowAggregateSpec, WindowKind},
 };
 use model::{
     DataType, Field, RowKind,
@@ -36,6 +36,7 @@ fn cluster(keys: &[usize], aggregates: &[AggregateCall], window: WindowKind, inp
             window,
             processing: false,
             input,
+            partial: None,
         }),
     };
     Cluster::new(node, vec![schema()], vec![keys.to_vec()])
@@ -134,6 +135,7 @@ fn sums_over_other_time_units() {
         window: TUMBLE,
         processing: false,
         input: ChangelogMode::APPEND,
+        partial: None,
     };
     let node = Node {
         uid: "aggregate".to_owned(),
@@ -310,5 +312,76 @@ fn with_processing_time_rows_belong_to_the_time_at_which_they_come() {
 fn hopping_windows_agree_with_the_model() {
     for seed in 20..26 {
         random_run(seed, WindowKind::Hop { size: 30, slide: 10, offset: -4 }, seed % 2 == 1);
+    }
+}
+
+/// Rows are folded by two local aggregates, and what they give is merged: the same comes out as in one phase.
+fn random_run_in_two_phases(seed: u64, kind: WindowKind, options: &[(&str, &str)]) {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let (keys, aggregates) = (vec![K, G], calls());
+    let mut reference = cluster(&keys, &aggregates, kind, ChangelogMode::APPEND);
+    let mut global = reference.node().clone();
+    if let OperatorSpec::WindowAggregate(spec) = &mut global.operator {
+        spec.partial = Some(schema());
+    }
+    let mut partial: Vec<Field> = keys.iter().map(|&key| schema().fields[key].clone()).collect();
+    partial.push(Field::new("slice_end", DataType::BigInt));
+    partial.push(Field::new("accumulators", DataType::Bytes));
+    let partial = Schema::new(partial);
+    let spec = LocalAggregateSpec { keys: keys.clone(), aggregates, window: Some((T, kind)) };
+    let local = Node { schema: partial.clone(), operator: OperatorSpec::LocalAggregate(spec), ..global.clone() };
+    let mut locals =
+        [(); 2].map(|()| Cluster::with_settings(local.clone(), vec![schema()], vec![keys.clone()], options));
+    let mut global = Cluster::with_settings(global, vec![partial], vec![vec![0, 1]], options);
+    for step in 0..40 {
+        for local in &mut locals {
+            let feed: Vec<_> = (0..rng.random_range(1..25))
+                .map(|_| {
+                    let t = rng.random_bool(0.95).then(|| step * 10 + rng.random_range(-40..40));
+                    (Insert, Row { t, ..rows::random(&mut rng, 2) })
+                })
+                .collect();
+            reference.process(0, batch(&feed));
+            feed.chunks(5).for_each(|part| local.process(0, batch(part)));
+        }
+        let restarts = rng.random_bool(0.2);
+        let watermark = match rng.random_bool(0.4) || step == 39 {
+            true if step == 39 => Some(i64::MAX),
+            true => Some(step * 10 + rng.random_range(-30..30)),
+            false => None,
+        };
+        for local in &mut locals {
+            match watermark {
+                Some(watermark) => local.watermark(watermark),
+                None => local.flush(),
+            }
+            std::mem::take(&mut local.emitted).into_iter().for_each(|batch| global.process(0, batch));
+        }
+        if restarts {
+            let on = if rng.random_bool(0.5) { On::HashMap } else { On::RocksDb };
+            global.restart(rng.random_range(1..4), on);
+        }
+        if let Some(watermark) = watermark {
+            reference.watermark(watermark);
+            global.watermark(watermark);
+        }
+        let (mut expected, mut found) = (reference.take(), global.take());
+        expected.sort_by(|a, b| a.1.cmp(&b.1));
+        found.sort_by(|a, b| a.1.cmp(&b.1));
+        assert_eq!(found, expected, "seed {seed}, step {step}, {kind:?}");
+        let late = locals.iter().map(|local| local.late_rows).sum::<u64>() + global.late_rows;
+        assert_eq!(late, reference.late_rows, "seed {seed}, step {step}, {kind:?}");
+    }
+    assert!(reference.late_rows > 0);
+}
+
+#[test]
+fn two_phases_agree_with_one() {
+    let held_back = [("table.exec.mini-batch.enabled", "true"), ("table.exec.mini-batch.size", "17")];
+    let cumulate = WindowKind::Cumulate { size: 30, step: 10, offset: 7 };
+    let hop = WindowKind::Hop { size: 30, slide: 10, offset: -4 };
+    for (kind, seed) in [WindowKind::Tumble { size: 20, offset: 3 }, hop, cumulate].into_iter().zip(0..) {
+        random_run_in_two_phases(seed, kind, &held_back);
+        random_run_in_two_phases(seed + 10, kind, &[]);
     }
 }

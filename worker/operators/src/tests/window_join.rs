@@ -11,6 +11,10 @@ use super::{
 
 /// The time stands for the end of the window.
 fn cluster(keys: &[usize], condition: Option<Expr>) -> Cluster {
+    cluster_with_nulls(false, keys, condition)
+}
+
+fn cluster_with_nulls(nulls_equal: bool, keys: &[usize], condition: Option<Expr>) -> Cluster {
     let node = Node {
         uid: "join".to_owned(),
         name: "WindowJoin".to_owned(),
@@ -20,7 +24,7 @@ fn cluster(keys: &[usize], condition: Option<Expr>) -> Cluster {
         operator: OperatorSpec::WindowJoin(WindowJoinSpec {
             left_keys: keys.to_vec(),
             right_keys: keys.to_vec(),
-            nulls_equal: false,
+            nulls_equal,
             left_end: T,
             right_end: T,
             condition,
@@ -64,6 +68,34 @@ fn many_matches_come_in_pieces() {
     }
     cluster.watermark(i64::MAX);
     assert_eq!(cluster.take().len(), 300 * 300);
+}
+
+#[test]
+fn many_equal_rows_come_in_pieces_too() {
+    for on in [On::HashMap, On::RocksDb] {
+        let mut cluster = cluster(&[K, T], None);
+        for port in [0, 1] {
+            cluster.process(port, batch(&vec![(Insert, row(1, "same", 10)); 300]));
+        }
+        cluster.restart(1, on);
+        cluster.watermark(i64::MAX);
+        assert_eq!(strings(&mut cluster), vec!["+I same same"; 300 * 300]);
+    }
+}
+
+#[test]
+fn null_keys_may_be_equal() {
+    for (nulls_equal, expected) in [(false, vec!["+I a x"]), (true, vec!["+I a x", "+I n m"])] {
+        let mut cluster = cluster_with_nulls(nulls_equal, &[K, T], None);
+        cluster.process(0, batch(&[(Insert, row(1, "a", 10)), (Insert, row(None, "n", 10))]));
+        cluster.restart(2, On::RocksDb);
+        cluster.process(1, batch(&[(Insert, row(1, "x", 10)), (Insert, row(None, "m", 10))]));
+        cluster.watermark(9);
+        let mut found = strings(&mut cluster);
+        found.sort();
+        assert_eq!(found, expected);
+        assert_eq!(cluster.late_rows, 0);
+    }
 }
 
 #[test]

@@ -137,7 +137,8 @@ fn agrees_with_the_model() {
                 }
             }
             let mut found: Vec<_> = cluster.take().into_iter().map(|(_, row)| row).collect();
-            (expected.sort(), found.sort());
+            expected.sort();
+            found.sort();
             assert_eq!(found, expected, "seed {seed}");
         }
     }

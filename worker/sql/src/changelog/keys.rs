@@ -35,6 +35,7 @@ pub(super) fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
             | OperatorSpec::WindowAssign(_)
             | OperatorSpec::WindowJoin(_)
             | OperatorSpec::IntervalJoin(_)
+            | OperatorSpec::LocalAggregate(_)
             | OperatorSpec::Unnest(_) => Keys::new(),
             OperatorSpec::GroupAggregate(spec) => vec![(0..spec.keys.len()).collect()],
             OperatorSpec::WindowAggregate(spec) => {

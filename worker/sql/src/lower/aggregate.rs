@@ -163,6 +163,7 @@ impl Lowering<'_> {
             aggregates,
             input: ChangelogMode::APPEND,
             emit_update_before: false,
+            partial: None,
         };
         let node = self.add(OperatorSpec::GroupAggregate(spec), Schema::new(fields));
         self.connect_by_key(input, node, 0, &keys);
@@ -242,6 +243,7 @@ impl Lowering<'_> {
             window,
             processing,
             input: ChangelogMode::APPEND,
+            partial: None,
         };
         let node = self.add(OperatorSpec::WindowAggregate(spec), Schema::new(fields));
         self.connect_by_key(input, node, 0, &key_positions);

@@ -10,11 +10,11 @@ use super::{
     source::ContextTable,
     zone,
 };
-use crate::{SqlError, changelog};
+use crate::{SqlError, changelog, two_phase};
 
 impl Lowering<'_> {
-    /// The finished graph.
-    pub(crate) fn finish(mut self) -> Result<JobGraph, SqlError> {
+    /// The finished graph, as the job's settings want it.
+    pub(crate) fn finish(mut self, settings: &BTreeMap<String, String>) -> Result<JobGraph, SqlError> {
         self.prune_sources()?;
         if let Some(zone) = &self.zone {
             self.graph = zone::apply(&self.graph, zone)?;
@@ -38,7 +38,7 @@ impl Lowering<'_> {
         name(&mut graph);
         changelog::infer(&mut graph, &modes)?;
         inherit_parallelism(&mut graph);
-        Ok(graph)
+        Ok(two_phase::split(graph, settings))
     }
 }
 
@@ -211,6 +211,9 @@ fn name(graph: &mut JobGraph) {
                 ("window-table-function".to_owned(), format!("WindowTableFunction[{number}]"))
             }
             OperatorSpec::WindowAggregate(_) => ("window-aggregate".to_owned(), format!("WindowAggregate[{number}]")),
+            OperatorSpec::LocalAggregate(_) => {
+                ("local-group-aggregate".to_owned(), format!("LocalGroupAggregate[{number}]"))
+            }
             OperatorSpec::GroupAggregate(_) => ("group-aggregate".to_owned(), format!("GroupAggregate[{number}]")),
             OperatorSpec::Join(_) => ("join".to_owned(), format!("Join[{number}]")),
             OperatorSpec::IntervalJoin(_) => ("interval-join".to_owned(), format!("IntervalJoin[{number}]")),

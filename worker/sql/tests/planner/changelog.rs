@@ -214,3 +214,23 @@ fn changes_with_event_time_are_ranked_and_joined_like_any_others() {
     assert!(!graph.nodes.iter().any(by_time));
     assert!(graph.nodes.iter().any(|node| matches!(node.operator, OperatorSpec::Rank(_))));
 }
+
+#[test]
+fn a_window_needs_times_that_are_kept() {
+    let script = |input: &str| {
+        format!(
+            "CREATE TABLE timed (k STRING, a BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = '{input}');
+             INSERT INTO printed SELECT k, n
+             FROM (SELECT k, COUNT(*) AS n, window_end
+                   FROM TABLE(TUMBLE(TABLE (
+                       SELECT l.k, l.ts FROM timed l JOIN timed r
+                       ON l.k = r.k AND l.ts BETWEEN r.ts AND r.ts + INTERVAL '1' MINUTE),
+                     DESCRIPTOR(ts), INTERVAL '1' HOUR))
+                   GROUP BY k, window_start, window_end)"
+        )
+    };
+    let refused = mistake(&script("cdc"));
+    assert!(refused.contains("does not keep the order of time"), "{refused}");
+    let graph = planned(&script("datagen"));
+    assert!(graph.nodes.iter().any(|node| matches!(node.operator, OperatorSpec::IntervalJoin(_))));
+}
