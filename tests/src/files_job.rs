@@ -37,10 +37,30 @@ pub fn write_events(folder: &Path, events: u64) -> Result<()> {
         ),
     )?;
     binary::run(&["run", &script.display().to_string()])?;
+    for entry in std::fs::read_dir(&path)? {
+        let part = entry?.path();
+        for file in part.is_dir().then(|| std::fs::read_dir(&part)).transpose()?.into_iter().flatten() {
+            spoil(&file?.path())?;
+        }
+    }
     Ok(())
 }
 
-/// Reads the events at `rows_per_second` (0: as fast as it goes) and writes to `windows` and `totals` below `out`.
+/// Puts lines that are no records between those of a file.
+fn spoil(file: &Path) -> Result<()> {
+    let mut spoiled = String::new();
+    for (number, line) in std::fs::read_to_string(file)?.lines().enumerate() {
+        spoiled.push_str(line);
+        spoiled.push('\n');
+        if number % 100 == 99 {
+            spoiled.push_str(&format!("no record {number}\n"));
+        }
+    }
+    Ok(std::fs::write(file, spoiled)?)
+}
+
+/// Reads the events at `rows_per_second` (0: as fast as it goes) and writes to `windows`, `totals` and, what cannot be
+/// read, to `rejected` below `out`.
 pub fn script(folder: &Path, out: &Path, rows_per_second: u64) -> String {
     let pace =
         if rows_per_second == 0 { String::new() } else { format!(", 'scan.rows-per-second' = '{rows_per_second}'") };
@@ -61,6 +81,9 @@ pub fn script(folder: &Path, out: &Path, rows_per_second: u64) -> String {
         WITH ('connector' = 'filesystem', 'path' = '{out}/windows', 'format' = 'json');
         CREATE TABLE totals (category BIGINT, auctions BIGINT, bids BIGINT, highest BIGINT)
         WITH ('connector' = 'filesystem', 'path' = '{out}/totals', 'format' = 'debezium-json');
+        CREATE TABLE rejected (place STRING, record STRING)
+        WITH ('connector' = 'filesystem', 'path' = '{out}/rejected', 'format' = 'json');
+        SET 'pipeline.dead-letter-table' = 'rejected';
         EXECUTE STATEMENT SET BEGIN
         INSERT INTO windows SELECT * FROM matched;
         INSERT INTO totals SELECT category, COUNT(DISTINCT auction), SUM(bids), MAX(highest) FROM matched
@@ -69,16 +92,19 @@ pub fn script(folder: &Path, out: &Path, rows_per_second: u64) -> String {
     )
 }
 
-/// The committed rows of both tables; the changes of the totals are summed up.
+/// The committed rows of the tables; the changes of the totals are summed up.
 ///
 /// # Errors
 /// If a file cannot be read, or holds no change.
 pub fn rows(out: &Path) -> Result<Table> {
     let mut table = BTreeMap::new();
-    for line in lines(&out.join("windows"))? {
-        *table.entry(line).or_default() += 1;
+    for name in ["windows", "rejected"] {
+        let lines = lines(&out.join(name))?;
+        ensure!(!lines.is_empty(), "no {name} were written");
+        for line in lines {
+            *table.entry(line).or_default() += 1;
+        }
     }
-    ensure!(!table.is_empty(), "no windows were written");
     for line in lines(&out.join("totals"))? {
         let change: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
         let (row, count) = match change["op"].as_str() {
@@ -90,6 +116,21 @@ pub fn rows(out: &Path) -> Result<Table> {
     }
     table.retain(|_, count| *count != 0);
     Ok(table)
+}
+
+/// The bids of each window and auction that were committed.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn bids(out: &Path) -> Result<BTreeMap<(String, i64), i64>> {
+    let mut windows = BTreeMap::new();
+    for line in lines(&out.join("windows"))? {
+        let row: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+        let (Some(start), Some(auction)) = (row["window_start"].as_str(), row["auction"].as_i64()) else { continue };
+        *windows.entry((start.to_owned(), auction)).or_default() += row["bids"].as_i64().unwrap_or_default();
+    }
+    ensure!(!windows.is_empty(), "no windows were written");
+    Ok(windows)
 }
 
 fn lines(folder: &Path) -> Result<Vec<String>> {

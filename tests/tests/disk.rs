@@ -64,21 +64,21 @@ impl Disk {
         Ok(path)
     }
 
-    /// The job, with its checkpoints on the disk.
-    fn command(&self, folder: &Path, backend: &str) -> Result<Command> {
+    /// The job beside the disk, with its checkpoints on it.
+    fn command(&self, local: &Path, backend: &str) -> Result<Command> {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.holder.0.id().to_string(), "--user", "--mount", "--preserve-credentials"]);
         command.arg(binary::path()?).args(["run", "--job-id", "0123456789abcdef0123456789abcdef"]);
         for option in [
             format!("state.backend.type={backend}"),
-            format!("state.backend.local-dir={}", folder.display()),
+            format!("state.backend.local-dir={}", local.display()),
             format!("execution.checkpointing.dir={}/checkpoints", self.inside.display()),
             "execution.checkpointing.interval=100 ms".to_owned(),
             "restart-strategy.type=none".to_owned(),
         ] {
             command.args(["--set", &option]);
         }
-        command.arg(folder.join("job.sql")).stdin(Stdio::null()).stderr(Stdio::piped());
+        command.arg(self.inside.with_file_name("job.sql")).stdin(Stdio::null()).stderr(Stdio::piped());
         Ok(command)
     }
 
@@ -130,4 +130,48 @@ fn a_full_disk_in_memory() -> Result<()> {
 #[test]
 fn a_full_disk_in_rocksdb() -> Result<()> {
     check("rocksdb")
+}
+
+#[test]
+fn a_full_disk_of_local_state_or_results_is_named() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(disk) = Disk::mount(folder.path().join("disk"))? else { return Ok(()) };
+    let ballast = disk.fill()?;
+    std::fs::File::options().write(true).open(&ballast)?.set_len(50 << 20)?;
+    let job = |result: &str| {
+        let script = format!(
+            "CREATE TABLE numbers (k BIGINT, s STRING) WITH ('connector' = 'datagen', 'number-of-rows' = '400000',
+                'fields.k.kind' = 'sequence', 'fields.k.start' = '1', 'fields.k.end' = '400000',
+                'fields.s.length' = '100');
+            {result}"
+        );
+        std::fs::write(folder.path().join("job.sql"), script)
+    };
+    let inside = disk.inside.display().to_string();
+    job("CREATE TABLE result (k BIGINT, n BIGINT, s STRING) WITH ('connector' = 'blackhole');
+        INSERT INTO result SELECT k, COUNT(*), MAX(s) FROM numbers GROUP BY k;")?;
+    let mut command = disk.command(&disk.inside, "rocksdb")?;
+    command.args(["--set", "taskmanager.memory.managed.size=16 mb"]);
+    says(&mut command, &[&inside, "No space left on device"])?;
+    let checkpoints = disk.outside().join("checkpoints");
+    if checkpoints.exists() {
+        std::fs::remove_dir_all(checkpoints)?;
+    }
+
+    let result = format!("'connector' = 'filesystem', 'path' = '{inside}/result', 'format' = 'json'");
+    job(&format!(
+        "CREATE TABLE result (k BIGINT, s STRING) WITH ({result}); INSERT INTO result SELECT k, s FROM numbers;"
+    ))?;
+    says(&mut disk.command(folder.path(), "hashmap")?, &[&format!("{inside}/result"), "No space left on device"])
+}
+
+/// Runs to the end, which is a failure that says this.
+fn says(command: &mut Command, pieces: &[&str]) -> Result<()> {
+    let output = command.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(1), "{}: {said}", output.status);
+    for piece in pieces {
+        ensure!(said.contains(piece), "no {piece:?} in {said:?}");
+    }
+    Ok(())
 }

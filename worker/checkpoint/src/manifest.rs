@@ -40,8 +40,20 @@ pub struct Manifest {
     pub max_parallelism: u32,
     /// The job's parallelism at the time.
     pub parallelism: u32,
+    /// The parallelism that was asked for while it ran, if any was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescaled: Option<Rescaled>,
     /// The state of each operator subtask that has any, by operator uid.
     pub operators: BTreeMap<String, Vec<SubtaskState>>,
+}
+
+/// A wish for another parallelism than the configured one. It holds for as long as the configuration stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rescaled {
+    /// What was configured when it was asked for.
+    pub configured: u32,
+    /// What was asked for.
+    pub wanted: u32,
 }
 
 /// The state of one subtask of one operator.

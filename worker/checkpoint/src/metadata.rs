@@ -72,6 +72,7 @@ mod tests {
             triggered_ms: 1_700_000_000_000,
             max_parallelism: 128,
             parallelism: 4,
+            rescaled: None,
             operators: [("source".to_owned(), vec![state])].into(),
         }
     }

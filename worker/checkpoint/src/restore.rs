@@ -76,6 +76,7 @@ mod tests {
             triggered_ms: 0,
             max_parallelism: 128,
             parallelism: 2,
+            rescaled: None,
             operators: [
                 ("source".to_owned(), vec![with_state.clone()]),
                 ("agg".to_owned(), vec![with_state]),

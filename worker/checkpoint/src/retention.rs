@@ -111,6 +111,7 @@ mod tests {
             triggered_ms: 0,
             max_parallelism: 128,
             parallelism: 1,
+            rescaled: None,
             operators: [("agg".to_owned(), vec![state])].into(),
         })
     }

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use checkpoint::{KeyedState, Manifest};
+use checkpoint::{Item, KeyedState, Manifest};
 use expressions::Evaluator;
-use graph::{JobGraph, OperatorSpec, Partitioning, PhysicalGraph, VertexId};
+use graph::{ChangelogMode, JobGraph, OperatorSpec, Partitioning, PhysicalGraph, VertexId, operator::SinkSpec};
 use model::{Failure, Schema, key};
-use settings::{Settings, keys, value::StateBackend};
+use settings::{
+    Settings, keys,
+    value::{CheckpointMode, StateBackend},
+};
 use state::{Backend, KeyedStore, StoreOptions};
 use storage::Storage;
 use tokio::{
@@ -18,6 +21,7 @@ use crate::{
     ChannelReceiver, ChannelSender, Clock, EdgeWriter, Gate, OpenContext, Reader, Registry, Task, TaskCommand,
     TaskEvent,
     chain::{COMMITTABLES, Chain, Link, SinkLink, Target},
+    dead_letter::{DEAD_LETTERS, DeadLetters},
     metrics::TaskMetrics,
     task::{Input, Timing},
 };
@@ -115,10 +119,16 @@ pub async fn assemble(job: &JobContext, vertex: VertexId, subtask: u32, wiring: 
         None => {
             let port = |edge: usize| job.graph.edges[edge].port;
             let channels = wiring.inputs.into_iter().map(|(edge, channel)| (port(edge), channel)).collect();
-            Input::Gate(Gate::new(channels, wiring.arrived))
+            let gate = Gate::new(channels, wiring.arrived);
+            let is_exact = job.settings.get(&keys::CHECKPOINT_MODE) == CheckpointMode::ExactlyOnce;
+            Input::Gate(if is_exact { gate } else { gate.at_least_once() })
         }
     };
-    let chain = Chain::new(entry, assembly.links, writers, assembly.sinks, wiring.metrics);
+    let dead_letters = assembly.dead_letters().await?;
+    let mut chain = Chain::new(entry, assembly.links, writers, assembly.sinks, wiring.metrics);
+    if let Some(dead_letters) = dead_letters {
+        chain.keep_dead_letters(dead_letters);
+    }
     Ok(Task {
         subtask,
         input,
@@ -162,8 +172,12 @@ impl Assembly<'_> {
                     .transpose()
                     .map_err(|failure| failure.at("watermark"))?;
                 let idle = job.settings.get(&keys::SOURCE_IDLE_TIMEOUT);
+                let mut built = job.registry.source(spec, &mut context)?;
+                if job.graph.dead_letters.is_some() {
+                    built.keep_rejected();
+                }
                 *source = Some(Reader::new(
-                    job.registry.source(spec, &mut context)?,
+                    built,
                     watermark,
                     job.settings.get(&keys::WATERMARK_INTERVAL),
                     (idle > Duration::ZERO).then_some(idle),
@@ -171,9 +185,10 @@ impl Assembly<'_> {
             }
             OperatorSpec::Sink(spec) => {
                 let mut sink = job.registry.sink(spec, &mut context)?;
-                recommit(sink.as_mut(), &context).await?;
+                recommit(sink.as_mut(), &context, COMMITTABLES).await?;
+                sink.start(&job.job_id, context.restored(COMMITTABLES));
                 self.places.insert(node, Target::Sink(self.sinks.len()));
-                self.sinks.push(SinkLink { uid: at.uid.clone(), sink, pending: Vec::new() });
+                self.sinks.push(SinkLink { uid: at.uid.clone(), sink, pending: Vec::new(), list: COMMITTABLES });
             }
             _ => {
                 let operator = job.registry.operator(at, &self.inputs(node), &mut context)?;
@@ -193,6 +208,33 @@ impl Assembly<'_> {
         Ok(())
     }
 
+    /// Where the task's records go that no result has, if there is a table for them and the task can have any. What a
+    /// snapshot holds of them is with the head of the chain that wrote them.
+    async fn dead_letters(&self) -> Result<Option<DeadLetters>, Failure> {
+        let job = self.job;
+        let nodes = &job.physical.vertices[self.vertex].nodes;
+        let Some(table) = &job.graph.dead_letters else { return Ok(None) };
+        let rejects = |node: &&usize| {
+            let operator = &job.graph.nodes[**node].operator;
+            !matches!(operator, OperatorSpec::Calc(_) | OperatorSpec::Sink(_))
+        };
+        if nodes.iter().find(rejects).is_none() {
+            return Ok(None);
+        }
+        let at_table = |failure: Failure| failure.at("dead letters");
+        let spec = SinkSpec { table: table.as_ref().clone(), input: ChangelogMode::APPEND };
+        // In the job that wrote the snapshot, any of them may have been the head of a chain.
+        let lists = nodes.iter().filter_map(|&node| self.restored(node).0.remove(DEAD_LETTERS)).flatten().collect();
+        let restored = BTreeMap::from([(DEAD_LETTERS.to_owned(), lists)]);
+        let uid = format!("{}-{DEAD_LETTERS}", job.graph.nodes[nodes[0]].uid);
+        let mut context = self.open(uid, restored, Backend::HashMap, Vec::new()).await?;
+        let mut sink = job.registry.sink(&spec, &mut context).map_err(at_table)?;
+        recommit(sink.as_mut(), &context, DEAD_LETTERS).await.map_err(at_table)?;
+        sink.start(&job.job_id, context.restored(DEAD_LETTERS));
+        let uid = job.graph.nodes[nodes[0]].uid.clone();
+        DeadLetters::new(table, SinkLink { uid, sink, pending: Vec::new(), list: DEAD_LETTERS }).map(Some)
+    }
+
     /// The schemas of a node's input ports.
     fn inputs(&self, node: usize) -> Vec<Schema> {
         let graph = &self.job.graph;
@@ -206,19 +248,36 @@ impl Assembly<'_> {
     }
 
     async fn context(&self, node: usize) -> Result<OpenContext, Failure> {
-        let job = self.job;
-        let at = &job.graph.nodes[node];
-        let parallelism = job.physical.vertices[self.vertex].parallelism;
-        let mut restored: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        let uid = &self.job.graph.nodes[node].uid;
+        let (restored, keyed_states) = self.restored(node);
+        self.open(uid.clone(), restored, self.backend(node, uid), keyed_states).await
+    }
+
+    /// What the snapshot holds of a node.
+    fn restored(&self, node: usize) -> (BTreeMap<String, Vec<Item>>, Vec<KeyedState>) {
+        let uid = &self.job.graph.nodes[node].uid;
+        let mut lists: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         let mut keyed_states: Vec<KeyedState> = Vec::new();
-        for state in job.restore.iter().flat_map(|manifest| manifest.operators.get(&at.uid)).flatten() {
+        for state in self.job.restore.iter().flat_map(|manifest| manifest.operators.get(uid)).flatten() {
             for (name, items) in &state.lists {
-                restored.entry(name.clone()).or_default().extend(items.iter().cloned());
+                lists.entry(name.clone()).or_default().extend(items.iter().cloned());
             }
             keyed_states.extend(state.keyed.clone());
         }
+        (lists, keyed_states)
+    }
+
+    async fn open(
+        &self,
+        uid: String,
+        restored: BTreeMap<String, Vec<Item>>,
+        backend: Backend,
+        keyed_states: Vec<KeyedState>,
+    ) -> Result<OpenContext, Failure> {
+        let job = self.job;
+        let parallelism = job.physical.vertices[self.vertex].parallelism;
         let options = StoreOptions {
-            backend: self.backend(node, &at.uid),
+            backend,
             key_groups: key::range_of(self.subtask, parallelism, job.max_parallelism),
             max_parallelism: job.max_parallelism,
         };
@@ -230,7 +289,7 @@ impl Assembly<'_> {
             .await
             .map_err(|error| Failure::internal(format!("restore was interrupted: {error}")))??;
         Ok(OpenContext {
-            uid: at.uid.clone(),
+            uid,
             subtask: self.subtask,
             parallelism,
             max_parallelism: job.max_parallelism,
@@ -273,8 +332,8 @@ fn is_keyed(operator: &OperatorSpec) -> bool {
 }
 
 /// What a completed checkpoint holds of uncommitted rows is committed before anything else; each item by one subtask.
-async fn recommit(sink: &mut dyn crate::Sink, context: &OpenContext) -> Result<(), Failure> {
-    let items = context.restored(COMMITTABLES).iter().enumerate();
+async fn recommit(sink: &mut dyn crate::Sink, context: &OpenContext, list: &str) -> Result<(), Failure> {
+    let items = context.restored(list).iter().enumerate();
     let mine: Vec<_> = items
         .filter(|(index, _)| *index as u32 % context.parallelism == context.subtask)
         .map(|(_, item)| item.clone())

@@ -11,6 +11,7 @@ use state::{KeyedStore, PendingSnapshot};
 
 use crate::{
     Barrier, EdgeWriter, Element, Flow, Operator, Output, Sink, Snapshot,
+    dead_letter::DeadLetters,
     element::BarrierKind,
     metrics::{TaskMetrics, add},
     sink::Committable,
@@ -47,6 +48,8 @@ pub struct SinkLink {
     pub sink: Box<dyn Sink>,
     /// Prepared and not yet committed, oldest first, each with the checkpoint that prepared it.
     pub pending: Vec<(u64, Committable)>,
+    /// The name of the operator state that holds what is not yet committed.
+    pub list: &'static str,
 }
 
 /// The name of the operator state that holds a sink's uncommitted committables.
@@ -62,6 +65,8 @@ pub struct Chain {
     pub writers: Vec<EdgeWriter>,
     /// The sinks.
     pub sinks: Vec<SinkLink>,
+    /// Where records go that no result has.
+    pub dead_letters: Option<DeadLetters>,
     /// Counters of the task.
     pub metrics: Arc<TaskMetrics>,
     work: Vec<Work>,
@@ -78,6 +83,8 @@ enum Signal {
 enum Work {
     Rows(Target, usize, Batch),
     Signal(Target, Signal),
+    /// Rows that came too late for the operator.
+    Late(usize, Batch),
     /// Ask the operator for more, then pass the signal on that it was called for.
     Resume(usize, Option<Signal>),
 }
@@ -101,7 +108,13 @@ impl Chain {
         sinks: Vec<SinkLink>,
         metrics: Arc<TaskMetrics>,
     ) -> Self {
-        Self { entry, links, writers, sinks, metrics, work: Vec::new(), output: Output::default() }
+        Self { entry, links, writers, sinks, dead_letters: None, metrics, work: Vec::new(), output: Output::default() }
+    }
+
+    /// Sends records that no result has to a table from now on.
+    pub fn keep_dead_letters(&mut self, dead_letters: DeadLetters) {
+        self.output.keep_late();
+        self.dead_letters = Some(dead_letters);
     }
 
     /// Processes rows that entered on a port.
@@ -216,6 +229,11 @@ impl Chain {
                 }
                 Work::Signal(Target::Edge(index), Signal::Flush) => self.writers[index].flush().await?,
                 Work::Signal(Target::Sink(_), _) => {}
+                Work::Late(index, batch) => {
+                    if let Some(dead_letters) = &mut self.dead_letters {
+                        dead_letters.late(&self.links[index].uid, &batch).await?;
+                    }
+                }
                 Work::Resume(index, then) => {
                     let flow = self.links[index].operator.resume(&mut self.output)?;
                     self.follow(index, flow, then);
@@ -240,6 +258,7 @@ impl Chain {
             (Flow::Done, None) => {}
         }
         add(&self.metrics.late_rows, self.output.take_late());
+        self.work.extend(self.output.take_late_rows().into_iter().map(|batch| Work::Late(index, batch)));
         for batch in self.output.take().into_iter().rev() {
             for target in self.links[index].targets.iter().rev() {
                 self.work.push(Work::Rows(*target, 0, batch.clone()));
@@ -255,6 +274,7 @@ impl Chain {
         let mut snapshots = Vec::with_capacity(self.links.len() + self.sinks.len());
         if barrier.kind != BarrierKind::CommitOnly {
             for link in &mut self.links {
+                link.store.checkpoint_completed(barrier.last_completed);
                 let mut snapshot = Snapshot::default();
                 link.operator.snapshot(&mut snapshot)?;
                 let savepoint = barrier.kind == BarrierKind::Savepoint;
@@ -263,13 +283,13 @@ impl Chain {
                 snapshots.push(OperatorSnapshot { uid: link.uid.clone(), state, keyed: Some(keyed) });
             }
         }
-        for link in &mut self.sinks {
+        for link in self.sinks.iter_mut().chain(self.dead_letters.iter_mut().map(|letters| &mut letters.link)) {
             let prepared = link.sink.prepare().await?;
             link.pending.extend(prepared.into_iter().map(|item| (barrier.checkpoint_id, item)));
             let items: Vec<_> = link.pending.iter().map(|(_, item)| item.clone()).collect();
             let mut state = SubtaskState { subtask, ..SubtaskState::default() };
             if !items.is_empty() {
-                state.lists.insert(COMMITTABLES.to_owned(), items);
+                state.lists.insert(link.list.to_owned(), items);
             }
             snapshots.push(OperatorSnapshot { uid: link.uid.clone(), state, keyed: None });
         }
@@ -281,13 +301,13 @@ impl Chain {
     /// # Errors
     /// If a commit fails or its outcome is unknown.
     pub async fn completed(&mut self, checkpoint_id: u64, commit: bool) -> Result<(), Failure> {
-        for link in &mut self.links {
-            link.store.checkpoint_completed(checkpoint_id);
-        }
         if !commit {
             return Ok(());
         }
-        for link in &mut self.sinks {
+        for link in &mut self.links {
+            link.store.checkpoint_completed(checkpoint_id);
+        }
+        for link in self.sinks.iter_mut().chain(self.dead_letters.iter_mut().map(|letters| &mut letters.link)) {
             let due: Vec<_> =
                 link.pending.iter().filter(|(id, _)| *id <= checkpoint_id).map(|(_, item)| item.clone()).collect();
             if !due.is_empty() {

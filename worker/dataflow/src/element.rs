@@ -58,4 +58,7 @@ pub struct Barrier {
     pub stop: bool,
     /// With `stop`: whether sources emit the final watermark before it.
     pub drain: bool,
+    /// The last completed checkpoint, or 0: files of older ones may be gone, so they must not be shared, even where the
+    /// notice of its completion is still under way.
+    pub last_completed: u64,
 }

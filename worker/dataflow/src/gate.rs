@@ -1,10 +1,13 @@
 //! The input of a task: its channels, read in turn, with barriers aligned and watermarks merged.
 //!
+//! Without alignment (at least once) no channel waits: what comes on it between its barrier and the last one is in the
+//! snapshot, and is read again after a restore.
+//!
 //! Alignment (exactly once): a channel whose barrier has arrived is not read until the barriers of all channels have.
 //! Rows in it wait and hold their sender back; all rows before the barriers are processed first. Channels that have
 //! ended still deliver barriers, so a checkpoint is the same before and after the end of some inputs.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use model::Batch;
 use tokio::sync::Notify;
@@ -46,8 +49,18 @@ pub struct Gate {
     inputs: Vec<Input>,
     arrived: Arc<Notify>,
     watermarks: WatermarkMerger,
-    pending: Option<(Arc<Barrier>, Instant)>,
+    is_aligned: bool,
+    /// Barriers that have not arrived on all channels, oldest first; with alignment there is one at most.
+    pending: VecDeque<Pending>,
+    /// All channels have ended, which is still to be told.
+    end_due: bool,
     next: usize,
+}
+
+struct Pending {
+    barrier: Arc<Barrier>,
+    since: Instant,
+    arrived: usize,
 }
 
 impl Gate {
@@ -56,7 +69,15 @@ impl Gate {
         let watermarks = WatermarkMerger::new(channels.len());
         let inputs =
             channels.into_iter().map(|(port, channel)| Input { channel, port, blocked: false, ended: false }).collect();
-        Self { inputs, arrived, watermarks, pending: None, next: 0 }
+        let pending = VecDeque::new();
+        Self { inputs, arrived, watermarks, is_aligned: true, pending, end_due: false, next: 0 }
+    }
+
+    /// The same gate, without alignment.
+    #[must_use]
+    pub fn at_least_once(mut self) -> Self {
+        self.is_aligned = false;
+        self
     }
 
     /// Waits for the next event. Cancel-safe.
@@ -72,6 +93,9 @@ impl Gate {
     }
 
     fn poll(&mut self) -> Option<GateEvent> {
+        if std::mem::take(&mut self.end_due) {
+            return Some(GateEvent::End);
+        }
         let count = self.inputs.len();
         let mut without = 0;
         while without < count {
@@ -104,28 +128,129 @@ impl Gate {
             Element::Barrier(barrier) => self.align(index, barrier),
             Element::End => {
                 self.inputs[index].ended = true;
-                let change = self.watermarks.end(index);
-                if self.inputs.iter().all(|input| input.ended) { Some(GateEvent::End) } else { time(change) }
+                let change = time(self.watermarks.end(index));
+                if self.inputs.iter().any(|input| !input.ended) {
+                    return change;
+                }
+                self.end_due = change.is_some();
+                change.or(Some(GateEvent::End))
             }
         }
     }
 
     fn align(&mut self, index: usize, barrier: Arc<Barrier>) -> Option<GateEvent> {
-        let (pending, since) = self.pending.get_or_insert_with(|| (Arc::clone(&barrier), now()));
-        assert_eq!(pending.checkpoint_id, barrier.checkpoint_id, "barriers keep their order on every channel");
-        let since = *since;
-        self.inputs[index].blocked = true;
-        if !self.inputs.iter().all(|input| input.blocked) {
+        let known = self.pending.iter().position(|pending| pending.barrier.checkpoint_id == barrier.checkpoint_id);
+        let at = known.unwrap_or_else(|| {
+            self.pending.push_back(Pending { barrier: Arc::clone(&barrier), since: now(), arrived: 0 });
+            self.pending.len() - 1
+        });
+        assert!(!self.is_aligned || at == 0, "barriers keep their order on every channel");
+        self.inputs[index].blocked = self.is_aligned;
+        let pending = &mut self.pending[at];
+        pending.arrived += 1;
+        if pending.arrived < self.inputs.len() {
             return None;
         }
+        let duration_ms = pending.since.elapsed().as_millis() as u64;
         for input in &mut self.inputs {
             input.blocked = false;
         }
-        self.pending = None;
-        Some(GateEvent::Aligned(barrier, Alignment { duration_ms: since.elapsed().as_millis() as u64 }))
+        self.pending.remove(at);
+        Some(GateEvent::Aligned(barrier, Alignment { duration_ms }))
     }
 }
 
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, RecordBatch};
+    use model::Watermark;
+
+    use super::*;
+    use crate::{BarrierKind, ChannelSender};
+
+    fn gate(channels: usize) -> (Vec<ChannelSender>, Gate) {
+        let arrived = Arc::new(Notify::new());
+        let open = |_| crate::channel(1 << 20, Arc::clone(&arrived), None);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..channels).map(open).unzip();
+        (senders, Gate::new(receivers.into_iter().map(|receiver| (0, receiver)).collect(), Arc::clone(&arrived)))
+    }
+
+    fn barrier(checkpoint_id: u64) -> Element {
+        Element::Barrier(Arc::new(Barrier {
+            last_completed: 0,
+            checkpoint_id,
+            kind: BarrierKind::Checkpoint,
+            stop: false,
+            drain: false,
+            directory: String::new(),
+            shared_directory: String::new(),
+        }))
+    }
+
+    fn row(value: i64) -> Element {
+        let column: arrow::array::ArrayRef = Arc::new(Int64Array::from(vec![value]));
+        Element::Batch(Batch::append(RecordBatch::try_from_iter([("n", column)]).expect("a column")))
+    }
+
+    /// What the gate gives until it has nothing more: rows as their value, barriers as `b` and their number.
+    fn given(gate: &mut Gate) -> Vec<String> {
+        let event = |event| match event {
+            GateEvent::Batch(_, batch) => {
+                use arrow::array::AsArray;
+                batch.column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0).to_string()
+            }
+            GateEvent::Aligned(barrier, _) => format!("b{}", barrier.checkpoint_id),
+            GateEvent::Time(change) => format!("w{}", change.watermark.map_or(-1, |watermark| watermark.0)),
+            GateEvent::End => "end".to_owned(),
+        };
+        std::iter::from_fn(|| gate.poll()).map(event).collect()
+    }
+
+    #[test]
+    fn rows_behind_a_barrier_wait_for_the_barriers_of_all() {
+        let (senders, mut gate) = gate(2);
+        senders[0].push(row(1));
+        senders[0].push(barrier(7));
+        senders[0].push(row(2));
+        senders[1].push(row(3));
+        assert_eq!(given(&mut gate), ["1", "3"]);
+        senders[1].push(barrier(7));
+        assert_eq!(given(&mut gate), ["b7", "2"]);
+    }
+
+    #[test]
+    fn without_alignment_rows_pass_and_barriers_are_counted() {
+        let (senders, gate) = gate(2);
+        let mut gate = gate.at_least_once();
+        senders[0].push(barrier(7));
+        senders[0].push(row(1));
+        // The one before was given up, and its barrier is still under way on the other channel.
+        senders[0].push(barrier(8));
+        senders[0].push(row(2));
+        assert_eq!(given(&mut gate), ["1", "2"]);
+        senders[1].push(barrier(7));
+        senders[1].push(row(3));
+        senders[1].push(barrier(8));
+        assert_eq!(given(&mut gate), ["b7", "3", "b8"]);
+    }
+
+    #[test]
+    fn a_change_that_comes_with_the_end_of_the_last_channel_is_told_before_the_end() {
+        let (senders, mut gate) = gate(2);
+        senders[0].push(Element::Watermark(Watermark(20)));
+        senders[1].push(Element::Watermark(Watermark(10)));
+        assert_eq!(given(&mut gate), ["w10"]);
+        // An idle channel does not hold the other back, but its end does not speak for it either.
+        senders[1].push(Element::Idle(true));
+        senders[1].push(Element::End);
+        senders[0].push(Element::End);
+        let told = given(&mut gate);
+        assert_eq!(told.last().map(String::as_str), Some("end"));
+        assert_eq!(told.iter().filter(|event| *event == "end").count(), 1);
+        assert!(told.contains(&"w20".to_owned()), "{told:?}");
+    }
 }

@@ -77,6 +77,8 @@ pub trait Operator: Send {
 pub struct Output {
     batches: Vec<Batch>,
     late_rows: u64,
+    /// Late rows themselves, if they are wanted.
+    late: Option<Vec<Batch>>,
 }
 
 /// When an operator has put out so many rows in one call it should return [`Flow::More`].
@@ -103,6 +105,30 @@ impl Output {
     /// Counts rows that came too late and were dropped.
     pub fn count_late(&mut self, rows: u64) {
         self.late_rows += rows;
+    }
+
+    /// Counts the rows that came too late and were dropped; `rows` gives them, in case they are wanted.
+    ///
+    /// # Errors
+    /// Those of `rows`.
+    pub fn drop_late(&mut self, count: u64, rows: impl FnOnce() -> Result<Batch, Failure>) -> Result<(), Failure> {
+        self.late_rows += count;
+        if count > 0
+            && let Some(late) = &mut self.late
+        {
+            late.push(rows()?);
+        }
+        Ok(())
+    }
+
+    /// Late rows are wanted from now on.
+    pub fn keep_late(&mut self) {
+        self.late = Some(Vec::new());
+    }
+
+    /// Takes the late rows.
+    pub fn take_late_rows(&mut self) -> Vec<Batch> {
+        self.late.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Takes what was emitted.

@@ -240,3 +240,79 @@ fn highest_ms(values: &ArrayRef) -> Result<Option<i64>, Failure> {
     };
     Ok(millis.as_any().downcast_ref::<arrow::array::PrimitiveArray<TimestampMillisecondType>>().and_then(max))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use arrow::array::{RecordBatch, TimestampMillisecondArray};
+    use async_trait::async_trait;
+    use graph::Expr;
+    use model::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::Snapshot;
+
+    /// Gives these events in order; knows the splits that have not finished.
+    struct Script {
+        events: VecDeque<SourceEvent>,
+        splits: Vec<SplitId>,
+    }
+
+    #[async_trait]
+    impl Source for Script {
+        async fn poll(&mut self) -> Result<SourceEvent, Failure> {
+            let event = self.events.pop_front().unwrap_or(SourceEvent::End);
+            if let SourceEvent::SplitFinished(finished) = &event {
+                self.splits.retain(|split| split != finished);
+            }
+            Ok(event)
+        }
+
+        fn splits(&self) -> Vec<SplitId> {
+            self.splits.clone()
+        }
+
+        fn snapshot(&mut self, _: &mut Snapshot) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn skipped_rows(&self) -> u64 {
+            0
+        }
+    }
+
+    fn rows(split: &str, time: i64) -> SourceEvent {
+        let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![time]));
+        let batch = Batch::append(RecordBatch::try_from_iter([("t", times)]).expect("a column"));
+        SourceEvent::Batch { split: Arc::from(split), batch }
+    }
+
+    #[tokio::test]
+    async fn each_split_has_a_watermark_and_the_lowest_counts() {
+        let events = VecDeque::from([
+            rows("a", 100),
+            rows("b", 50),
+            rows("a", 300),
+            rows("b", 200),
+            rows("b", 150),
+            SourceEvent::SplitFinished(Arc::from("b")),
+        ]);
+        let source = Script { events, splits: vec![Arc::from("a"), Arc::from("b")] };
+        let schema = Schema::new(vec![Field::new("t", DataType::Timestamp(3))]);
+        let watermark = Evaluator::compile(&Expr::Column(0), &schema).expect("a column");
+        let mut reader = Reader::new(Box::new(source), Some(watermark), Duration::ZERO, None);
+        let mut told = Vec::new();
+        loop {
+            match reader.next().await.expect("events") {
+                ReaderEvent::Rows(_) => told.push("rows".to_owned()),
+                ReaderEvent::Time(change) => told.push(format!("{:?}", change.watermark.map(|watermark| watermark.0))),
+                ReaderEvent::End => break,
+            }
+        }
+        let max = format!("Some({})", Watermark::MAX.0);
+        // Nothing before all splits have spoken, and never back.
+        let expected = ["rows", "rows", "Some(50)", "rows", "rows", "Some(200)", "rows", "Some(300)", max.as_str()];
+        assert_eq!(told, expected);
+    }
+}

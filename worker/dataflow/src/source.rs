@@ -26,6 +26,17 @@ pub enum SourceEvent {
     End,
 }
 
+/// A record that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where it is, e.g. file and line.
+    pub place: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// All of it.
+    pub record: Vec<u8>,
+}
+
 /// A running source: one subtask's share of a table.
 #[async_trait]
 pub trait Source: Send {
@@ -47,4 +58,13 @@ pub trait Source: Send {
 
     /// Rows that were skipped because they could not be read, so far.
     fn skipped_rows(&self) -> u64;
+
+    /// Malformed records are kept from now on, for [`Source::take_rejected`], and no longer fail the task. A source
+    /// that knows no malformed records has nothing to keep.
+    fn keep_rejected(&mut self) {}
+
+    /// Takes the malformed records that lie before the position that a snapshot would hold now.
+    fn take_rejected(&mut self) -> Vec<Rejected> {
+        Vec::new()
+    }
 }

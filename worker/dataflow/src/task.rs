@@ -4,7 +4,7 @@
 //! checkpoint of a bounded job is like any other and its sinks can commit.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -234,11 +234,15 @@ impl Task {
                 self.checkpoint(&barrier, Alignment::default()).await?;
             }
             Event::Gate(GateEvent::Batch(port, batch)) => self.rows(port, batch, progress).await?,
-            Event::Reader(event) => match event? {
-                ReaderEvent::Rows(batch) => self.rows(0, batch, progress).await?,
-                ReaderEvent::Time(change) => self.time(change).await?,
-                ReaderEvent::End => self.end(progress).await?,
-            },
+            Event::Reader(event) => {
+                let event = event?;
+                self.reject().await?;
+                match event {
+                    ReaderEvent::Rows(batch) => self.rows(0, batch, progress).await?,
+                    ReaderEvent::Time(change) => self.time(change).await?,
+                    ReaderEvent::End => self.end(progress).await?,
+                }
+            }
             Event::Gate(GateEvent::Time(change)) => self.time(change).await?,
             Event::Gate(GateEvent::Aligned(barrier, alignment)) => {
                 progress.stopped |= barrier.stop;
@@ -254,6 +258,19 @@ impl Task {
         add(&progress.metrics.bytes_in, batch.size_bytes() as u64);
         self.count_skipped();
         self.chain.rows(port, batch).await
+    }
+
+    /// Passes on what the source could not read. Before a barrier too, so that it is on the same side as the source's
+    /// position.
+    async fn reject(&mut self) -> Result<(), Failure> {
+        let Input::Source(uid, reader) = &mut self.input else { return Ok(()) };
+        if let Some(dead_letters) = &mut self.chain.dead_letters {
+            let rejected = reader.source().take_rejected();
+            if !rejected.is_empty() {
+                dead_letters.malformed(uid, &rejected).await?;
+            }
+        }
+        Ok(())
     }
 
     fn count_skipped(&mut self) {
@@ -288,6 +305,7 @@ impl Task {
 
     async fn checkpoint(&mut self, barrier: &Arc<Barrier>, alignment: Alignment) -> Result<(), Failure> {
         let started = Instant::now();
+        self.reject().await?;
         self.chain.flush().await?;
         self.chain.broadcast(&Element::Barrier(Arc::clone(barrier))).await?;
         let mut snapshots = Vec::new();
@@ -345,7 +363,13 @@ async fn write(
             report.bytes += keyed.files.iter().map(|file| file.size).sum::<u64>();
         }
         if state.keyed.is_some() || !state.lists.is_empty() {
-            report.states.insert(uid, state);
+            match report.states.entry(uid) {
+                Entry::Vacant(place) => {
+                    place.insert(state);
+                }
+                // The dead letters of the task are with its first operator.
+                Entry::Occupied(place) => place.into_mut().lists.extend(state.lists),
+            }
         }
     }
     report.async_ms = started.elapsed().as_millis() as u64;

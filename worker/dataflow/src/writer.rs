@@ -180,6 +180,50 @@ mod tests {
 
     use super::*;
 
+    #[tokio::test]
+    async fn a_broadcast_edge_gives_every_row_to_every_subtask_in_order() {
+        let arrived = Arc::new(tokio::sync::Notify::new());
+        let open = |_| crate::channel(1 << 20, Arc::clone(&arrived), None);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..3).map(open).unzip();
+        let mut writer = EdgeWriter::new(Partitioning::Broadcast, 1, 128, senders);
+        let batch = |range: std::ops::Range<i64>| {
+            let values: ArrayRef = Arc::new(Int64Array::from_iter_values(range));
+            Batch::append(RecordBatch::try_from_iter([("n", values)]).expect("a column"))
+        };
+        for range in [0..10, 10..5000, 5000..5001] {
+            writer.write(batch(range)).await.expect("room");
+        }
+        writer.broadcast(Element::End).await.expect("room");
+        for receiver in receivers {
+            let mut values = Vec::new();
+            while let Some(Element::Batch(batch)) = receiver.pop() {
+                values.extend(batch.column(0).as_primitive::<Int64Type>().values().iter().copied());
+            }
+            assert!(values.into_iter().eq(0..5001));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_channel_holds_its_writer_back_until_rows_are_taken() {
+        let arrived = Arc::new(tokio::sync::Notify::new());
+        let (sender, receiver) = crate::channel(1000, Arc::clone(&arrived), None);
+        let mut writer = EdgeWriter::new(Partitioning::Forward, 0, 128, vec![sender]);
+        let values: ArrayRef = Arc::new(Int64Array::from_iter_values(0..2000));
+        let batch = Batch::append(RecordBatch::try_from_iter([("n", values)]).expect("a column"));
+        writer.write(batch.clone()).await.expect("room");
+        let waiting = tokio::spawn(async move {
+            writer.write(batch).await.expect("room");
+            writer.take_waited()
+        });
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!waiting.is_finished(), "there is no room");
+        assert!(matches!(receiver.pop(), Some(Element::Batch(_))));
+        waiting.await.expect("the writer goes on");
+        assert!(matches!(receiver.pop(), Some(Element::Batch(_))));
+    }
+
     #[test]
     fn every_row_goes_to_the_owner_of_its_key_group_in_order() {
         let values: ArrayRef = Arc::new(Int64Array::from_iter_values((0..1000).map(|value| value % 37)));

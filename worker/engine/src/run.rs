@@ -13,7 +13,7 @@ use crate::{
     client::Client,
     cluster, display, progress,
     rows::Printer,
-    script::{self, ScriptJob, Step},
+    script::{self, ScriptJob, Selected, Step},
 };
 
 /// Batches of a top-level SELECT that may wait to be printed.
@@ -29,7 +29,7 @@ pub(crate) async fn run(options: RunOptions) -> Result<(), Failure> {
         for step in &steps {
             match step {
                 Step::Text(text) => display::line(text),
-                Step::Job(job) => display::line(&sql::explain(&job.graph)),
+                Step::Job(job) => display::line(&sql::explain(&job.graph, job.settings.get(&keys::PARALLELISM))),
             }
         }
         return Ok(());
@@ -37,7 +37,10 @@ pub(crate) async fn run(options: RunOptions) -> Result<(), Failure> {
     if options.detached {
         return submit_detached(&options, steps).await;
     }
-    Local::new(&options, &file)?.run(steps).await
+    let result = Local::new(&options, &file)?.run(steps).await;
+    // A failure may be that this disk is full.
+    cluster::clear_local_directory(&file);
+    result
 }
 
 async fn submit_detached(options: &RunOptions, steps: Vec<Step>) -> Result<(), Failure> {
@@ -115,7 +118,6 @@ impl<'a> Local<'a> {
         for id in inserts {
             finish(progress::follow(&handle, &id).await?)?;
         }
-        cluster::clear_local_directory(self.file);
         Ok(())
     }
 
@@ -137,8 +139,8 @@ impl<'a> Local<'a> {
         job: ScriptJob,
         collected: &mut mpsc::Receiver<Batch>,
     ) -> Result<(), Failure> {
-        let schema = job.select.clone().unwrap_or_default();
-        let mut printer = Printer::new(schema, self.output);
+        let Selected { schema, updates } = job.select.clone().unwrap_or_default();
+        let mut printer = Printer::new(schema, self.output, updates);
         let id = self.submit(handle, job).await?;
         let follow = progress::follow(handle, &id);
         tokio::pin!(follow);

@@ -6,6 +6,7 @@ mod builder;
 pub mod csv;
 pub mod datetime;
 pub mod json;
+mod malformed;
 pub mod parquet;
 pub mod raw;
 mod scalar;
@@ -18,6 +19,7 @@ use arrow::{
 use model::{Batch, DataType, Failure};
 
 pub use json::find_newline;
+pub use malformed::{Losses, Malformed, Rejected};
 pub use scalar::TimestampStyle;
 
 /// A wanted column: a field at the top of a record, or one inside a `ROW`.
@@ -60,15 +62,6 @@ pub fn constant(data_type: &DataType, text: Option<&str>, rows: usize) -> Result
     Ok(take(&builder.finish()?, &UInt32Array::from(vec![0; rows]), None)?)
 }
 
-/// A record that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
-    /// Where it begins in the data that was given.
-    pub offset: usize,
-    /// What is wrong with it.
-    pub message: String,
-}
-
 /// Decodes records that follow one another.
 pub trait Decoder: Send {
     /// Decodes whole records from the start of `data` until it holds `rows_max` rows; returns how many bytes they took.
@@ -87,8 +80,8 @@ pub trait Decoder: Send {
     /// Class `Internal` if the columns do not fit together.
     fn take(&mut self) -> Result<RecordBatch, Failure>;
 
-    /// Malformed records skipped so far.
-    fn skipped_rows(&self) -> u64;
+    /// Malformed records, and what is done with them.
+    fn losses(&mut self) -> &mut Losses;
 
     /// Lines consumed so far.
     fn lines(&self) -> u64;

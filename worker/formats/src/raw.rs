@@ -7,7 +7,7 @@ use arrow::{
 use model::{Batch, DataType, Failure, Schema};
 
 use crate::{
-    Column, Decoder, Encoder, Malformed,
+    Column, Decoder, Encoder, Losses, Malformed,
     builder::{Builder, Values},
     find_newline, schema_of,
 };
@@ -31,17 +31,16 @@ pub fn check_schema(schema: &Schema) -> Result<(), Failure> {
 pub struct RawDecoder {
     schema: SchemaRef,
     column: Option<Builder>,
-    skip_malformed: bool,
     rows: usize,
-    skipped: u64,
+    losses: Losses,
     lines: u64,
 }
 
 impl RawDecoder {
-    /// A decoder of at most one column. Lines that are no text are skipped if `skip_malformed`.
-    pub fn new(columns: &[Column], skip_malformed: bool) -> Self {
+    /// A decoder of at most one column.
+    pub fn new(columns: &[Column]) -> Self {
         let column = columns.first().map(|column| Builder::new(&column.data_type));
-        Self { schema: schema_of(columns), column, skip_malformed, rows: 0, skipped: 0, lines: 0 }
+        Self { schema: schema_of(columns), column, rows: 0, losses: Losses::new(false), lines: 0 }
     }
 
     fn append(&mut self, line: &[u8]) -> Result<(), &'static str> {
@@ -70,8 +69,7 @@ impl Decoder for RawDecoder {
             };
             match self.append(line) {
                 Ok(()) => self.rows += 1,
-                Err(_) if self.skip_malformed => self.skipped += 1,
-                Err(message) => return Err(Malformed { offset: at, message: message.to_owned() }),
+                Err(message) => self.losses.add(line, at, self.lines, message.to_owned())?,
             }
             self.lines += 1;
             at = next;
@@ -89,8 +87,8 @@ impl Decoder for RawDecoder {
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), arrays, &rows)?)
     }
 
-    fn skipped_rows(&self) -> u64 {
-        self.skipped
+    fn losses(&mut self) -> &mut Losses {
+        &mut self.losses
     }
 
     fn lines(&self) -> u64 {
@@ -132,7 +130,7 @@ mod tests {
     fn lines_are_values_and_come_back() {
         let columns = [Column::new("line", DataType::String)];
         let text = "first\n\n {\"ü\": 1}\r\nlast";
-        let mut decoder = RawDecoder::new(&columns, false);
+        let mut decoder = RawDecoder::new(&columns);
         assert_eq!(decoder.decode(text.as_bytes(), false, usize::MAX).unwrap(), text.len() - 4);
         assert_eq!(decoder.decode(b"last", true, usize::MAX).unwrap(), 4);
         let rows = decoder.take().unwrap();
@@ -142,7 +140,7 @@ mod tests {
         RawEncoder.encode(&Batch::append(rows), &mut written).unwrap();
         assert_eq!(written, format!("{text}\n").into_bytes());
 
-        let mut counting = RawDecoder::new(&[], false);
+        let mut counting = RawDecoder::new(&[]);
         counting.decode(text.as_bytes(), true, usize::MAX).unwrap();
         assert_eq!(counting.take().unwrap().num_rows(), 4);
     }
@@ -150,14 +148,17 @@ mod tests {
     #[test]
     fn bytes_are_anything_and_text_is_utf8() {
         let data = b"\xFF\xFE\nok\n";
-        let mut bytes = RawDecoder::new(&[Column::new("b", DataType::Bytes)], false);
+        let mut bytes = RawDecoder::new(&[Column::new("b", DataType::Bytes)]);
         bytes.decode(data, true, usize::MAX).unwrap();
         assert_eq!(bytes.take().unwrap().column(0).as_binary::<i32>().value(0), b"\xFF\xFE");
         let text = [Column::new("t", DataType::String)];
-        assert_eq!(RawDecoder::new(&text, false).decode(data, true, usize::MAX).unwrap_err().offset, 0);
-        let mut skipping = RawDecoder::new(&text, true);
-        assert_eq!(skipping.decode(data, true, usize::MAX).unwrap(), data.len());
-        assert_eq!((skipping.rows(), skipping.skipped_rows()), (1, 1));
+        assert_eq!(RawDecoder::new(&text).decode(data, true, usize::MAX).unwrap_err().offset, 0);
+        let mut keeping = RawDecoder::new(&text);
+        keeping.losses().keep();
+        assert_eq!(keeping.decode(data, true, usize::MAX).unwrap(), data.len());
+        assert_eq!((keeping.rows(), keeping.losses().count()), (1, 1));
+        let rejected = keeping.losses().take();
+        assert_eq!((rejected.len(), rejected[0].lines, rejected[0].record.as_slice()), (1, 0, b"\xFF\xFE".as_slice()));
     }
 
     #[test]

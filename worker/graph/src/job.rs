@@ -22,6 +22,9 @@ pub struct JobGraph {
     pub nodes: Vec<Node>,
     /// The edges.
     pub edges: Vec<Edge>,
+    /// The table of records that cannot be read or come too late; see [`crate::dead_letter`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<Box<crate::TableSpec>>,
 }
 
 /// An operator in the graph.
@@ -75,7 +78,7 @@ pub enum Partitioning {
 impl JobGraph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { version: VERSION, name: name.into(), nodes: Vec::new(), edges: Vec::new() }
+        Self { version: VERSION, name: name.into(), nodes: Vec::new(), edges: Vec::new(), dead_letters: None }
     }
 
     /// Adds a node and returns its position.

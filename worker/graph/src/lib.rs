@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod changelog;
+pub mod dead_letter;
 pub mod expr;
 pub mod job;
 pub mod operator;

@@ -103,6 +103,8 @@ pub(crate) struct Job {
     /// The clients that wait for the stop, and the savepoint once it is there.
     stop_requests: Vec<RequestId>,
     stopped_with: Option<String>,
+    /// Folders of snapshots that were given up, whose tasks may still write.
+    given_up: Vec<String>,
     /// What the tasks of the last attempt have done.
     figures: BTreeMap<TaskKey, SubtaskFigures>,
     last_savepoint: Option<String>,
@@ -210,6 +212,7 @@ impl Job {
             cancel_wanted: false,
             stop_requests: Vec::new(),
             stopped_with: None,
+            given_up: Vec::new(),
             figures: BTreeMap::new(),
             last_savepoint: None,
             failures: VecDeque::new(),

@@ -252,6 +252,7 @@ impl Service {
 
     fn publish(&mut self) {
         let cluster = &self.cluster;
+        self.ledgers.retain(|id, _| cluster.progress(id).is_some());
         self.progress.retain(|id, sender| {
             let progress = cluster.progress(id);
             if let Some(progress) = &progress {

@@ -237,7 +237,9 @@ impl Operator for Deduplicate {
         let in_time =
             |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) && values[row] >= self.watermark;
         let rows: Vec<u32> = (0..batch.rows()).filter(|&row| in_time(row)).map(|row| row as u32).collect();
-        output.count_late((batch.rows() - rows.len()) as u64);
+        output.drop_late((batch.rows() - rows.len()) as u64, || {
+            batch.filter(&(0..batch.rows()).map(|row| Some(!in_time(row))).collect())
+        })?;
         if rows.len() == batch.rows() {
             self.take(&batch, &values)?;
         } else if !rows.is_empty() {

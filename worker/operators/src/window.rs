@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, AsArray, PrimitiveArray},
+    array::{ArrayRef, AsArray, BooleanArray, PrimitiveArray},
     buffer::{NullBuffer, ScalarBuffer},
+    compute,
     datatypes::{
         DataType as Arrow, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
         TimestampSecondType,
@@ -140,7 +141,7 @@ pub(crate) fn by_window(
     let is_late = |end: EventTime| end.wrapping_sub(1) <= watermark;
     let late = of_rows.iter().filter(|&&end| is_late(end)).count();
     let (batch, of_rows) = if late > 0 {
-        output.count_late(late as u64);
+        output.drop_late(late as u64, || batch.filter(&of_rows.iter().map(|&end| Some(is_late(end))).collect()))?;
         let batch = batch.filter(&of_rows.iter().map(|&end| Some(!is_late(end))).collect())?;
         let of_rows = times(batch.column(end))?.0;
         (batch, of_rows)
@@ -154,16 +155,21 @@ pub(crate) fn by_window(
     Ok(ByWindow { batch, ends, parts })
 }
 
-/// The rows of a batch that have a time, and their times. The others are counted as late.
+/// The rows of a batch that have a time, and their times. The others are late; `whole` has all columns of the rows,
+/// and is left with the same ones.
 pub(crate) fn timed(
     batch: Batch,
+    whole: &mut Batch,
     column: usize,
     output: &mut Output,
 ) -> Result<(Batch, ScalarBuffer<EventTime>), Failure> {
     let (values, nulls) = times(batch.column(column))?;
     let Some(nulls) = nulls else { return Ok((batch, values)) };
-    output.count_late(nulls.null_count() as u64);
-    let batch = batch.filter(&nulls.into_inner().into())?;
+    let count = nulls.null_count() as u64;
+    let kept = BooleanArray::from(nulls.into_inner());
+    output.drop_late(count, || whole.filter(&compute::not(&kept)?))?;
+    *whole = whole.filter(&kept)?;
+    let batch = batch.filter(&kept)?;
     let values = times(batch.column(column))?.0;
     Ok((batch, values))
 }

@@ -6,7 +6,7 @@ use model::Failure;
 
 use crate::{
     Key, Value,
-    value::{AggPhaseStrategy, ByteSize, RestartStrategy, StateBackend, TimeZone},
+    value::{AggPhaseStrategy, ByteSize, CheckpointMode, RestartStrategy, StateBackend, TimeZone},
 };
 
 /// An option without its type, for listings and checks.
@@ -39,10 +39,11 @@ keys! {
     PARALLELISM: u32 = "parallelism.default", "1", "Subtasks of each operator.";
     MAX_PARALLELISM: Option<u32> = "pipeline.max-parallelism", "", "Number of key groups, fixed for the life of the job's state. Default: as Flink derives it from the parallelism, at least 128.";
     JOB_NAME: Option<String> = "pipeline.name", "", "The job's name.";
+    DEAD_LETTER_TABLE: Option<String> = "pipeline.dead-letter-table", "", "A table for malformed records and late rows, with any of the columns reason, operator, place, message, record (STRING). Malformed records then no longer fail the job.";
     BUFFER_TIMEOUT: Duration = "execution.buffer-timeout.interval", "10 ms", "How long rows may wait in an output buffer that is not full.";
     WATERMARK_INTERVAL: Duration = "pipeline.auto-watermark-interval", "200 ms", "How often sources emit watermarks at most.";
     SOURCE_IDLE_TIMEOUT: Duration = "table.exec.source.idle-timeout", "0 ms", "A source split without rows for this long no longer holds the watermark back; 0 turns it off.";
-    LOCAL_TIME_ZONE: TimeZone = "table.local-time-zone", "UTC", "The session's time zone; only UTC so far.";
+    LOCAL_TIME_ZONE: TimeZone = "table.local-time-zone", "UTC", "The session's time zone: where TIMESTAMP_LTZ meets dates and times without a zone.";
     MINI_BATCH_ENABLED: bool = "table.exec.mini-batch.enabled", "false", "Whether updating operators collect rows before they emit.";
     MINI_BATCH_LATENCY: Duration = "table.exec.mini-batch.allow-latency", "0 ms", "How long they may collect.";
     MINI_BATCH_SIZE: u64 = "table.exec.mini-batch.size", "50000", "How many rows they may collect.";
@@ -52,6 +53,7 @@ keys! {
     STATE_DIRECTORY: Option<String> = "state.backend.local-dir", "", "Local folder for RocksDB; the system's temporary folder if empty.";
     MANAGED_MEMORY: ByteSize = "taskmanager.memory.managed.size", "512 mb", "Memory for state caches of all slots of a TaskManager together.";
     CHECKPOINT_INTERVAL: Duration = "execution.checkpointing.interval", "0 ms", "Time between checkpoints; 0 turns periodic checkpoints off.";
+    CHECKPOINT_MODE: CheckpointMode = "execution.checkpointing.mode", "EXACTLY_ONCE", "EXACTLY_ONCE, or AT_LEAST_ONCE: barriers are not aligned, so no input waits for another, and a restore may repeat rows.";
     CHECKPOINT_TIMEOUT: Duration = "execution.checkpointing.timeout", "10 min", "A checkpoint that takes longer is given up.";
     CHECKPOINT_MIN_PAUSE: Duration = "execution.checkpointing.min-pause", "0 ms", "Time between the end of a checkpoint and the start of the next.";
     CHECKPOINT_DIRECTORY: Option<String> = "execution.checkpointing.dir", "", "Where checkpoints go: file:// or s3:// URI, or a local path.";

@@ -79,6 +79,7 @@ pub(crate) fn barrier(trigger: v1::TriggerCheckpoint) -> Result<Barrier, Failure
         shared_directory: trigger.shared_directory,
         stop: trigger.stop,
         drain: trigger.drain,
+        last_completed: trigger.last_completed,
     })
 }
 
@@ -94,6 +95,7 @@ pub(crate) fn barrier_frame(barrier: &Barrier) -> v1::Barrier {
         directory: barrier.directory.clone(),
         shared_directory: barrier.shared_directory.clone(),
         stop: barrier.stop,
+        last_completed: barrier.last_completed,
     }
 }
 
@@ -106,5 +108,6 @@ pub(crate) fn barrier_of(frame: v1::Barrier) -> Result<Barrier, Failure> {
         stop: frame.stop,
         // Only sources act on it, and they are told directly.
         drain: false,
+        last_completed: frame.last_completed,
     })
 }

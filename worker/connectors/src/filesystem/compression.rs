@@ -27,7 +27,7 @@ impl Compression {
 
 /// Decompresses one file from its start.
 pub(super) enum Decompressor {
-    Gzip(flate2::write::MultiGzDecoder<Vec<u8>>),
+    Gzip(Box<flate2::write::MultiGzDecoder<Vec<u8>>>),
     /// The second is whether all that came in so far ends with a frame.
     Zstd(Box<zstd::stream::raw::Decoder<'static>>, bool),
 }
@@ -35,7 +35,7 @@ pub(super) enum Decompressor {
 impl Decompressor {
     pub(super) fn new(compression: Compression, file: &str) -> Result<Self, Failure> {
         Ok(match compression {
-            Compression::Gzip => Self::Gzip(flate2::write::MultiGzDecoder::new(Vec::new())),
+            Compression::Gzip => Self::Gzip(Box::new(flate2::write::MultiGzDecoder::new(Vec::new()))),
             Compression::Zstd => {
                 let decoder = zstd::stream::raw::Decoder::new().map_err(|error| damaged(file, "zstd", &error))?;
                 Self::Zstd(Box::new(decoder), true)

@@ -99,7 +99,7 @@ impl Format {
         Ok(match self {
             Self::Json(options) => Some(Box::new(JsonDecoder::new(columns, options.clone())?)),
             Self::Csv(options) => Some(Box::new(CsvDecoder::new(schema, columns, options.clone())?)),
-            Self::Raw => Some(Box::new(RawDecoder::new(columns, false))),
+            Self::Raw => Some(Box::new(RawDecoder::new(columns))),
             Self::Debezium(_) => {
                 return Err(Failure::user("format debezium-json can only be written"));
             }

@@ -2,6 +2,7 @@
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use dataflow::Rejected;
 use formats::Decoder;
 use futures::{StreamExt, stream};
 use model::{Failure, batch::BYTES_TARGET};
@@ -19,6 +20,8 @@ const BLOCK_BYTES: u64 = 2 << 20;
 const BLOCKS_IN_FLIGHT: usize = 3;
 /// Blocks that wait to be decoded.
 const BLOCKS_WAITING_MAX: usize = 1;
+/// Malformed records that are kept until rows come along.
+const REJECTED_MAX: usize = 1000;
 /// A record may be no longer.
 const RECORD_BYTES_MAX: usize = 64 << 20;
 
@@ -45,6 +48,11 @@ pub(super) struct LineReader {
     lines: Option<u64>,
     /// Bytes decoded since the last rows were given.
     pending_bytes: usize,
+    /// Malformed records since the last rows were given, and those before.
+    found: Vec<Rejected>,
+    rejected: Vec<Rejected>,
+    /// All malformed records so far.
+    skipped: u64,
 }
 
 impl Drop for LineReader {
@@ -85,6 +93,9 @@ impl LineReader {
             ended: false,
             lines: (split.start == 0).then_some(position.count),
             pending_bytes: 0,
+            found: Vec::new(),
+            rejected: Vec::new(),
+            skipped: 0,
             split,
         }
     }
@@ -95,7 +106,12 @@ impl LineReader {
     }
 
     pub(super) fn skipped_rows(&self) -> u64 {
-        self.decoder.skipped_rows()
+        self.skipped
+    }
+
+    /// Takes the malformed records that lie before the position of the split.
+    pub(super) fn take_rejected(&mut self) -> Vec<Rejected> {
+        std::mem::take(&mut self.rejected)
     }
 
     /// The next rows, at most `rows_max`; none at the end of the split. Cancel-safe.
@@ -104,10 +120,12 @@ impl LineReader {
             self.decode(rows_max)?;
             let done = self.at >= self.end || (self.ended && self.block.is_empty() && self.carry.is_empty());
             let rows = self.decoder.rows();
-            if rows > 0 && (done || rows >= rows_max || self.pending_bytes >= BYTES_TARGET) {
+            let is_full = rows >= rows_max || self.pending_bytes >= BYTES_TARGET;
+            if (rows > 0 && (done || is_full)) || self.found.len() >= REJECTED_MAX {
                 return self.give().map(Some);
             }
             if done {
+                self.rejected.append(&mut self.found);
                 return Ok(None);
             }
             let block = match self.blocks.try_recv() {
@@ -126,6 +144,7 @@ impl LineReader {
 
     fn give(&mut self) -> Result<RecordBatch, Failure> {
         self.pending_bytes = 0;
+        self.rejected.append(&mut self.found);
         self.split.position = Position { offset: self.at, count: self.lines.unwrap_or(0) + self.decoder.lines() };
         self.decoder.take()
     }
@@ -186,6 +205,12 @@ impl LineReader {
         };
         match self.decoder.decode(data, last, rows_max) {
             Ok(taken) => {
+                for malformed in self.decoder.losses().take() {
+                    let place = self.place(self.at + malformed.offset as u64, malformed.lines);
+                    let (message, record) = (malformed.message, malformed.record);
+                    self.found.push(Rejected { place, message, record });
+                }
+                self.skipped = self.decoder.losses().count();
                 self.at += taken as u64;
                 self.pending_bytes += taken;
                 Ok(taken)
@@ -212,11 +237,16 @@ impl LineReader {
     }
 
     fn failure(&self, offset: u64, problem: &str) -> Failure {
+        Failure::data(format!("{}: {problem}", self.place(offset, self.decoder.lines())))
+    }
+
+    /// Where a record begins: at this byte of the file, behind so many lines of the decoder.
+    fn place(&self, offset: u64, lines: u64) -> String {
         let file = &self.split.file;
-        Failure::data(match self.lines {
-            Some(lines) => format!("{file}, line {} (byte {offset}): {problem}", lines + self.decoder.lines() + 1),
-            None => format!("{file}, byte {offset}: {problem}"),
-        })
+        match self.lines {
+            Some(before) => format!("{file}, line {} (byte {offset})", before + lines + 1),
+            None => format!("{file}, byte {offset}"),
+        }
     }
 }
 

@@ -1,13 +1,16 @@
 //! Partition columns: their values are in the names of folders, as Hive writes them, `dt=2026-01-01/hm=12%3A30/`.
 
+use std::sync::Arc;
+
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions},
+    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_null_array},
     compute::cast,
     datatypes::{DataType as Arrow, SchemaRef},
 };
+use expressions::Evaluator;
 use formats::Column;
-use graph::TableSpec;
-use model::{DataType, Failure};
+use graph::{Expr, TableSpec};
+use model::{DataType, Failure, Field, Schema};
 
 /// The folder of each row.
 pub(super) fn folders(
@@ -69,6 +72,8 @@ pub(super) struct Layout {
     schema: SchemaRef,
     places: Vec<Place>,
     default: String,
+    /// Conditions on partition columns alone.
+    conditions: Arc<[Evaluator]>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,7 +83,14 @@ enum Place {
 }
 
 impl Layout {
-    pub(super) fn new(table: &TableSpec, columns: Vec<Column>, default: &str) -> Self {
+    pub(super) fn new(
+        table: &TableSpec,
+        columns: Vec<Column>,
+        filters: &[Expr],
+        default: &str,
+    ) -> Result<Self, Failure> {
+        let fields = columns.iter().map(|column| Field::new(column.name(), column.data_type.clone()));
+        let input = Schema::new(fields.collect());
         let schema = formats::schema_of(&columns);
         let mut stored = Vec::new();
         let places = columns
@@ -91,8 +103,30 @@ impl Layout {
                 stored.push(column);
                 Place::Stored(stored.len() - 1)
             })
-            .collect();
-        Self { stored, schema, places, default: default.to_owned() }
+            .collect::<Vec<_>>();
+        let in_folder = |column: usize| matches!(places.get(column), Some(Place::Folder { .. }));
+        let conditions = filters.iter().filter(|filter| reads_only(filter, &in_folder));
+        let conditions = conditions.map(|filter| Evaluator::compile(filter, &input)).collect::<Result<_, _>>()?;
+        Ok(Self { stored, schema, places, default: default.to_owned(), conditions })
+    }
+
+    /// Whether a file may hold rows that the query needs, as far as its folders tell.
+    pub(super) fn is_wanted(&self, file: &str) -> Result<bool, Failure> {
+        if self.conditions.is_empty() {
+            return Ok(true);
+        }
+        let fields = self.stored.iter().map(|column| column.data_type.to_arrow());
+        let nothing: Vec<ArrayRef> = fields.map(|data_type| new_null_array(&data_type, 1)).collect();
+        let stored = RecordBatchOptions::new().with_row_count(Some(1));
+        let stored = RecordBatch::try_new_with_options(formats::schema_of(&self.stored), nothing, &stored)?;
+        let row = self.complete(file, stored)?;
+        for condition in self.conditions.iter() {
+            let held = condition.evaluate_predicate(&row)?;
+            if held.is_null(0) || !held.value(0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Rows of a file with the values of its folders.
@@ -124,4 +158,16 @@ impl Layout {
             Some(value) => Ok(Some(unescaped(value))),
         }
     }
+}
+
+/// Whether a condition reads columns at all, and only such.
+fn reads_only(condition: &Expr, which: &impl Fn(usize) -> bool) -> bool {
+    let (mut any, mut all) = (false, true);
+    condition.visit(&mut |expr| {
+        if let Expr::Column(column) = expr {
+            any = true;
+            all &= which(*column);
+        }
+    });
+    any && all
 }

@@ -2,9 +2,9 @@
 //! moves them to their final names.
 //!
 //! Names hold the operator's uid, the subtask and a random number of the attempt, so a restarted attempt overwrites
-//! nothing. What an attempt staged and no checkpoint holds is never moved.
+//! nothing. What an attempt staged and no checkpoint holds is never moved; the next attempt of the same subtask deletes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::UInt32Array;
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use dataflow::{OpenContext, Sink, sink::Committable};
 use futures::{StreamExt, TryStreamExt, stream};
 use graph::operator::SinkSpec;
 use model::{Batch, Failure, Schema};
+use storage::Storage;
 
 use super::{
     Options,
@@ -38,6 +39,8 @@ pub(super) fn build(
         table.partitioned_by.iter().map(|&column| (column, table.schema.fields[column].name.clone())).collect();
     let uid: String =
         context.uid.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+    // Of the uid as it is, and of no other's.
+    let operator = format!("{:016x}", model::key::hash(context.uid.as_bytes()));
     let attempt = uuid::Uuid::new_v4().simple().to_string();
     Ok(Box::new(FileSink {
         prefix: format!("part-{uid}-{}-{}", context.subtask, &attempt[..12]),
@@ -49,6 +52,10 @@ pub(super) fn build(
         parts: BTreeMap::new(),
         staged: Vec::new(),
         opened: 0,
+        staging: "_staging".to_owned(),
+        operator,
+        subtask: context.subtask,
+        parallelism: context.parallelism,
     }))
 }
 
@@ -67,6 +74,12 @@ struct FileSink {
     /// Closed since the last checkpoint.
     staged: Vec<StagedFile>,
     opened: u64,
+    /// The folder of staged files: one for each operator of each job.
+    staging: String,
+    /// Stands for the operator in `staging`.
+    operator: String,
+    subtask: u32,
+    parallelism: u32,
 }
 
 impl FileSink {
@@ -95,7 +108,7 @@ impl FileSink {
         self.opened += 1;
         let path = &self.options.path;
         let file = StagedFile {
-            staged: storage::join(&storage::join(path, "_staging"), &name),
+            staged: storage::join(&storage::join(path, &self.staging), &name),
             target: storage::join(path, &format!("{folder}{name}")),
         };
         let encoder = self.options.format.encoder(&self.schema)?;
@@ -105,6 +118,27 @@ impl FileSink {
 
 #[async_trait]
 impl Sink for FileSink {
+    fn start(&mut self, job_id: &str, held: &[Committable]) {
+        self.staging = format!("_staging/{job_id}-{}", self.operator);
+        let folder = storage::join(&self.options.path, &self.staging);
+        let held: BTreeSet<String> = held
+            .iter()
+            .filter_map(|item| serde_json::from_slice::<StagedFile>(&item.0).ok())
+            .filter_map(|file| file.staged.rsplit('/').next().map(str::to_owned))
+            .collect();
+        let (subtask, parallelism, own) = (self.subtask, self.parallelism, format!("{}-", self.prefix));
+        // Files of subtasks that are no more are the first one's to delete.
+        let is_mine = move |of: u32| of == subtask || (subtask == 0 && of >= parallelism);
+        let is_left =
+            move |name: &str| !held.contains(name) && !name.starts_with(&own) && subtask_of(name).is_some_and(&is_mine);
+        let storage = self.environment.storage.clone();
+        self.environment.runtime.spawn(async move {
+            if let Err(failure) = sweep(&storage, &folder, is_left).await {
+                tracing::warn!("files that were prepared and never committed stay: {failure}");
+            }
+        });
+    }
+
     async fn write(&mut self, batch: Batch) -> Result<(), Failure> {
         if batch.is_empty() {
             return Ok(());
@@ -147,7 +181,7 @@ impl Sink for FileSink {
                     .map_err(|error| Failure::data(format!("a prepared file in the snapshot: {error}")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let (storage, own) = (self.environment.storage.clone(), format!("_staging/{}-", self.prefix));
+        let (storage, own) = (self.environment.storage.clone(), format!("/{}-", self.prefix));
         let moving = async move {
             stream::iter(files)
                 .map(|file| {
@@ -161,4 +195,19 @@ impl Sink for FileSink {
         let moved = self.environment.runtime.spawn(moving).await;
         moved.map_err(|error| Failure::internal(format!("moving prepared files: {error}")))?
     }
+}
+
+/// The subtask in a staged file's name, `part-<uid>-<subtask>-<attempt>-<number>.<extension>`.
+fn subtask_of(name: &str) -> Option<u32> {
+    name.rsplit('-').nth(2)?.parse().ok()
+}
+
+/// Deletes the files of a folder whose names are left over.
+async fn sweep(storage: &Storage, folder: &str, is_left: impl Fn(&str) -> bool) -> Result<(), Failure> {
+    for object in storage.list(folder).await? {
+        if object.uri.rsplit('/').next().is_some_and(&is_left) {
+            storage.delete(&object.uri).await?;
+        }
+    }
+    Ok(())
 }

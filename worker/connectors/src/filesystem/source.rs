@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use dataflow::{OpenContext, Snapshot, Source, SourceEvent, SplitId};
+use dataflow::{OpenContext, Rejected, Snapshot, Source, SourceEvent, SplitId};
 use graph::operator::SourceSpec;
 use model::{Batch, Failure, Schema, batch::ROWS_TARGET};
 use tokio::{task::JoinHandle, time::Instant};
@@ -43,7 +43,7 @@ pub(super) fn build(
         State::restore(states, place, watched).map_err(|failure| failure.at(&context.uid))?
     };
     Ok(Box::new(FileSource {
-        layout: Layout::new(&spec.table, crate::output_columns(spec), &options.default_partition),
+        layout: Layout::new(&spec.table, crate::output_columns(spec), &spec.filters, &options.default_partition)?,
         schema: super::stored_schema(&spec.table),
         limiter: options.rows_per_second.map(|rate| RateLimiter::shared(rate, context.parallelism)),
         environment: environment.clone(),
@@ -54,6 +54,8 @@ pub(super) fn build(
         reading: None,
         finished: None,
         skipped: 0,
+        keeps_rejected: false,
+        rejected: Vec::new(),
         options,
     }))
 }
@@ -74,6 +76,9 @@ struct FileSource {
     finished: Option<SplitId>,
     /// Rows skipped in splits that are done.
     skipped: u64,
+    keeps_rejected: bool,
+    /// Malformed records of splits that are done.
+    rejected: Vec<Rejected>,
 }
 
 enum Reading {
@@ -93,6 +98,13 @@ impl Reading {
         match self {
             Self::Lines(reader) => reader.skipped_rows(),
             Self::Rows(_) => 0,
+        }
+    }
+
+    fn take_rejected(&mut self) -> Vec<Rejected> {
+        match self {
+            Self::Lines(reader) => reader.take_rejected(),
+            Self::Rows(_) => Vec::new(),
         }
     }
 
@@ -146,17 +158,31 @@ impl FileSource {
             return Ok(false);
         }
         let split = self.state.splits.remove(0);
+        if !self.layout.is_wanted(&split.file)? {
+            // Not left out of the list: which subtask reads what must not depend on the query.
+            self.finish(&split);
+            return Ok(true);
+        }
         let Environment { storage, runtime, .. } = &self.environment;
         self.reading = Some(match self.options.format.decoder(&self.schema, &self.layout.stored)? {
-            Some(decoder) => Reading::Lines(LineReader::open(split, decoder, storage, runtime)),
+            Some(mut decoder) => {
+                if self.keeps_rejected {
+                    decoder.losses().keep();
+                }
+                Reading::Lines(LineReader::open(split, decoder, storage, runtime))
+            }
             None => Reading::Rows(RowGroupReader::open(split, &self.layout.stored, storage, runtime)),
         });
         Ok(true)
     }
 
-    fn finish_split(&mut self, reading: &Reading) {
+    fn finish_split(&mut self, mut reading: Reading) {
         self.skipped += reading.skipped_rows();
-        let split = reading.split();
+        self.rejected.extend(reading.take_rejected());
+        self.finish(reading.split());
+    }
+
+    fn finish(&mut self, split: &Split) {
         if self.interval().is_some() {
             self.state.finished.entry(split.file.clone()).or_default().insert(split.start);
         }
@@ -200,7 +226,7 @@ impl Source for FileSource {
                 }
                 None => {
                     if let Some(reading) = self.reading.take() {
-                        self.finish_split(&reading);
+                        self.finish_split(reading);
                     }
                 }
             }
@@ -234,5 +260,15 @@ impl Source for FileSource {
 
     fn skipped_rows(&self) -> u64 {
         self.skipped + self.reading.as_ref().map_or(0, Reading::skipped_rows)
+    }
+
+    fn keep_rejected(&mut self) {
+        self.keeps_rejected = true;
+    }
+
+    fn take_rejected(&mut self) -> Vec<Rejected> {
+        let mut rejected = std::mem::take(&mut self.rejected);
+        rejected.extend(self.reading.as_mut().map(Reading::take_rejected).unwrap_or_default());
+        rejected
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, io::Write as _, path::Path, sync::Arc};
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use dataflow::{Sink, Source, SourceEvent};
 use graph::{
-    TableSpec,
+    Expr, TableSpec, Value,
     operator::{SinkSpec, SourceSpec},
 };
 use model::{Batch, DataType, ErrorClass, Field};
@@ -159,6 +159,20 @@ async fn malformed_records_are_named_or_counted() {
     assert!(read(source.as_mut(), usize::MAX, &mut rows).await);
     assert_eq!(rows, ["1|null", "2|null"]);
     assert_eq!(source.skipped_rows(), 1);
+    assert!(source.take_rejected().is_empty());
+
+    let mut source = crate::build_source(&source_of_all(table(&path, "json", &[])), &mut context(0, 1), &environment());
+    let source = source.as_mut().unwrap();
+    source.keep_rejected();
+    let mut rows = Vec::new();
+    assert!(read(source.as_mut(), usize::MAX, &mut rows).await);
+    assert_eq!((rows.len(), source.skipped_rows()), (2, 1));
+    let rejected = dataflow::Rejected {
+        place: format!("{}, line 3 (byte 9)", path.display()),
+        message: "field 'n': 'x' is not a BIGINT".to_owned(),
+        record: b"{\"n\":\"x\"}".to_vec(),
+    };
+    assert_eq!(source.take_rejected(), [rejected]);
 }
 
 #[tokio::test]
@@ -250,6 +264,43 @@ async fn nothing_is_visible_before_the_commit_and_all_after_however_often() {
 }
 
 #[tokio::test]
+async fn what_no_checkpoint_holds_is_deleted_by_the_next_attempt_of_the_job() {
+    let directory = tempfile::tempdir().unwrap();
+    let (table, environment) = (table(directory.path(), "json", &[]), environment());
+    let sink = |job: &str, subtask, parallelism, held: &[checkpoint::Item]| {
+        let spec = SinkSpec { table: table.clone(), input: ChangelogMode::APPEND };
+        let mut sink = crate::build_sink(&spec, &mut context(subtask, parallelism), &environment).unwrap();
+        sink.start(job, held);
+        sink
+    };
+    let mut held = Vec::new();
+    for (job, subtask) in [("job", 0), ("job", 1), ("job", 2), ("other", 0)] {
+        let mut sink = sink(job, subtask, 3, &[]);
+        for is_held in [true, false] {
+            sink.write(batch(0..10)).await.unwrap();
+            let prepared = sink.prepare().await.unwrap();
+            held.extend(prepared.into_iter().filter(|_| is_held && job == "job"));
+        }
+    }
+    let staged = || {
+        let folders = std::fs::read_dir(directory.path().join("_staging")).unwrap();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+        files.map(|file| file.unwrap().path().display().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(staged().len(), 8);
+    let _restored = [sink("job", 0, 2, &held), sink("job", 1, 2, &held)];
+    let started = std::time::Instant::now();
+    while staged().len() > 5 {
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", staged());
+        tokio::task::yield_now().await;
+    }
+    // What is held stays, and all of the other job.
+    assert_eq!(staged().iter().filter(|file| file.contains("/other-")).count(), 2);
+    let files = held.iter().map(|item| serde_json::from_slice::<part::StagedFile>(&item.0).unwrap().staged);
+    assert!(files.into_iter().all(|file| staged().contains(&file)));
+}
+
+#[tokio::test]
 async fn a_copy_that_was_not_deleted_is_committed_again() {
     let directory = tempfile::tempdir().unwrap();
     let table = table(directory.path(), "json", &[]);
@@ -300,8 +351,15 @@ async fn files_roll_by_size_and_partitions_are_folders() {
     assert_eq!(names, ["s=12%3A30", "s=__HIVE_DEFAULT_PARTITION__", "s=a"]);
     assert_eq!(std::fs::read_to_string(folders.join(&files[2])).unwrap(), "{\"n\":3}\n{\"n\":4}\n");
     assert_eq!(rows(&source_of_all(table.clone()), 2).await, ["1|12:30", "2|null", "3|a", "4|a"]);
-    let only = source_of(table, &[("s", DataType::String)]);
+    let mut only = source_of(table, &[("s", DataType::String)]);
     assert_eq!(rows(&only, 1).await, ["12:30", "a", "a", "null"]);
+
+    // A condition on folders alone keeps others from being opened.
+    std::fs::write(folders.join(&files[0]), "not JSON").unwrap();
+    std::fs::write(folders.join(&files[1]), "not JSON").unwrap();
+    let text = Expr::Literal { value: Value::String("a".to_owned()), data_type: DataType::String };
+    only.filters = vec![Expr::call("=", vec![Expr::Column(0), text], DataType::Boolean)];
+    assert_eq!(rows(&only, 2).await, ["a", "a"]);
 }
 
 #[tokio::test]

@@ -143,6 +143,7 @@ async fn operators_are_told_when_their_time_has_come() {
 async fn what_waits_for_a_time_is_not_emitted_behind_a_barrier_that_stops_the_job() {
     let barrier = |stop| {
         Element::Barrier(Arc::new(Barrier {
+            last_completed: 0,
             checkpoint_id: 1,
             kind: crate::BarrierKind::CommitOnly,
             directory: String::new(),

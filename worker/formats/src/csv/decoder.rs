@@ -8,7 +8,7 @@ use model::{Failure, Schema};
 
 use super::CsvOptions;
 use crate::{
-    Column, Decoder, Malformed, TimestampStyle,
+    Column, Decoder, Losses, Malformed, TimestampStyle,
     builder::{Builder, Problem},
     schema_of,
 };
@@ -21,7 +21,7 @@ pub struct CsvDecoder {
     targets: Vec<Vec<usize>>,
     columns: Vec<Builder>,
     rows: usize,
-    skipped: u64,
+    losses: Losses,
     lines: u64,
     scratch: Vec<u8>,
 }
@@ -56,12 +56,12 @@ impl CsvDecoder {
             targets[field].push(index);
         }
         Ok(Self {
+            losses: Losses::new(options.ignore_parse_errors),
             options,
             schema: schema_of(columns),
             targets,
             columns: columns.iter().map(|column| Builder::new(&column.data_type)).collect(),
             rows: 0,
-            skipped: 0,
             lines: 0,
             scratch: Vec::new(),
         })
@@ -245,10 +245,7 @@ impl Decoder for CsvDecoder {
                 }
                 Err((message, next)) => {
                     self.columns.iter_mut().for_each(|column| column.truncate(rows));
-                    if !self.options.ignore_parse_errors {
-                        return Err(Malformed { offset: at, message });
-                    }
-                    self.skipped += 1;
+                    self.losses.add(&data[at..next], at, self.lines, message)?;
                     next
                 }
             };
@@ -268,8 +265,8 @@ impl Decoder for CsvDecoder {
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), arrays, &rows)?)
     }
 
-    fn skipped_rows(&self) -> u64 {
-        self.skipped
+    fn losses(&mut self) -> &mut Losses {
+        &mut self.losses
     }
 
     fn lines(&self) -> u64 {

@@ -11,7 +11,7 @@ use super::{
     cursor::{Cursor, DEPTH_MAX, find_newline, push_unescaped},
 };
 use crate::{
-    Column, Decoder, Malformed,
+    Column, Decoder, Losses, Malformed,
     builder::{Builder, Problem, Values},
     schema_of,
 };
@@ -23,7 +23,7 @@ pub struct JsonDecoder {
     wanted: Wanted,
     columns: Vec<Builder>,
     rows: usize,
-    skipped: u64,
+    losses: Losses,
     lines: u64,
     scratch: Vec<u8>,
 }
@@ -64,12 +64,12 @@ impl JsonDecoder {
             wanted.add(&column.path, index);
         }
         Ok(Self {
+            losses: Losses::new(options.ignore_parse_errors),
             options,
             schema: schema_of(columns),
             wanted,
             columns: columns.iter().map(|column| Builder::new(&column.data_type)).collect(),
             rows: 0,
-            skipped: 0,
             lines: 0,
             scratch: Vec::new(),
         })
@@ -112,10 +112,7 @@ impl Decoder for JsonDecoder {
                     Err(message) => {
                         let rows = self.rows;
                         self.columns.iter_mut().for_each(|column| column.truncate(rows));
-                        if !self.options.ignore_parse_errors {
-                            return Err(Malformed { offset: at, message });
-                        }
-                        self.skipped += 1;
+                        self.losses.add(line, at, self.lines, message)?;
                     }
                 }
             }
@@ -135,8 +132,8 @@ impl Decoder for JsonDecoder {
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), arrays, &rows)?)
     }
 
-    fn skipped_rows(&self) -> u64 {
-        self.skipped
+    fn losses(&mut self) -> &mut Losses {
+        &mut self.losses
     }
 
     fn lines(&self) -> u64 {

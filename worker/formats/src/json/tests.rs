@@ -101,7 +101,7 @@ fn a_malformed_record_leaves_no_trace() {
     let options = JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() };
     let mut decoder = JsonDecoder::new(&columns, options).unwrap();
     decoder.decode(text.as_bytes(), true, usize::MAX).unwrap();
-    assert_eq!((decoder.rows(), decoder.skipped_rows(), decoder.lines()), (2, 2, 4));
+    assert_eq!((decoder.rows(), decoder.losses().count(), decoder.lines()), (2, 2, 4));
     let batch = decoder.take().unwrap();
     assert_eq!(batch.column(1).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["one", "three"]);
     assert_eq!(batch.column(0).as_struct().column(0).as_list::<i32>().values().len(), 1);

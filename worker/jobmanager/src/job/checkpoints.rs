@@ -12,6 +12,9 @@ use crate::{
     event::{Action, Request, RequestId},
 };
 
+/// Folders of failed snapshots that are remembered; what is beyond is left to the sweep of the next JobManager.
+const GIVEN_UP_MAX: usize = 64;
+
 impl Job {
     /// Takes a client's wish. The answer comes now or later.
     pub(crate) fn request(&mut self, id: RequestId, request: Request, context: &mut Context<'_>) {
@@ -106,6 +109,7 @@ impl Job {
         let Phase::Deployed(attempt) = &self.phase else { return };
         let root = self.ledger.checkpoint_dir.as_deref().map(|dir| layout::job_root(dir, &self.id));
         let epoch = self.epoch;
+        let last_completed = self.coordinator.stats.latest_completed.as_ref().map_or(0, |completed| completed.id);
         let pending = self.coordinator.begin(context.now_ms, attempt.number, wanted, attempt.keys(), |id, purpose| {
             match (purpose, &root) {
                 (Purpose::Savepoint { directory } | Purpose::Stop { directory, .. }, _) => directory.clone(),
@@ -127,6 +131,7 @@ impl Job {
             shared_directory: root.as_deref().map(layout::shared_directory).unwrap_or_default(),
             stop: matches!(pending.purpose, Purpose::Stop { .. }),
             drain: matches!(pending.purpose, Purpose::Stop { drain: true, .. }),
+            last_completed,
         };
         for link in attempt.links() {
             context.out.push(send(link, Body::TriggerCheckpoint(trigger.clone())));
@@ -150,6 +155,7 @@ impl Job {
             return self.completed(context);
         }
         let is_savepoint = pending.purpose.is_savepoint();
+        let configured = self.settings.get(&keys::PARALLELISM);
         let manifest = Manifest {
             version: manifest::VERSION,
             job_id: self.id.clone(),
@@ -160,6 +166,8 @@ impl Job {
             triggered_ms: pending.triggered_ms,
             max_parallelism: self.max_parallelism,
             parallelism: self.parallelism,
+            rescaled: (self.desired_parallelism != configured)
+                .then_some(manifest::Rescaled { configured, wanted: self.desired_parallelism }),
             operators: std::mem::take(&mut pending.operators),
         };
         context.out.push(Action::Commit {
@@ -198,6 +206,10 @@ impl Job {
         tracing::info!(job = %self.id, id = pending.id, is_savepoint, path = pending.directory, "snapshot completed");
         if is_savepoint {
             self.last_savepoint = Some(pending.directory.clone());
+        }
+        // Tasks may have gone on writing for those after they were given up; by now they are done with it.
+        for directory in self.given_up.drain(..) {
+            context.out.push(Action::Discard(self.id.clone(), directory));
         }
         let is_current = |number| number == pending.attempt;
         let Phase::Deployed(attempt) = &mut self.phase else { return self.answer_late(pending, context) };
@@ -269,8 +281,9 @@ impl Job {
             context.out.push(Action::Answer(request, Err(failure.clone())));
         }
         // Once the commit was begun its outcome may be unknown, and the files must stay.
-        if !pending.committing && !pending.directory.is_empty() && !pending.purpose.is_savepoint() {
+        if !pending.committing && !pending.directory.is_empty() {
             context.out.push(Action::Discard(self.id.clone(), pending.directory.clone()));
+            self.discard_later(pending.directory.clone());
         }
         let is_current = matches!(&self.phase, Phase::Deployed(attempt) if attempt.number == pending.attempt);
         match pending.purpose {
@@ -282,6 +295,13 @@ impl Job {
             Purpose::Rescale => self.redeploy(context),
             _ if too_many => self.fail(failure, None, context),
             _ => {}
+        }
+    }
+
+    /// Remembers the folder of a snapshot that was given up, for when its tasks no longer write.
+    fn discard_later(&mut self, directory: String) {
+        if !directory.is_empty() && self.given_up.len() < GIVEN_UP_MAX {
+            self.given_up.push(directory);
         }
     }
 
@@ -302,6 +322,7 @@ impl Job {
             for request in pending.requests {
                 context.out.push(Action::Answer(request, Err(failure.clone())));
             }
+            self.discard_later(pending.directory);
         }
         if let Some(savepoint) = self.stopped_with.take() {
             for request in self.stop_requests.drain(..) {

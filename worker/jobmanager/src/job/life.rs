@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use checkpoint::{JobState, restore};
+use checkpoint::{JobState, Manifest, SnapshotKind, restore};
 use graph::PhysicalGraph;
 use model::{ErrorClass, Failure};
 use settings::keys;
@@ -72,16 +72,29 @@ impl Job {
                 return self.fail(failure, None, context);
             }
             self.max_parallelism = manifest.max_parallelism;
+            self.remember_rescale(manifest);
         }
         self.restore = recovery.snapshot;
         self.phase = Phase::Waiting;
+    }
+
+    /// A JobManager that starts again with the same configuration goes on with the parallelism that was asked for.
+    fn remember_rescale(&mut self, manifest: &Manifest) {
+        let configured = self.settings.get(&keys::PARALLELISM);
+        let is_first =
+            self.last_attempt == 0 && manifest.job_id == self.id && manifest.kind == SnapshotKind::Checkpoint;
+        if let Some(rescaled) = manifest.rescaled.filter(|rescaled| is_first && rescaled.configured == configured)
+            && check_parallelism(rescaled.wanted, manifest.max_parallelism).is_ok()
+        {
+            self.desired_parallelism = rescaled.wanted;
+        }
     }
 
     /// The parallelism to start with: as it was, if there are slots for that but not yet for what is desired.
     fn deployable(&self, context: &Context<'_>) -> (u32, PhysicalGraph) {
         let available = context.workers.available_to(&self.id);
         let desired = PhysicalGraph::new(&self.graph, self.desired_parallelism);
-        if desired.slots() > available && self.last_attempt > 0 {
+        if desired.slots() > available && self.parallelism != self.desired_parallelism {
             let as_before = PhysicalGraph::new(&self.graph, self.parallelism);
             if as_before.slots() <= available {
                 return (self.parallelism, as_before);

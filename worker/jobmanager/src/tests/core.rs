@@ -53,6 +53,7 @@ pub(crate) fn manifest(id: u64) -> Manifest {
         triggered_ms: 0,
         max_parallelism: 128,
         parallelism: 1,
+        rescaled: None,
         operators: states.into(),
     }
 }
@@ -279,6 +280,8 @@ fn a_late_acknowledgement_changes_nothing() {
     assert_eq!(stage.pass(60_000), ["discard", "trigger 2"], "tolerated, and the next was due");
     assert_eq!(stage.acknowledge(1), [""; 0]);
     assert_eq!(stage.acknowledge(2), ["write 2 advance"]);
+    let said = stage.committed(2, Ok(()));
+    assert_eq!(said, ["discard", "commit 2"], "what was still written for the first goes once the second is there");
 }
 
 #[test]
@@ -465,7 +468,7 @@ fn a_failed_stop_is_told_and_the_job_goes_on() {
         failure: Some(Failure::external("disk full").into()),
     };
     let said = stage.step(Event::Message(1, message(to_job_manager::Body::CheckpointDeclined(declined))));
-    assert_eq!(said, ["refuse: savepoint 1: disk full", "cancel 1"]);
+    assert_eq!(said, ["refuse: savepoint 1: disk full", "discard", "cancel 1"]);
     assert_eq!(stage.status(), JobStatus::Restarting);
 }
 
@@ -564,6 +567,23 @@ fn a_rescale_takes_a_checkpoint_first_and_needs_slots() {
     assert_eq!(stage.both(TaskState::Canceled), ["recover"]);
     let said = stage.recovered(Ok(recovery(Some(1))));
     assert_eq!(said, ["deploy 2 on 1 from 1", "deploy 2 on 2 from 1"]);
+}
+
+#[test]
+fn a_rescale_is_remembered_as_long_as_the_configuration_stays() {
+    for (configured, first) in
+        [(1, ["deploy 2 on 1 from 4", "deploy 2 on 2 from 4"].as_slice()), (3, &["deploy 1 on 1 from 4"])]
+    {
+        let mut stage = Stage::new();
+        stage.attach(1, 1);
+        stage.attach(2, 1);
+        stage.submit(CHECKPOINTED);
+        let mut recovered = recovery(None);
+        let reference = SnapshotRef { id: 4, uri: "memory://core/chk-4".to_owned(), kind: SnapshotKind::Checkpoint };
+        let rescaled = Some(checkpoint::manifest::Rescaled { configured, wanted: 2 });
+        recovered.snapshot = Some((reference, Arc::new(Manifest { rescaled, ..manifest(4) })));
+        assert_eq!(stage.recovered(Ok(recovered)), first, "configured: 1, when it was rescaled {configured}");
+    }
 }
 
 #[test]

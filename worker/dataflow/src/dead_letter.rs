@@ -1,0 +1,152 @@
+//! Dead letters: records that no result has become rows of a table, committed with the checkpoint like any other.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, StringArray},
+    json::{WriterBuilder, writer::LineDelimited},
+};
+use graph::{TableSpec, dead_letter::Column};
+use model::{Batch, Failure};
+
+use crate::{Rejected, chain::SinkLink};
+
+/// The name of the operator state that holds the uncommitted dead letters of a task.
+pub const DEAD_LETTERS: &str = "dead-letters";
+
+/// Where the dead letters of one task go.
+pub struct DeadLetters {
+    pub(crate) link: SinkLink,
+    schema: arrow::datatypes::SchemaRef,
+    columns: Vec<Column>,
+}
+
+impl DeadLetters {
+    /// Dead letters into the sink of a table.
+    ///
+    /// # Errors
+    /// If the table's columns are not those of dead letters.
+    pub fn new(table: &TableSpec, link: SinkLink) -> Result<Self, Failure> {
+        Ok(Self { link, schema: table.schema.to_arrow(), columns: graph::dead_letter::columns(table)? })
+    }
+
+    /// Writes records that a source could not read.
+    ///
+    /// # Errors
+    /// If the sink fails.
+    pub async fn malformed(&mut self, operator: &str, records: &[Rejected]) -> Result<(), Failure> {
+        let columns = self.columns.iter().map(|column| -> ArrayRef {
+            Arc::new(match column {
+                Column::Reason => constant("malformed", records.len()),
+                Column::Operator => constant(operator, records.len()),
+                Column::Place => StringArray::from_iter_values(records.iter().map(|record| &record.place)),
+                Column::Message => StringArray::from_iter_values(records.iter().map(|record| &record.message)),
+                Column::Record => {
+                    let text = |record: &Rejected| String::from_utf8_lossy(&record.record).into_owned();
+                    StringArray::from_iter_values(records.iter().map(text))
+                }
+            })
+        });
+        let columns = columns.collect();
+        self.write(columns).await
+    }
+
+    /// Writes rows that came too late for an operator.
+    ///
+    /// # Errors
+    /// If the sink fails, or a row has no form as JSON.
+    pub async fn late(&mut self, operator: &str, rows: &Batch) -> Result<(), Failure> {
+        let columns = self.columns.iter().map(|column| -> Result<ArrayRef, Failure> {
+            Ok(Arc::new(match column {
+                Column::Reason => constant("late", rows.rows()),
+                Column::Operator => constant(operator, rows.rows()),
+                Column::Place => StringArray::new_null(rows.rows()),
+                Column::Message => constant("came behind the watermark, or has no time", rows.rows()),
+                Column::Record => StringArray::from(objects(rows.columns())?.lines().collect::<Vec<_>>()),
+            }))
+        });
+        let columns = columns.collect::<Result<_, _>>()?;
+        self.write(columns).await
+    }
+
+    async fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), Failure> {
+        self.link.sink.write(Batch::append(RecordBatch::try_new(self.schema.clone(), columns)?)).await
+    }
+}
+
+fn constant(text: &str, rows: usize) -> StringArray {
+    StringArray::from_iter_values(std::iter::repeat_n(text, rows))
+}
+
+/// Each row as a JSON object, one a line.
+fn objects(rows: &RecordBatch) -> Result<String, Failure> {
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+    writer.write(rows)?;
+    writer.finish()?;
+    String::from_utf8(writer.into_inner()).map_err(|error| Failure::internal(format!("dead letters: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use arrow::array::{Int64Array, TimestampMillisecondArray};
+    use async_trait::async_trait;
+    use model::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::{Committable, Sink};
+
+    /// Keeps what is written, each row as its values with bars between.
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    #[async_trait]
+    impl Sink for Kept {
+        async fn write(&mut self, batch: Batch) -> Result<(), Failure> {
+            use arrow::array::{Array, AsArray};
+            let columns: Vec<_> = batch.columns().columns().iter().map(|column| column.as_string::<i32>()).collect();
+            let value =
+                |column: &StringArray, row| if column.is_null(row) { "null" } else { column.value(row) }.to_owned();
+            let rows = (0..batch.rows()).map(|row| columns.iter().map(|column| value(column, row)).collect::<Vec<_>>());
+            self.0.lock().expect("one thread").extend(rows.map(|row| row.join("|")));
+            Ok(())
+        }
+
+        async fn prepare(&mut self) -> Result<Vec<Committable>, Failure> {
+            Ok(Vec::new())
+        }
+
+        async fn commit(&mut self, _: &[Committable]) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn records_are_text_and_late_rows_json_in_the_columns_of_the_table() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let names = ["record", "reason", "place", "operator"];
+        let table = TableSpec {
+            name: "rejected".to_owned(),
+            schema: Schema::new(names.map(|name| Field::new(name, DataType::String)).to_vec()),
+            options: [("connector".to_owned(), "print".to_owned())].into(),
+            primary_key: Vec::new(),
+            partitioned_by: Vec::new(),
+        };
+        let sink = Box::new(Kept(Arc::clone(&kept)));
+        let link = SinkLink { uid: "source".to_owned(), sink, pending: Vec::new(), list: DEAD_LETTERS };
+        let mut letters = DeadLetters::new(&table, link).expect("columns of dead letters");
+        let rejected = Rejected { place: "f, line 2".to_owned(), message: "no".to_owned(), record: b"x\xFF".to_vec() };
+        letters.malformed("source", &[rejected]).await.expect("room");
+        let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(1500), None]));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a\nb", "c"]));
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(2)]));
+        let rows = RecordBatch::try_from_iter([("t", times), ("s", texts), ("n", numbers)]).expect("columns");
+        letters.late("window", &Batch::append(rows)).await.expect("room");
+        let expected = [
+            "x\u{FFFD}|malformed|f, line 2|source",
+            r#"{"t":"1970-01-01T00:00:01.500","s":"a\nb","n":null}|late|null|window"#,
+            r#"{"t":null,"s":"c","n":2}|late|null|window"#,
+        ];
+        assert_eq!(*kept.lock().expect("one thread"), expected);
+    }
+}
