@@ -47,7 +47,7 @@ keys! {
     MINI_BATCH_ENABLED: bool = "table.exec.mini-batch.enabled", "false", "Whether updating operators collect rows before they emit.";
     MINI_BATCH_LATENCY: Duration = "table.exec.mini-batch.allow-latency", "0 ms", "How long they may collect.";
     MINI_BATCH_SIZE: u64 = "table.exec.mini-batch.size", "50000", "How many rows they may collect.";
-    AGG_PHASE_STRATEGY: AggPhaseStrategy = "table.optimizer.agg-phase-strategy", "AUTO", "Whether aggregations of inputs without updates are split into a local one before the exchange and one behind it; needs mini-batches: AUTO (all but those by keys that have DISTINCT), TWO_PHASE (all) or ONE_PHASE (none).";
+    AGG_PHASE_STRATEGY: AggPhaseStrategy = "table.optimizer.agg-phase-strategy", "AUTO", "Whether aggregations of inputs without updates are split into a local one before the exchange and one behind it; needs mini-batches: AUTO (those without keys, and those without windows and DISTINCT), TWO_PHASE (all) or ONE_PHASE (none).";
     STATE_TTL: Duration = "table.exec.state.ttl", "0 ms", "How long state is kept that does not change, of aggregations, joins, deduplication and Top-N that are not in windows; 0: for ever.";
     STATE_BACKEND: StateBackend = "state.backend.type", "hashmap", "Where keyed state is kept: hashmap or rocksdb.";
     STATE_DIRECTORY: Option<String> = "state.backend.local-dir", "", "Local folder for RocksDB; the system's temporary folder if empty.";
