@@ -49,9 +49,9 @@ fn options_that_do_not_exist_or_have_the_wrong_type_are_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let check = |script: &str, options: &[&str], says: &[&str]| check(folder.path(), script, options, USER, says);
     let used = |more: &str| format!("{}SELECT * FROM t;", table("t.csv", more));
-    check(&used(", 'no.option' = '1'"), &[], &["job.sql: line 3, column", "table t", "'no.option'"])?;
-    check(&used(", 'csv.ignore-parse-errors' = 'perhaps'"), &[], &["table t", "csv.ignore-parse-errors", "perhaps"])?;
-    check(&used(", 'csv.field-delimiter' = ''"), &[], &["table t", "csv.field-delimiter"])?;
+    check(&used(", 'no.option' = '1'"), &[], &["job.sql: line 3, column", "table 't'", "'no.option'"])?;
+    check(&used(", 'csv.ignore-parse-errors' = 'perhaps'"), &[], &["table 't'", "csv.ignore-parse-errors", "perhaps"])?;
+    check(&used(", 'csv.field-delimiter' = ''"), &[], &["table 't'", "csv.field-delimiter"])?;
     let set = "SET 'parallelism.defualt' = '1';\nSELECT 1;";
     check(set, &[], &["job.sql", "unknown option parallelism.defualt, did you mean parallelism.default?"])?;
     check(

@@ -13,6 +13,8 @@ use crate::{arguments::OutputForm, display};
 pub(crate) struct Printer {
     schema: Schema,
     form: OutputForm,
+    /// Whether a table needs a column for what becomes of rows.
+    updates: bool,
     rows: u64,
     widths: Vec<usize>,
 }
@@ -23,8 +25,8 @@ const WIDTH_MAX: usize = 40;
 const WIDTH_MIN: usize = 6;
 
 impl Printer {
-    pub(crate) fn new(schema: Schema, form: OutputForm) -> Self {
-        Self { schema, form, rows: 0, widths: Vec::new() }
+    pub(crate) fn new(schema: Schema, form: OutputForm, updates: bool) -> Self {
+        Self { schema, form, updates, rows: 0, widths: Vec::new() }
     }
 
     /// Prints a batch's rows.
@@ -59,7 +61,7 @@ impl Printer {
     fn table(&mut self, batch: &Batch, row: usize, out: &mut String) {
         let text = |index: usize| match batch.column(index) {
             column if column.is_null(row) => "<NULL>".to_owned(),
-            column => connectors::value_text(column.as_ref(), row),
+            column => text_of(column, row),
         };
         let values: Vec<String> = (0..self.schema.len()).map(text).collect();
         if self.rows == 0 && self.widths.is_empty() {
@@ -69,18 +71,21 @@ impl Printer {
                 .zip(&values)
                 .map(|(name, value)| name.chars().count().max(value.chars().count()).clamp(WIDTH_MIN, WIDTH_MAX))
                 .collect();
-            push_line(out, "op", names, &self.widths);
-            push_line(out, "--", self.widths.iter().map(|_| "------").collect::<Vec<_>>().into_iter(), &self.widths);
+            let rules: Vec<String> = self.widths.iter().map(|width| "-".repeat(*width)).collect();
+            push_line(out, self.updates.then_some("op"), names, &self.widths);
+            push_line(out, self.updates.then_some("--"), rules.iter().map(String::as_str), &self.widths);
         }
         let kind: RowKind = batch.kind(row);
-        push_line(out, kind.short(), values.iter().map(String::as_str), &self.widths);
+        push_line(out, self.updates.then(|| kind.short()), values.iter().map(String::as_str), &self.widths);
     }
 }
 
-fn push_line<'a>(out: &mut String, op: &str, values: impl Iterator<Item = &'a str>, widths: &[usize]) {
-    out.push_str(op);
-    for (value, width) in values.zip(widths) {
-        out.push_str("  ");
+fn push_line<'a>(out: &mut String, op: Option<&str>, values: impl Iterator<Item = &'a str>, widths: &[usize]) {
+    out.push_str(op.unwrap_or_default());
+    for (index, (value, width)) in values.zip(widths).enumerate() {
+        if index > 0 || op.is_some() {
+            out.push_str("  ");
+        }
         let length = value.chars().count();
         if length > *width {
             out.extend(value.chars().take(width - 1));
@@ -124,7 +129,18 @@ fn push_json(out: &mut String, array: &ArrayRef, row: usize) {
                 push_json(out, entries.column(1), entry);
             });
         }
-        _ => push_text(out, &connectors::value_text(array.as_ref(), row)),
+        _ => push_text(out, &text_of(array, row)),
+    }
+}
+
+/// A value as text; bytes in hexadecimal.
+fn text_of(array: &ArrayRef, row: usize) -> String {
+    match array.data_type() {
+        DataType::Binary if array.is_valid(row) => {
+            let bytes = array.as_binary::<i32>().value(row);
+            bytes.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+        }
+        _ => connectors::value_text(array.as_ref(), row),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     client::Client,
     cluster, display, progress,
     rows::Printer,
-    script::{self, ScriptJob, Step},
+    script::{self, ScriptJob, Selected, Step},
 };
 
 /// Batches of a top-level SELECT that may wait to be printed.
@@ -29,7 +29,7 @@ pub(crate) async fn run(options: RunOptions) -> Result<(), Failure> {
         for step in &steps {
             match step {
                 Step::Text(text) => display::line(text),
-                Step::Job(job) => display::line(&sql::explain(&job.graph)),
+                Step::Job(job) => display::line(&sql::explain(&job.graph, job.settings.get(&keys::PARALLELISM))),
             }
         }
         return Ok(());
@@ -139,8 +139,8 @@ impl<'a> Local<'a> {
         job: ScriptJob,
         collected: &mut mpsc::Receiver<Batch>,
     ) -> Result<(), Failure> {
-        let schema = job.select.clone().unwrap_or_default();
-        let mut printer = Printer::new(schema, self.output);
+        let Selected { schema, updates } = job.select.clone().unwrap_or_default();
+        let mut printer = Printer::new(schema, self.output, updates);
         let id = self.submit(handle, job).await?;
         let follow = progress::follow(handle, &id);
         tokio::pin!(follow);

@@ -15,8 +15,17 @@ pub(crate) struct ScriptJob {
     pub(crate) graph: JobGraph,
     /// All options in force.
     pub(crate) settings: Settings,
-    /// The columns of a top-level SELECT; none for INSERTs.
-    pub(crate) select: Option<Schema>,
+    /// What a top-level SELECT gives; none for INSERTs.
+    pub(crate) select: Option<Selected>,
+}
+
+/// What a top-level SELECT gives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selected {
+    /// Its columns.
+    pub(crate) schema: Schema,
+    /// Whether rows are taken back or replaced.
+    pub(crate) updates: bool,
 }
 
 /// What a script asks for, in order.
@@ -51,7 +60,7 @@ pub(crate) fn plan(text: &str, name: &str, file: &Settings, given: &Settings) ->
                 settings.merge(given);
                 let job_name = settings.get(&keys::JOB_NAME).unwrap_or_else(|| planned.graph.name.clone());
                 let select = match planned.kind {
-                    JobKind::Select { schema, .. } => Some(schema),
+                    JobKind::Select { schema, changelog } => Some(Selected { schema, updates: !changelog.is_append() }),
                     JobKind::Insert { .. } => None,
                 };
                 let mut graph = planned.graph;

@@ -110,6 +110,12 @@ pub(crate) fn is_binary(data_type: &DataType) -> bool {
 /// The least type that values of both types can be cast to without loss, as for the branches of a `CASE`.
 pub fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
     use DataType::*;
+    match (left, right) {
+        (NotNull(l), NotNull(r)) => return Some(NotNull(Box::new(common_type(l, r)?))),
+        (NotNull(l), r) => return common_type(l, r),
+        (l, NotNull(r)) => return common_type(l, r),
+        _ => {}
+    }
     if left == right || *right == Null {
         return Some(left.clone());
     }
@@ -139,7 +145,10 @@ pub fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
         (Row(l), Row(r)) if l.len() == r.len() => Row(l
             .iter()
             .zip(r)
-            .map(|(l, r)| Some(model::Field::new(l.name.clone(), common_type(&l.data_type, &r.data_type)?)))
+            .map(|(l, r)| {
+                let data_type = common_type(&l.data_type, &r.data_type)?;
+                Some(model::Field { name: l.name.clone(), data_type, nullable: l.nullable || r.nullable })
+            })
             .collect::<Option<_>>()?),
         _ => return None,
     })

@@ -81,6 +81,17 @@ pub(crate) enum Body {
     Bound(fn(&Arguments<'_>) -> Result<Kernel, Failure>),
 }
 
+/// When the result of a call may be null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nullability {
+    /// If an argument may be.
+    Any,
+    /// If all arguments may be.
+    All,
+    Always,
+    Never,
+}
+
 type Coercion = fn(&[DataType]) -> Option<Vec<DataType>>;
 type Returns = fn(&Arguments<'_>) -> Result<DataType, Failure>;
 
@@ -99,6 +110,7 @@ pub(crate) struct Function {
     pub(crate) fallible: bool,
     /// Whether it differs between rows or calls on equal arguments.
     pub(crate) volatile: bool,
+    pub(crate) nullability: Nullability,
     /// Whether it is called by name in SQL.
     pub(crate) named: bool,
 }
@@ -121,6 +133,7 @@ pub(crate) const fn function(
         coercion: None,
         fallible: false,
         volatile: false,
+        nullability: Nullability::Any,
         named: true,
     }
 }
@@ -168,6 +181,23 @@ impl Function {
 
     pub(crate) const fn volatile(mut self) -> Self {
         self.volatile = true;
+        self
+    }
+
+    /// The result may be null whatever the arguments are.
+    pub(crate) const fn nullable(mut self) -> Self {
+        self.nullability = Nullability::Always;
+        self
+    }
+
+    /// The result is null only if all arguments are.
+    pub(crate) const fn nullable_if_all(mut self) -> Self {
+        self.nullability = Nullability::All;
+        self
+    }
+
+    pub(crate) const fn never_null(mut self) -> Self {
+        self.nullability = Nullability::Never;
         self
     }
 
@@ -278,6 +308,16 @@ pub(crate) mod returns {
     /// The type of the first argument.
     pub(crate) fn first(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
         Ok(arguments.get(0).clone())
+    }
+
+    /// The type of the first argument, a text, of any length up to its own.
+    pub(crate) fn first_varying(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+        Ok(match arguments.get(0) {
+            DataType::Char(length) => DataType::Varchar(*length),
+            DataType::Binary(length) => DataType::Varbinary(*length),
+            DataType::Null => DataType::String,
+            other => other.clone(),
+        })
     }
 
     /// The type of the second argument.

@@ -22,6 +22,7 @@ static FAMILIES: &[&[Function]] = &[
     functions::regexp::FUNCTIONS,
     functions::strings::FUNCTIONS,
     functions::temporal::FUNCTIONS,
+    functions::temporal::zone::FUNCTIONS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {

@@ -64,9 +64,12 @@ pub(crate) enum Values {
 
 impl Builder {
     pub(crate) fn new(data_type: &DataType) -> Self {
+        if let DataType::NotNull(inner) = data_type {
+            return Self::new(inner);
+        }
         let long = |min: i64, max: i64| Values::Long { values: Vec::new(), min, max };
         let values = match data_type {
-            DataType::Null => Values::Null,
+            DataType::Null | DataType::NotNull(_) => Values::Null,
             DataType::Boolean => Values::Boolean(Vec::new()),
             DataType::TinyInt => long(i8::MIN.into(), i8::MAX.into()),
             DataType::SmallInt => long(i16::MIN.into(), i16::MAX.into()),

@@ -59,6 +59,8 @@ pub enum DataType {
     Array(Box<DataType>),
     /// `MAP<key, value>`
     Map(Box<DataType>, Box<DataType>),
+    /// What is inside an array, map or row and never null. The planner's, to print types; a job graph has none.
+    NotNull(Box<DataType>),
 }
 
 fn timestamp_unit(precision: u8) -> TimeUnit {
@@ -101,6 +103,7 @@ impl DataType {
                 ]);
                 Arrow::Map(Arc::new(ArrowField::new("entries", Arrow::Struct(entries), false)), false)
             }
+            Self::NotNull(inner) => inner.to_arrow(),
         }
     }
 
@@ -160,6 +163,23 @@ impl DataType {
         })
     }
 
+    /// The type without [`DataType::NotNull`] at any depth.
+    #[must_use]
+    pub fn without_not_null(&self) -> Self {
+        match self {
+            Self::NotNull(inner) => inner.without_not_null(),
+            Self::Array(item) => Self::Array(Box::new(item.without_not_null())),
+            Self::Map(key, value) => Self::Map(Box::new(key.without_not_null()), Box::new(value.without_not_null())),
+            Self::Row(fields) => Self::Row(
+                fields
+                    .iter()
+                    .map(|field| Field { data_type: field.data_type.without_not_null(), ..field.clone() })
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
     /// Whether values are `TIMESTAMP` or `TIMESTAMP_LTZ` of at most millisecond precision, as a time attribute must be.
     pub fn can_be_rowtime(&self) -> bool {
         matches!(self, Self::Timestamp(0..=3) | Self::TimestampLtz(0..=3))
@@ -205,12 +225,14 @@ impl fmt::Display for DataType {
                     if index > 0 {
                         f.write_str(", ")?;
                     }
-                    write!(f, "`{}` {}", field.name, field.data_type)?;
+                    let not_null = if field.nullable { "" } else { " NOT NULL" };
+                    write!(f, "`{}` {}{not_null}", field.name, field.data_type)?;
                 }
                 f.write_str(">")
             }
             Self::Array(item) => write!(f, "ARRAY<{item}>"),
             Self::Map(key, value) => write!(f, "MAP<{key}, {value}>"),
+            Self::NotNull(inner) => write!(f, "{inner} NOT NULL"),
         }
     }
 }

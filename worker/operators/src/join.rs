@@ -7,6 +7,7 @@
 mod interval;
 mod kept;
 mod matches;
+mod piece;
 mod side;
 
 use std::sync::Arc;
@@ -18,8 +19,9 @@ use model::{Batch, Failure, Schema, Watermark, row};
 
 pub(crate) use self::{
     interval::IntervalJoin,
-    kept::{KeptRows, Piece},
+    kept::KeptRows,
     matches::Matches,
+    piece::Piece,
     side::{Sides, all_valid},
 };
 use crate::{grouping::Grouper, projection::Projection, signature::Signature};

@@ -88,7 +88,7 @@ impl Operator for LocalAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
         let mut batch = self.columns.narrow(batch)?;
         if self.windows.is_some() {
-            batch = timed(batch, self.columns.time, output)?.0;
+            batch = timed(batch.clone(), &mut batch, self.columns.time, output)?.0;
         }
         if self.held.add(batch) {
             self.fold_held_back()?;

@@ -7,6 +7,7 @@
 //! If the input only adds rows, no more are kept than can be asked for. Otherwise all are, since the next one is wanted
 //! when one above it goes.
 
+mod changes;
 mod order;
 mod rows;
 
@@ -21,16 +22,17 @@ use graph::{
     Node,
     operator::{DeduplicateSpec, RankSpec, SortColumn},
 };
-use hashbrown::HashTable;
 use model::{
     Batch, Failure, RowKind, Schema, Watermark,
     batch::{ROWS_TARGET, is_retraction_code},
-    key,
     row::{self, Rows},
 };
 use state::{EntryId, Table};
 
-use self::rows::{Frames, Ranked};
+use self::{
+    changes::{Changed, Changes},
+    rows::Frames,
+};
 pub(crate) use self::{order::Order, rows::RankedRows};
 use crate::{
     emission::Pending,
@@ -97,27 +99,6 @@ impl Kept {
         }
         known.insert(sort, row, self.latest_first);
     }
-}
-
-/// The partitions that are no longer as they were when changes were last emitted.
-#[derive(Default)]
-struct Changed {
-    /// Positions in `keys`.
-    index: HashTable<u32>,
-    keys: Rows,
-    /// The wanted rows as they were.
-    before: Rows,
-    /// Partitions whose changes are emitted.
-    emitted: usize,
-    image: Vec<u8>,
-}
-
-/// Changes of rows, to be put out together.
-#[derive(Default)]
-struct Changes<'a> {
-    rows: Vec<&'a [u8]>,
-    kinds: Vec<u8>,
-    numbers: Vec<i64>,
 }
 
 impl Rank {
@@ -321,80 +302,6 @@ impl Bounds {
     #[inline]
     fn admits(&self, rows: &RankedRows, sort: &[u8]) -> bool {
         self.retracts || self.kept.admits(rows, sort)
-    }
-}
-
-impl Changed {
-    /// Remembers what a partition is, unless that was done already.
-    fn note(&mut self, key: &[u8], rows: Option<&RankedRows>, to: usize) {
-        let Self { index, keys, before, image, .. } = self;
-        let entry = index.entry(
-            key::hash(key),
-            |&position| keys.row(position as usize) == key,
-            |&position| key::hash(keys.row(position as usize)),
-        );
-        if let hashbrown::hash_table::Entry::Vacant(entry) = entry {
-            entry.insert(keys.len() as u32);
-            keys.push(key);
-            image.clear();
-            if let Some(rows) = rows {
-                rows.image_into(to, image);
-            }
-            before.push(image);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.index.clear();
-        self.keys.clear();
-        self.before.clear();
-        self.emitted = 0;
-    }
-}
-
-impl<'a> Changes<'a> {
-    fn put(&mut self, row: Ranked<'a>, kind: RowKind, number: usize) {
-        self.rows.push(row.row);
-        self.kinds.push(kind as u8);
-        self.numbers.push(number as i64);
-    }
-
-    /// Rows replace the rows that had their number.
-    fn by_number(
-        &mut self,
-        mut before: impl Iterator<Item = Ranked<'a>>,
-        mut after: impl Iterator<Item = Ranked<'a>>,
-        bounds: &Bounds,
-    ) {
-        for number in bounds.from + 1.. {
-            match (before.next(), after.next()) {
-                (None, None) => return,
-                (Some(old), None) => self.put(old, RowKind::Delete, number),
-                (None, Some(new)) => self.put(new, RowKind::Insert, number),
-                (Some(old), Some(new)) if old.row != new.row => {
-                    if bounds.emit_update_before {
-                        self.put(old, RowKind::UpdateBefore, number);
-                    }
-                    self.put(new, RowKind::UpdateAfter, number);
-                }
-                (Some(_), Some(_)) => {}
-            }
-        }
-    }
-
-    /// Rows leave and enter. Both lists are in order.
-    fn by_row(&mut self, before: Vec<Ranked<'a>>, after: Vec<Ranked<'a>>) {
-        let mut entered = Vec::new();
-        let mut new = after.into_iter().peekable();
-        for old in before {
-            entered.extend(std::iter::from_fn(|| new.next_if(|new| new.sort < old.sort)));
-            if new.next_if_eq(&old).is_none() {
-                self.put(old, RowKind::Delete, 0);
-            }
-        }
-        for new in entered.into_iter().chain(new) {
-            self.put(new, RowKind::Insert, 0);
-        }
     }
 }
 

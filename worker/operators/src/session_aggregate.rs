@@ -379,6 +379,7 @@ impl SessionAggregate {
 
 impl Operator for SessionAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let mut whole = batch.clone();
         let batch = self.columns.narrow(batch)?;
         let (batch, row_times) = match &self.clock {
             // A clock that was set back stands still meanwhile.
@@ -387,7 +388,7 @@ impl Operator for SessionAggregate {
                 let times = vec![now; batch.rows()].into();
                 (batch, times)
             }
-            None => timed(batch, self.columns.time, output)?,
+            None => timed(batch, &mut whole, self.columns.time, output)?,
         };
         if batch.is_empty() {
             return Ok(Flow::Done);
@@ -401,7 +402,7 @@ impl Operator for SessionAggregate {
             entries.iter().map(|&entry| self.sessions.get(entry).cloned().unwrap_or_default()).collect();
         let assignment = self.assign(&row_times, &groups, &mut lists);
         output.drop_late(assignment.late as u64, || {
-            batch.filter(&assignment.of_row.iter().map(|position| Some(position.is_none())).collect())
+            whole.filter(&assignment.of_row.iter().map(|position| Some(position.is_none())).collect())
         })?;
         self.merge(&assignment.merges, &keys, &groups)?;
         self.fold(&batch, &assignment, &keys, &groups)?;

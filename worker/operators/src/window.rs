@@ -155,9 +155,11 @@ pub(crate) fn by_window(
     Ok(ByWindow { batch, ends, parts })
 }
 
-/// The rows of a batch that have a time, and their times. The others are counted as late.
+/// The rows of a batch that have a time, and their times. The others are late; `whole` has all columns of the rows,
+/// and is left with the same ones.
 pub(crate) fn timed(
     batch: Batch,
+    whole: &mut Batch,
     column: usize,
     output: &mut Output,
 ) -> Result<(Batch, ScalarBuffer<EventTime>), Failure> {
@@ -165,7 +167,8 @@ pub(crate) fn timed(
     let Some(nulls) = nulls else { return Ok((batch, values)) };
     let count = nulls.null_count() as u64;
     let kept = BooleanArray::from(nulls.into_inner());
-    output.drop_late(count, || batch.filter(&compute::not(&kept)?))?;
+    output.drop_late(count, || whole.filter(&compute::not(&kept)?))?;
+    *whole = whole.filter(&kept)?;
     let batch = batch.filter(&kept)?;
     let values = times(batch.column(column))?.0;
     Ok((batch, values))

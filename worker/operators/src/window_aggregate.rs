@@ -346,6 +346,7 @@ pub(crate) fn slices(times: &[EventTime], windows: &Windows) -> Slices {
 
 impl Operator for WindowAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let mut whole = batch.clone();
         let batch = if self.is_partial { batch } else { self.columns.narrow(batch)? };
         if let Some(clock) = &self.clock {
             // A clock that was set back stands still meanwhile.
@@ -353,7 +354,7 @@ impl Operator for WindowAggregate {
             self.fold(&batch, &vec![0; batch.rows()], &[self.windows.slice_end(now)], false)?;
             return Ok(Flow::Done);
         }
-        let mut batch = if self.is_partial { batch } else { timed(batch, self.columns.time, output)?.0 };
+        let mut batch = if self.is_partial { batch } else { timed(batch, &mut whole, self.columns.time, output)?.0 };
         let mut found = self.slices_of(&batch)?;
         let is_fired = |end: EventTime| end.wrapping_sub(1) <= self.watermark;
         if found.ends.iter().any(|&end| is_fired(end)) {
@@ -362,8 +363,10 @@ impl Operator for WindowAggregate {
             let fired_rows = (0..batch.rows()).filter(|&row| fired[row]);
             let (late, partly): (Vec<usize>, Vec<usize>) = fired_rows.partition(|&row| last_fired(row));
             let late: Vec<u32> = late.into_iter().map(|row| row as u32).collect();
-            let count = self.input_rows(&batch, late.clone())?;
-            output.drop_late(count, || batch.take(&late.into()))?;
+            match self.is_partial {
+                true => output.count_late(self.input_rows(&batch, late)?),
+                false => output.drop_late(late.len() as u64, || whole.take(&late.into()))?,
+            }
             if !partly.is_empty() {
                 let ends: Vec<EventTime> = partly.iter().map(|&row| found.ends[found.parts[row] as usize]).collect();
                 let rows: UInt32Array = partly.into_iter().map(|row| row as u32).collect();

@@ -103,13 +103,13 @@ fn with_windows(batch: Batch, ends: Vec<EventTime>, windows: &Windows, schema: &
 }
 
 impl Operator for WindowAssign {
-    fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+    fn process(&mut self, _port: usize, mut batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
         let (batch, times) = match &self.clock {
             Some(clock) => {
                 let times = vec![clock.now_ms(); batch.rows()].into();
                 (batch, times)
             }
-            None => timed(batch, self.time, output)?,
+            None => timed(batch.clone(), &mut batch, self.time, output)?,
         };
         let slice_ends: Vec<EventTime> = times.iter().map(|&time| self.windows.slice_end(time)).collect();
         if self.windows.is_tumbling() {

@@ -43,11 +43,11 @@ keys! {
     BUFFER_TIMEOUT: Duration = "execution.buffer-timeout.interval", "10 ms", "How long rows may wait in an output buffer that is not full.";
     WATERMARK_INTERVAL: Duration = "pipeline.auto-watermark-interval", "200 ms", "How often sources emit watermarks at most.";
     SOURCE_IDLE_TIMEOUT: Duration = "table.exec.source.idle-timeout", "0 ms", "A source split without rows for this long no longer holds the watermark back; 0 turns it off.";
-    LOCAL_TIME_ZONE: TimeZone = "table.local-time-zone", "UTC", "The session's time zone; only UTC so far.";
+    LOCAL_TIME_ZONE: TimeZone = "table.local-time-zone", "UTC", "The session's time zone: where TIMESTAMP_LTZ meets dates and times without a zone.";
     MINI_BATCH_ENABLED: bool = "table.exec.mini-batch.enabled", "false", "Whether updating operators collect rows before they emit.";
     MINI_BATCH_LATENCY: Duration = "table.exec.mini-batch.allow-latency", "0 ms", "How long they may collect.";
     MINI_BATCH_SIZE: u64 = "table.exec.mini-batch.size", "50000", "How many rows they may collect.";
-    AGG_PHASE_STRATEGY: AggPhaseStrategy = "table.optimizer.agg-phase-strategy", "AUTO", "Whether aggregations of inputs without updates are split into a local one before the exchange and one behind it; needs mini-batches: AUTO (all but those by keys that have DISTINCT), TWO_PHASE (all) or ONE_PHASE (none).";
+    AGG_PHASE_STRATEGY: AggPhaseStrategy = "table.optimizer.agg-phase-strategy", "AUTO", "Whether aggregations of inputs without updates are split into a local one before the exchange and one behind it; needs mini-batches: AUTO (those without keys, and those without windows and DISTINCT), TWO_PHASE (all) or ONE_PHASE (none).";
     STATE_TTL: Duration = "table.exec.state.ttl", "0 ms", "How long state is kept that does not change, of aggregations, joins, deduplication and Top-N that are not in windows; 0: for ever.";
     STATE_BACKEND: StateBackend = "state.backend.type", "hashmap", "Where keyed state is kept: hashmap or rocksdb.";
     STATE_DIRECTORY: Option<String> = "state.backend.local-dir", "", "Local folder for RocksDB; the system's temporary folder if empty.";

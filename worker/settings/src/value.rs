@@ -129,16 +129,6 @@ words! {
 }
 
 words! {
-    /// What a restore may repeat.
-    CheckpointMode {
-        /// Nothing.
-        ExactlyOnce = "exactly_once" | "exactly-once",
-        /// Rows that were read after the first barrier of a checkpoint had come to an operator, and before the last.
-        AtLeastOnce = "at_least_once" | "at-least-once",
-    }
-}
-
-words! {
     /// How aggregations are split.
     AggPhaseStrategy {
         /// Where it pays.
@@ -147,6 +137,16 @@ words! {
         TwoPhase = "TWO_PHASE",
         /// Nowhere.
         OnePhase = "ONE_PHASE",
+    }
+}
+
+words! {
+    /// What a restore may repeat.
+    CheckpointMode {
+        /// Nothing.
+        ExactlyOnce = "exactly_once" | "exactly-once",
+        /// Rows that were read after the first barrier of a checkpoint had come to an operator, and before the last.
+        AtLeastOnce = "at_least_once" | "at-least-once",
     }
 }
 
@@ -162,13 +162,14 @@ words! {
     }
 }
 
-/// The only time zone so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeZone;
+/// A time zone by name or offset. Whether there is one of this name is known where a query is planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeZone(pub String);
 
 impl Value for TimeZone {
-    const EXPECTED: &'static str = "UTC (other time zones are not supported)";
+    const EXPECTED: &'static str = "a time zone, as Europe/Berlin or GMT+01:00";
     fn read(text: &str) -> Option<Self> {
-        ["default", "UTC", "Etc/UTC", "GMT", "Z"].iter().any(|name| name.eq_ignore_ascii_case(text)).then_some(Self)
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || "/_+-:".contains(letter);
+        (!text.is_empty() && text.chars().all(fits)).then(|| Self(text.to_owned()))
     }
 }

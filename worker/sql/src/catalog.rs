@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use datafusion_common::{Column, ExprSchema, TableReference};
 use datafusion_expr::{Expr, Extension, Join, LogicalPlan, LogicalPlanBuilder, TableSource, Window};
+use expressions::Typed;
 use graph::TableSpec;
 use model::{DataType, Field, Schema};
 use sqlparser::ast::{Expr as Syntax, Ident};
@@ -160,7 +161,10 @@ impl Tables {
 /// The columns of a plan with their Flink types.
 pub(crate) fn schema_of(plan: &LogicalPlan) -> Result<Schema, SqlError> {
     let fields = plan.schema().fields().iter();
-    let fields = fields.map(|field| Ok(Field::new(field.name().clone(), escape::flink_type(field)?)));
+    let fields = fields.map(|field| {
+        let Typed { data_type, nullable } = escape::typed_field(field)?;
+        Ok(Field { name: field.name().clone(), data_type, nullable })
+    });
     Ok(Schema::new(fields.collect::<Result<_, SqlError>>()?))
 }
 
@@ -239,8 +243,11 @@ fn declare(create: CreateTable, tables: &Tables) -> Result<Table, SqlError> {
 fn plan_table(spec: &TableSpec, create: &CreateTable, tables: &Tables) -> Result<LogicalPlan, SqlError> {
     let place =
         |error: &datafusion_common::DataFusionError| SqlError::from_planner(error, &|_| None).or_at(create.name.span);
-    let fields: Vec<_> =
-        spec.schema.fields.iter().map(|field| escape::arrow_field(&field.name, &field.data_type)).collect();
+    let fields = spec.schema.fields.iter().enumerate().map(|(index, field)| {
+        let nullable = field.nullable && !spec.primary_key.contains(&index);
+        escape::typed_arrow_field(&field.name, &Typed { data_type: field.data_type.clone(), nullable })
+    });
+    let fields: Vec<_> = fields.collect();
     let source = PhysicalTable { spec: Arc::new(spec.clone()), schema: Arc::new(ArrowSchema::new(fields)) };
     let scan = LogicalPlanBuilder::scan(TableReference::bare(spec.name.as_str()), Arc::new(source), None)
         .and_then(LogicalPlanBuilder::build)

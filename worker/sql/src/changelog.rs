@@ -4,18 +4,19 @@
 //! −U before +U; an operator that can leave −U out does so if nothing needs it. A sink that cannot take what comes is
 //! an error.
 
+mod keys;
+mod partitions;
+
 use std::collections::BTreeMap;
 
 use graph::{
-    ChangelogMode, Edge, Expr, JobGraph, NodeId, OperatorSpec, Partitioning,
+    ChangelogMode, JobGraph, NodeId, OperatorSpec,
     operator::{JoinSpec, Keep, RankSpec, SortColumn},
 };
-use model::{DataType, Schema};
 
 use crate::{SqlError, explain, lower::scalar::columns_of};
-
-/// Columns whose values tell the rows of an updating table apart; a table may have several such sets.
-type Keys = Vec<Vec<usize>>;
+use keys::{Keys, same, upsert_keys};
+use partitions::{keep_partitions, partition_sink};
 
 /// Sets the row kinds of all nodes. `modes` has what sources give and sinks take.
 pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) -> Result<(), SqlError> {
@@ -175,119 +176,6 @@ fn kinds(
     kinds
 }
 
-fn upsert_keys(graph: &JobGraph) -> Vec<Keys> {
-    let mut keys: Vec<Keys> = Vec::with_capacity(graph.nodes.len());
-    for (id, node) in graph.nodes.iter().enumerate() {
-        let below: Vec<&Edge> = graph.inputs(id).collect();
-        let arriving: Vec<(usize, Keys)> =
-            below.iter().map(|edge| (edge.port, arriving(edge, &keys[edge.from]))).collect();
-        let of = |port: usize| arriving.iter().find(|input| input.0 == port).map_or(&[][..], |input| &input.1);
-        let own = match &node.operator {
-            OperatorSpec::Source(source) => {
-                let position = |column: &usize| {
-                    let name = &source.table.schema.fields[*column].name;
-                    source.columns.iter().position(|column| column.path == [name.as_str()])
-                };
-                let key: Option<Vec<usize>> = source.table.primary_key.iter().map(position).collect();
-                key.filter(|key| !key.is_empty()).into_iter().collect()
-            }
-            OperatorSpec::Calc(calc) if below.len() == 1 => of(0)
-                .iter()
-                .filter_map(|key| {
-                    key.iter()
-                        .map(|&column| kept(&calc.projection, column, &graph.nodes[below[0].from].schema))
-                        .collect()
-                })
-                .collect(),
-            OperatorSpec::Calc(_)
-            | OperatorSpec::WindowAssign(_)
-            | OperatorSpec::WindowJoin(_)
-            | OperatorSpec::IntervalJoin(_)
-            | OperatorSpec::LocalAggregate(_)
-            | OperatorSpec::Unnest(_) => Keys::new(),
-            OperatorSpec::GroupAggregate(spec) => vec![(0..spec.keys.len()).collect()],
-            OperatorSpec::WindowAggregate(spec) => {
-                let width = spec.keys.len() + spec.aggregates.len();
-                vec![(0..spec.keys.len()).chain([width, width + 1]).collect()]
-            }
-            OperatorSpec::Join(spec) => {
-                let shift = spec.left_schema.len();
-                let right: Keys = of(1).iter().map(|key| key.iter().map(|column| column + shift).collect()).collect();
-                let unique = |keys: &[Vec<usize>], by: &[usize]| {
-                    keys.iter().any(|key| key.iter().all(|column| by.contains(column)))
-                };
-                let mut all = Keys::new();
-                if unique(of(1), &spec.right_keys) {
-                    all.extend(of(0).iter().cloned());
-                }
-                if unique(of(0), &spec.left_keys) {
-                    all.extend(right.iter().cloned());
-                }
-                all.extend(of(0).iter().flat_map(|l| right.iter().map(|r| l.iter().chain(r).copied().collect())));
-                all
-            }
-            OperatorSpec::Rank(spec) => {
-                let mut all = Keys::new();
-                if (spec.from, spec.to) == (1, 1) {
-                    all.push(spec.partition.clone());
-                }
-                if spec.with_number {
-                    all.push(spec.partition.iter().copied().chain([node.schema.len() - 1]).collect());
-                } else {
-                    all.extend(of(0).iter().cloned());
-                }
-                all
-            }
-            OperatorSpec::Deduplicate(spec) => vec![spec.keys.clone()],
-            OperatorSpec::SemiJoin(_) | OperatorSpec::Limit(_) | OperatorSpec::Sink(_) => of(0).to_vec(),
-        };
-        keys.push(own);
-    }
-    keys
-}
-
-/// The keys that hold behind an edge. The halves of an update of a key that does not tell the subtask apart may take
-/// different ways and come in any order.
-fn arriving(edge: &Edge, keys: &[Vec<usize>]) -> Keys {
-    match &edge.partitioning {
-        Partitioning::Hash(by) => {
-            keys.iter().filter(|key| by.iter().all(|column| key.contains(column))).cloned().collect()
-        }
-        _ => keys.to_vec(),
-    }
-}
-
-/// Where a projection has a column, as it is or in a type that tells all its values apart.
-fn kept(projection: &[Expr], column: usize, input: &Schema) -> Option<usize> {
-    projection.iter().position(|expr| match expr {
-        Expr::Column(index) => *index == column,
-        Expr::Cast { of, to, .. } => **of == Expr::Column(column) && is_lossless(&input.fields[column].data_type, to),
-        _ => false,
-    })
-}
-
-/// Whether different values stay different in another type.
-fn is_lossless(from: &DataType, to: &DataType) -> bool {
-    use DataType::{BigInt, Char, Decimal, Int, SmallInt, String, Timestamp, TimestampLtz, TinyInt, Varchar};
-    match (from, to) {
-        (TinyInt | SmallInt | Int | BigInt, BigInt | String) | (Char(_) | Varchar(_), String) => true,
-        (TinyInt | SmallInt | Int | BigInt, Decimal(precision, scale)) => {
-            let digits = match from {
-                TinyInt => 3,
-                SmallInt => 5,
-                Int => 10,
-                _ => 19,
-            };
-            precision.saturating_sub(*scale) >= digits
-        }
-        (Decimal(digits, decimals), Decimal(precision, scale)) => {
-            scale >= decimals && precision.saturating_sub(*scale) >= digits.saturating_sub(*decimals)
-        }
-        (Timestamp(of), Timestamp(to)) | (TimestampLtz(of), TimestampLtz(to)) => to >= of,
-        _ => from == to,
-    }
-}
-
 /// For each node, whether something behind it needs −U.
 fn needs_before(
     graph: &JobGraph,
@@ -391,10 +279,6 @@ fn check_sink(graph: &JobGraph, node: NodeId, mode: ChangelogMode, keys: &[Keys]
     Ok(())
 }
 
-fn same(left: &[usize], right: &[usize]) -> bool {
-    left.len() == right.len() && left.iter().all(|column| right.contains(column))
-}
-
 /// The operator nearest to a sink from which its updates or deletes come.
 fn producer(graph: &JobGraph, node: NodeId, updates: bool) -> NodeId {
     let gives = |id: NodeId| {
@@ -417,60 +301,4 @@ fn producer(graph: &JobGraph, node: NodeId, updates: bool) -> NodeId {
             return at;
         }
     }
-}
-
-/// Updates of one key must reach one subtask of the sink.
-fn partition_sink(graph: &mut JobGraph, node: NodeId) {
-    let OperatorSpec::Sink(sink) = &graph.nodes[node].operator else { return };
-    let key = sink.table.primary_key.clone();
-    if sink.input.is_append() || key.is_empty() {
-        return;
-    }
-    let Some(edge) = graph.edges.iter().position(|edge| edge.to == node) else { return };
-    let from = graph.edges[edge].from;
-    let single = graph.nodes[from].parallelism == Some(1);
-    let placed = partitions_of(graph, from).iter().any(|columns| same(columns, &key));
-    if !single && !placed {
-        graph.edges[edge].partitioning = Partitioning::Hash(key);
-    }
-}
-
-/// Rows that are already where their next operator wants them stay there.
-fn keep_partitions(graph: &mut JobGraph) {
-    for index in 0..graph.edges.len() {
-        let edge = &graph.edges[index];
-        let Partitioning::Hash(keys) = &edge.partitioning else { continue };
-        let (from, to) = (edge.from, edge.to);
-        // Only operators with one input follow directly.
-        let follows = graph.inputs(to).count() == 1 && graph.nodes[from].parallelism == graph.nodes[to].parallelism;
-        if follows && partitions_of(graph, from).contains(keys) {
-            graph.edges[index].partitioning = Partitioning::Forward;
-        }
-    }
-}
-
-/// The lists of output columns by which a node's rows are spread over its subtasks.
-fn partitions_of(graph: &JobGraph, node: NodeId) -> Vec<Vec<usize>> {
-    let joined = |left: &[usize], right: &[usize], width: usize| {
-        vec![left.to_vec(), right.iter().map(|column| column + width).collect()]
-    };
-    let all = match &graph.nodes[node].operator {
-        OperatorSpec::GroupAggregate(spec) => vec![(0..spec.keys.len()).collect()],
-        OperatorSpec::Rank(spec) => vec![spec.partition.clone()],
-        OperatorSpec::Deduplicate(spec) => vec![spec.keys.clone()],
-        OperatorSpec::Join(spec) => joined(&spec.left_keys, &spec.right_keys, spec.left_schema.len()),
-        OperatorSpec::IntervalJoin(spec) => joined(&spec.left_keys, &spec.right_keys, spec.left_schema.len()),
-        OperatorSpec::Calc(calc) => {
-            let mut inputs = graph.inputs(node);
-            let (Some(only), None) = (inputs.next(), inputs.next()) else { return Vec::new() };
-            if only.partitioning != Partitioning::Forward {
-                return Vec::new();
-            }
-            let plain = |column: usize| calc.projection.iter().position(|expr| *expr == Expr::Column(column));
-            let below = partitions_of(graph, only.from).into_iter();
-            below.filter_map(|columns| columns.into_iter().map(plain).collect()).collect()
-        }
-        _ => Vec::new(),
-    };
-    all.into_iter().filter(|columns: &Vec<usize>| !columns.is_empty()).collect()
 }

@@ -1,27 +1,19 @@
 //! Prepares a parsed query for the library's planner: names what Flink names, types literals as Flink does, turns
 //! special syntax into calls, and refuses what is not supported, each at its place.
 
+mod expression;
+mod unnest;
+
 use std::{collections::HashSet, ops::ControlFlow};
 
-use graph::Value;
-use model::DataType;
-use sqlparser::{
-    ast::{
-        AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
-        FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr,
-        SetOperator, SetQuantifier, Spanned, Subscript, TableFactor, TableFunctionArgs, TrimWhereField, UnaryOperator,
-        Value as SqlValue, VisitMut, VisitorMut,
-    },
-    tokenizer::Span,
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor, TableFunctionArgs, Value as SqlValue,
+    VisitMut, VisitorMut,
 };
 
-use crate::{
-    SqlError,
-    catalog::Tables,
-    dialect::{call, is_minus, string},
-    escape::{self, Escape},
-    functions, literal, row_number,
-};
+use crate::{SqlError, catalog::Tables, dialect::string, escape, functions};
+use expression::rewrite;
 
 /// Window table functions that are planned.
 pub(crate) const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SESSION"];
@@ -68,6 +60,7 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        unnest::read_fields(select);
         flow(check_select(select))
     }
 
@@ -123,8 +116,11 @@ fn unsupported<T>(what: &str, place: &impl Spanned) -> Result<T, SqlError> {
 }
 
 fn check_query(query: &Query) -> Result<(), SqlError> {
-    if let Some(order_by) = &query.order_by {
-        return unsupported("ORDER BY on a stream", order_by);
+    if let Some(order_by) = &query.order_by
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+    {
+        return unsupported("ORDER BY without LIMIT on a stream", order_by);
     }
     if let SetExpr::SetOperation { op, left, set_quantifier, .. } = &*query.body
         && !matches!(op, SetOperator::Union)
@@ -300,162 +296,4 @@ fn name_columns(projection: &mut [SelectItem]) {
             _ => {}
         }
     }
-}
-
-fn take(expr: &mut Expr) -> Expr {
-    std::mem::replace(expr, Expr::Value(SqlValue::Null.into()))
-}
-
-fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
-    let span = expr.span();
-    match expr {
-        Expr::Value(value) => match &value.value {
-            SqlValue::Number(text, _) => *expr = literal::number(text, value.span)?,
-            SqlValue::SingleQuotedString(_) | SqlValue::HexStringLiteral(_) | SqlValue::Boolean(_) | SqlValue::Null => {
-            }
-            other => return unsupported(&format!("the literal {other}"), value),
-        },
-        Expr::UnaryOp { op, expr: inner } => match op {
-            UnaryOperator::Plus => *expr = take(inner),
-            UnaryOperator::Not => {}
-            op if is_minus(op) => {
-                if let Some(negated) = negated(inner) {
-                    *expr = negated;
-                }
-            }
-            _ => return unsupported(&format!("the operator {op}"), &**inner),
-        },
-        Expr::BinaryOp { left, op, right } => {
-            let sign = match op {
-                BinaryOperator::Plus => "+",
-                BinaryOperator::Minus => "-",
-                BinaryOperator::Multiply => "*",
-                BinaryOperator::Divide => "/",
-                BinaryOperator::Modulo => "%",
-                BinaryOperator::Eq
-                | BinaryOperator::NotEq
-                | BinaryOperator::Lt
-                | BinaryOperator::LtEq
-                | BinaryOperator::Gt
-                | BinaryOperator::GtEq
-                | BinaryOperator::And
-                | BinaryOperator::Or
-                | BinaryOperator::StringConcat => return Ok(()),
-                other => return unsupported(&format!("the operator {other}"), &**left),
-            };
-            *expr = escape::operator(sign, take(left), take(right));
-        }
-        Expr::TypedString(typed) => {
-            let text = typed.value.clone().into_string().unwrap_or_default();
-            let kind = typed.data_type.to_string().to_ascii_uppercase();
-            *expr = literal::temporal(&kind, &text, span)?;
-        }
-        Expr::Extract { field, expr: of, .. } => {
-            let unit = string(&field.to_string().to_ascii_uppercase(), span);
-            *expr = call("EXTRACT", span, vec![unit, take(of)]);
-        }
-        Expr::Ceil { expr: of, field } => *expr = rounded("CEIL", of, field, span)?,
-        Expr::Floor { expr: of, field } => *expr = rounded("FLOOR", of, field, span)?,
-        Expr::Position { expr: what, r#in } => *expr = call("POSITION", span, vec![take(what), take(r#in)]),
-        Expr::Substring { expr: of, substring_from, substring_for, .. } => {
-            let mut args = vec![take(of)];
-            args.extend(substring_from.as_deref_mut().map(take));
-            args.extend(substring_for.as_deref_mut().map(take));
-            *expr = call("SUBSTRING", span, args);
-        }
-        Expr::Overlay { expr: of, overlay_what, overlay_from, overlay_for } => {
-            let mut args = vec![take(of), take(overlay_what), take(overlay_from)];
-            args.extend(overlay_for.as_deref_mut().map(take));
-            *expr = call("OVERLAY", span, args);
-        }
-        Expr::Trim { .. } => *expr = trim(expr, span)?,
-        Expr::CompoundFieldAccess { root, access_chain } => *expr = access(root, access_chain, span)?,
-        Expr::Function(function) => {
-            let name = last_ident(&function.name)?;
-            if function.over.is_some() {
-                return row_number::prepare(function);
-            }
-            if let Some((window, part)) = functions::group_window(&name.value)
-                && let FunctionArguments::List(list) = &mut function.args
-            {
-                let named = [part, window].map(|text| string(text, name.span));
-                let named = named.into_iter().map(|text| FunctionArg::Unnamed(FunctionArgExpr::Expr(text)));
-                list.args.splice(0..0, named);
-                function.name = ObjectName::from(vec![Ident::with_span(name.span, functions::GROUP_WINDOW)]);
-                return Ok(());
-            }
-            functions::check(&name)?;
-        }
-        Expr::Subquery(_) => return unsupported("a scalar subquery", &*expr),
-        Expr::ILike { .. } => return unsupported("ILIKE", &*expr),
-        Expr::SimilarTo { negated, expr: of, pattern, escape_char: None, .. } => {
-            let similar = call("SIMILAR TO", span, vec![take(of), take(pattern)]);
-            *expr = if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(similar) } } else { similar };
-        }
-        Expr::SimilarTo { .. } => return unsupported("SIMILAR TO … ESCAPE", &*expr),
-        Expr::AnyOp { .. } | Expr::AllOp { .. } => return unsupported("ANY and ALL", &*expr),
-        _ => {}
-    }
-    Ok(())
-}
-
-/// The constant with the opposite sign.
-fn negated(expr: &Expr) -> Option<Expr> {
-    let (Escape::Literal { value, data_type }, span) = escape::of_syntax(expr)? else { return None };
-    let value = match value {
-        // `- 2147483648` fits in an INT, though the number alone does not.
-        Value::Integer(2_147_483_648) if data_type == DataType::BigInt => {
-            return Some(escape::integer(i64::from(i32::MIN), &DataType::Int, span));
-        }
-        Value::Integer(value) => Value::Integer(value.checked_neg()?),
-        Value::Float(value) => Value::Float(-value),
-        Value::Decimal(digits) => Value::Decimal(format!("-{digits}")),
-        _ => return None,
-    };
-    Some(escape::literal(value, &data_type, span))
-}
-
-fn rounded(name: &str, of: &mut Expr, field: &CeilFloorKind, span: Span) -> Result<Expr, SqlError> {
-    let mut args = vec![take(of)];
-    match field {
-        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => {}
-        CeilFloorKind::DateTimeField(unit) => args.push(string(&unit.to_string().to_ascii_uppercase(), span)),
-        CeilFloorKind::Scale(scale) => args.push(literal::number(&scale.value.to_string(), scale.span)?),
-    }
-    Ok(call(name, span, args))
-}
-
-fn trim(expr: &mut Expr, span: Span) -> Result<Expr, SqlError> {
-    let Expr::Trim { trim_where, trim_what, expr: of, trim_characters } = expr else {
-        return Err(SqlError::internal("not a TRIM"));
-    };
-    let name = match trim_where {
-        Some(TrimWhereField::Leading) => "LTRIM",
-        Some(TrimWhereField::Trailing) => "RTRIM",
-        Some(TrimWhereField::Both) | None => "BTRIM",
-    };
-    let mut args = vec![take(of)];
-    args.extend(trim_what.as_deref_mut().map(take));
-    args.extend(trim_characters.iter_mut().flatten().map(take));
-    Ok(call(name, span, args))
-}
-
-/// `a[1]`, `m['k']`, `f(x).b`
-fn access(root: &mut Expr, chain: &mut [AccessExpr], span: Span) -> Result<Expr, SqlError> {
-    let mut of = take(root);
-    for step in chain {
-        of = match step {
-            AccessExpr::Dot(Expr::Identifier(field)) => match of {
-                Expr::Identifier(first) => Expr::CompoundIdentifier(vec![first, field.clone()]),
-                Expr::CompoundIdentifier(mut parts) => {
-                    parts.push(field.clone());
-                    Expr::CompoundIdentifier(parts)
-                }
-                other => call(functions::FIELD, span, vec![other, string(&field.value, field.span)]),
-            },
-            AccessExpr::Subscript(Subscript::Index { index }) => call(functions::ITEM, span, vec![of, take(index)]),
-            _ => return Err(SqlError::at_span("this kind of access is not supported", span)),
-        };
-    }
-    Ok(of)
 }

@@ -3,16 +3,16 @@
 use model::DataType;
 use sqlparser::{
     ast::{
-        Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-        UnaryOperator, Value as SqlValue, ValueWithSpan,
+        BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+        ObjectName, UnaryOperator, Value as SqlValue, ValueWithSpan,
     },
-    dialect::Dialect,
+    dialect::{Dialect, Precedence},
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Span, Token},
 };
 
-use crate::{escape, types::parse_type};
+use crate::{escape, json_call, types::parse_type};
 
 /// Flink SQL.
 #[derive(Debug)]
@@ -57,7 +57,13 @@ impl Dialect for FlinkDialect {
             _ => false,
         };
         let is_json = word(0, "IS") && (word(1, "JSON") || (word(1, "NOT") && word(2, "JSON")));
-        is_json.then(|| parse_is_json(parser, expr.clone()))
+        if is_json {
+            return Some(parse_is_json(parser, expr.clone()));
+        }
+        let negated = word(0, "NOT");
+        let ahead = usize::from(negated);
+        let ordered = word(ahead, "BETWEEN") && (word(ahead + 1, "SYMMETRIC") || word(ahead + 1, "ASYMMETRIC"));
+        ordered.then(|| parse_between(parser, expr.clone(), self.prec_value(Precedence::Between)))
     }
 
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
@@ -77,9 +83,33 @@ impl Dialect for FlinkDialect {
             ("ARRAY", Token::LBracket) => Some(parse_bracketed(parser, "ARRAY")),
             ("TABLE", Token::Word(_) | Token::LParen) => Some(parse_table_argument(parser)),
             ("TIMESTAMPADD" | "TIMESTAMPDIFF", Token::LParen) => Some(parse_with_unit(parser)),
+            _ if json_call::is_next(parser) => Some(json_call::parse(parser)),
             _ => None,
         }
     }
+}
+
+/// `[NOT] BETWEEN SYMMETRIC a AND b`: the bounds in any order; `ASYMMETRIC` says nothing new.
+fn parse_between(parser: &mut Parser<'_>, of: Expr, precedence: u8) -> Result<Expr, ParserError> {
+    let negated = parser.parse_keyword(Keyword::NOT);
+    parser.expect_keyword(Keyword::BETWEEN)?;
+    let symmetric = parser.next_token().token.to_string().eq_ignore_ascii_case("SYMMETRIC");
+    let low = parser.parse_subexpr(precedence)?;
+    parser.expect_keyword(Keyword::AND)?;
+    let high = parser.parse_subexpr(precedence)?;
+    let between = |low: &Expr, high: &Expr| Expr::Between {
+        expr: Box::new(of.clone()),
+        negated: false,
+        low: Box::new(low.clone()),
+        high: Box::new(high.clone()),
+    };
+    let inside = if symmetric {
+        let (either, other) = (Box::new(between(&low, &high)), Box::new(between(&high, &low)));
+        Expr::Nested(Box::new(Expr::BinaryOp { left: either, op: BinaryOperator::Or, right: other }))
+    } else {
+        between(&low, &high)
+    };
+    Ok(if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(inside) } } else { inside })
 }
 
 /// `IS [NOT] JSON [VALUE | SCALAR | ARRAY | OBJECT]`

@@ -154,7 +154,7 @@ impl SqlError {
                 place(found, named.as_deref())
             }
             other => {
-                let text = strip_prefixes(&other.strip_backtrace());
+                let text = ungrouped(strip_prefixes(&other.strip_backtrace()));
                 let named = named_in(&text, find);
                 place(Self::new(lower_first(&text)), named.as_deref())
             }
@@ -189,6 +189,20 @@ fn strip_prefixes(text: &str) -> String {
     }
     // Only the first line concerns the user.
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// What the library says of a column that is neither grouped by nor aggregated, in fewer words.
+fn ungrouped(text: String) -> String {
+    let column = |text: &str| {
+        let (_, rest) =
+            text.split_once("must be in GROUP BY or an aggregate function").and(text.split_once("column \""))?;
+        let (column, _) = rest.split_once('"')?;
+        Some(column.rsplit('.').next().unwrap_or(column).to_owned())
+    };
+    match column(&text) {
+        Some(column) => format!("column '{column}' is neither in GROUP BY nor in an aggregate function"),
+        None => text,
+    }
 }
 
 fn lower_first(text: &str) -> String {

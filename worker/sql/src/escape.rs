@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use arrow::datatypes::{Field as ArrowField, FieldRef};
 use datafusion_common::{ScalarValue, metadata::FieldMetadata};
 use datafusion_expr::{Cast, Expr as Logical, TryCast};
+use expressions::Typed;
 use graph::Value;
 use model::DataType;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ use crate::SqlError;
 
 /// Where a field's Flink type is kept when its arrow type does not say all.
 const TYPE_KEY: &str = "sluice.type";
+
+/// Where it is kept that a field is never null, or that it may be.
+const NULL_KEY: &str = "sluice.nullable";
 
 /// What an escaped expression stands for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -160,6 +164,11 @@ pub(crate) fn arrow_field(name: &str, data_type: &DataType) -> FieldRef {
     }
 }
 
+/// An arrow field that remembers its Flink type in full; for the library it may be null.
+pub(crate) fn typed_arrow_field(name: &str, typed: &Typed) -> FieldRef {
+    ArrowField::new(name, typed.data_type.to_arrow(), true).with_metadata(typed_metadata(typed)).into()
+}
+
 /// The Flink type of a field.
 pub(crate) fn flink_type(field: &ArrowField) -> Result<DataType, SqlError> {
     let remembered = field.metadata().get(TYPE_KEY).and_then(|text| serde_json::from_str::<DataType>(text).ok());
@@ -167,6 +176,18 @@ pub(crate) fn flink_type(field: &ArrowField) -> Result<DataType, SqlError> {
         Some(data_type) if data_type.to_arrow() == *field.data_type() => Ok(data_type),
         _ => Ok(DataType::from_arrow(field.data_type())?),
     }
+}
+
+/// What a field's metadata says of it; a field without any may be null.
+pub(crate) fn typed_field(field: &ArrowField) -> Result<Typed, SqlError> {
+    let nullable = field.metadata().get(NULL_KEY).is_none_or(|said| said != "false");
+    Ok(Typed { data_type: flink_type(field)?, nullable })
+}
+
+/// Metadata that says a type in full, whatever metadata it is put over.
+pub(crate) fn typed_metadata(typed: &Typed) -> HashMap<String, String> {
+    let text = serde_json::to_string(&typed.data_type).unwrap_or_default();
+    HashMap::from([(TYPE_KEY.to_owned(), text), (NULL_KEY.to_owned(), typed.nullable.to_string())])
 }
 
 /// A constant as the library holds it.

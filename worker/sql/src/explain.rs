@@ -8,47 +8,81 @@ use graph::{
 };
 use model::{DataType, Schema};
 
-/// A job graph as text: a tree for each sink, with row kinds, exchanges and fixed parallelism.
-pub fn explain(graph: &JobGraph) -> String {
+/// A job graph as text: a tree for each sink, with row kinds, exchanges, parallelism (`parallelism` where an operator has
+/// none of its own) and what each operator keeps as state.
+pub fn explain(graph: &JobGraph, parallelism: u32) -> String {
     let mut text = String::new();
     let mut printed = HashSet::new();
+    let printer = Printer { graph, parallelism };
     for (node, spec) in graph.nodes.iter().enumerate() {
         if matches!(spec.operator, OperatorSpec::Sink(_)) {
             if !text.is_empty() {
                 text.push('\n');
             }
-            tree(graph, node, "", "", &mut printed, &mut text);
+            printer.tree(node, "", "", &mut printed, &mut text);
         }
     }
     text
 }
 
-fn tree(graph: &JobGraph, node: NodeId, first: &str, rest: &str, printed: &mut HashSet<NodeId>, text: &mut String) {
-    let spec = &graph.nodes[node];
-    let parallelism = spec.parallelism.map(|number| format!(", parallelism=[{number}]")).unwrap_or_default();
-    if !printed.insert(node) {
-        let _ = writeln!(text, "{first}Reused(reference=[{}])", spec.uid);
-        return;
-    }
-    let _ = writeln!(
-        text,
-        "{first}{}, changelogMode=[{}]{parallelism}, uid=[{}]",
-        describe(graph, node),
-        spec.changelog,
-        spec.uid
-    );
-    let inputs: Vec<_> = graph.inputs(node).collect();
-    for (index, edge) in inputs.iter().enumerate() {
-        let last = index + 1 == inputs.len();
-        let (branch, stem) = if last { ("+- ", "   ") } else { (":- ", ":  ") };
-        let (mut first, mut rest) = (format!("{rest}{branch}"), format!("{rest}{stem}"));
-        if let Some(distribution) = distribution(graph, edge) {
-            let _ = writeln!(text, "{first}Exchange(distribution=[{distribution}])");
-            first = format!("{rest}+- ");
-            rest = format!("{rest}   ");
+struct Printer<'a> {
+    graph: &'a JobGraph,
+    parallelism: u32,
+}
+
+impl Printer<'_> {
+    fn tree(&self, node: NodeId, first: &str, rest: &str, printed: &mut HashSet<NodeId>, text: &mut String) {
+        let graph = self.graph;
+        let spec = &graph.nodes[node];
+        if !printed.insert(node) {
+            let _ = writeln!(text, "{first}Reused(reference=[{}])", spec.uid);
+            return;
         }
-        tree(graph, edge.from, &first, &rest, printed, text);
+        let parallelism = spec.parallelism.unwrap_or(self.parallelism);
+        let state = state(&spec.operator).map(|state| format!(", state=[{state}]")).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{first}{}, changelogMode=[{}], parallelism=[{parallelism}]{state}, uid=[{}]",
+            describe(graph, node),
+            spec.changelog,
+            spec.uid
+        );
+        let inputs: Vec<_> = graph.inputs(node).collect();
+        for (index, edge) in inputs.iter().enumerate() {
+            let last = index + 1 == inputs.len();
+            let (branch, stem) = if last { ("+- ", "   ") } else { (":- ", ":  ") };
+            let (mut first, mut rest) = (format!("{rest}{branch}"), format!("{rest}{stem}"));
+            if let Some(distribution) = distribution(graph, edge) {
+                let _ = writeln!(text, "{first}Exchange(distribution=[{distribution}])");
+                first = format!("{rest}+- ");
+                rest = format!("{rest}   ");
+            }
+            self.tree(edge.from, &first, &rest, printed, text);
+        }
     }
+}
+
+/// What an operator keeps between rows.
+fn state(operator: &OperatorSpec) -> Option<&'static str> {
+    Some(match operator {
+        OperatorSpec::Source(_) => "positions",
+        OperatorSpec::WindowAggregate(_) => "accumulators by window and key, until the window ends",
+        OperatorSpec::GroupAggregate(_) => "accumulators by key",
+        OperatorSpec::Join(_) => "rows of both sides by key",
+        OperatorSpec::IntervalJoin(_) => "rows of both sides by key, while they can meet others",
+        OperatorSpec::WindowJoin(_) => "rows of both sides by window and key, until the window ends",
+        OperatorSpec::SemiJoin(_) => "rows of both sides by key",
+        OperatorSpec::Rank(_) => "the first rows by key",
+        OperatorSpec::Deduplicate(_) => "one row by key",
+        OperatorSpec::Limit(_) => "the number of rows",
+        OperatorSpec::Calc(_)
+        | OperatorSpec::WindowAssign(_)
+        | OperatorSpec::Unnest(_)
+        | OperatorSpec::LocalAggregate(_)
+        | OperatorSpec::Sink(_) => {
+            return None;
+        }
+    })
 }
 
 fn distribution(graph: &JobGraph, edge: &graph::Edge) -> Option<String> {

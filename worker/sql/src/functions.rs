@@ -20,6 +20,8 @@ pub(crate) const ITEM: &str = "ITEM";
 pub(crate) const PROCTIME: &str = "PROCTIME";
 /// The parts of a window that `GROUP BY` names: `$GROUP_WINDOW(part, window, time, length, …)`.
 pub(crate) const GROUP_WINDOW: &str = "$GROUP_WINDOW";
+/// `CASE`: conditions and results in turn, then what else it is. The library would type it by its own rules.
+pub(crate) const CASE: &str = "$CASE";
 /// Predicates that the library's planner has no form for; they are planned as functions.
 const PREDICATES: [&str; 5] = ["IS JSON ARRAY", "IS JSON OBJECT", "IS JSON SCALAR", "IS JSON VALUE", "SIMILAR TO"];
 /// Java classes whose functions are built in.
@@ -32,6 +34,7 @@ pub(crate) fn check(name: &Ident) -> Result<(), SqlError> {
     let upper = name.value.to_ascii_uppercase();
     let known = upper == FIELD
         || upper == GROUP_WINDOW
+        || upper == CASE
         || TABLE_ARGUMENTS.contains(&upper.as_str())
         || scalar(&upper).is_some()
         || aggregate(&upper).is_some();
@@ -57,7 +60,7 @@ pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
             signature: Signature::variadic_any(Volatility::Immutable),
         })));
     }
-    if PREDICATES.contains(&upper.as_str()) {
+    if upper == CASE || PREDICATES.contains(&upper.as_str()) {
         return operator(&upper).ok().map(Arc::new);
     }
     expressions::scalar_function(&upper)
@@ -84,7 +87,7 @@ pub(crate) fn names() -> Vec<String> {
 
 /// An operator of Flink whose result type is not the library's.
 pub(crate) fn operator(sign: &str) -> Result<ScalarUDF, SqlError> {
-    let sign = ["+", "-", "*", "/", "%"].into_iter().chain(PREDICATES).find(|known| *known == sign);
+    let sign = ["+", "-", "*", "/", "%", CASE].into_iter().chain(PREDICATES).find(|known| *known == sign);
     let sign = sign.ok_or_else(|| SqlError::internal("an unknown operator"))?;
     Ok(ScalarUDF::from(OperatorFunction { sign, signature: Signature::variadic_any(Volatility::Immutable) }))
 }
@@ -111,6 +114,9 @@ impl ScalarUDFImpl for OperatorFunction {
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let types =
             args.arg_fields.iter().map(|field| escape::flink_type(field)).collect::<Result<Vec<_>, SqlError>>()?;
+        if self.sign == CASE {
+            return Ok(escape::arrow_field(self.sign, &case_type(&types)?));
+        }
         let result = expressions::call_type(self.sign, &types).map_err(|_| mismatch(self.sign, &types))?;
         Ok(escape::arrow_field(self.sign, &result))
     }
@@ -118,6 +124,17 @@ impl ScalarUDFImpl for OperatorFunction {
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         not_impl_err!("{} is not evaluated by the planner", self.sign)
     }
+}
+
+fn case_type(types: &[DataType]) -> Result<DataType, SqlError> {
+    let is_result = |index: usize| index % 2 == 1 || index + 1 == types.len();
+    let mut common = DataType::Null;
+    for (_, next) in types.iter().enumerate().filter(|(index, _)| is_result(*index)) {
+        common = expressions::common_type(&common, next).ok_or_else(|| {
+            SqlError::new(format!("CASE has results of the types {common} and {next}, which have no common type"))
+        })?;
+    }
+    Ok(common)
 }
 
 fn mismatch(sign: &str, types: &[DataType]) -> SqlError {

@@ -14,6 +14,7 @@ mod explain;
 mod functions;
 mod group_window;
 mod interval;
+mod json_call;
 mod like;
 mod literal;
 mod lower;
@@ -24,6 +25,7 @@ mod session;
 mod statement;
 mod two_phase;
 mod types;
+mod typing;
 mod unnest;
 
 pub use error::SqlError;

@@ -17,6 +17,7 @@ mod source;
 mod unnest;
 mod values;
 mod window;
+mod zone;
 
 use std::collections::BTreeMap;
 
@@ -93,16 +94,24 @@ pub(crate) struct Lowering<'a> {
     sources: BTreeMap<String, NodeId>,
     /// The watermark of a source, over its table's physical columns.
     watermarks: BTreeMap<NodeId, Expr>,
+    /// The session's time zone; none for UTC.
+    zone: Option<String>,
+    /// What a `LIMIT` above the next `ORDER BY` lets through: the rows after the first number, up to the second.
+    limits: Option<(i64, i64)>,
 }
 
 impl<'a> Lowering<'a> {
-    pub(crate) fn new(name: &str, catalog: &'a dyn Catalog) -> Self {
-        Self { catalog, graph: JobGraph::new(name), sources: BTreeMap::new(), watermarks: BTreeMap::new() }
+    pub(crate) fn new(name: &str, catalog: &'a dyn Catalog, zone: Option<String>) -> Self {
+        let graph = JobGraph::new(name);
+        Self { catalog, graph, sources: BTreeMap::new(), watermarks: BTreeMap::new(), zone, limits: None }
     }
 
     /// Adds a query that is written to `target`.
     pub(crate) fn write(&mut self, plan: &LogicalPlan, target: &Target<'_>) -> Result<(), SqlError> {
-        let relation = self.relation(plan)?;
+        let mut relation = self.relation(plan)?;
+        if matches!(plan, LogicalPlan::Values(_)) {
+            relation.names = (0..relation.names.len()).map(|index| format!("EXPR${index}")).collect();
+        }
         self.sink(relation, target)
     }
 
@@ -143,6 +152,7 @@ impl<'a> Lowering<'a> {
             LogicalPlan::Values(values) => self.values(values, names(plan)),
             LogicalPlan::EmptyRelation(empty) if empty.produce_one_row => self.one_row(),
             LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Sort(sort) => self.top(sort),
             LogicalPlan::Extension(extension) => {
                 let node = extension.node.as_any();
                 if let Some(mark) = node.downcast_ref::<WatermarkNode>() {

@@ -17,7 +17,7 @@ use sqlparser::{
     tokenizer::Span,
 };
 
-use crate::{SqlError, catalog::Tables, context::Context, escape, group_window, unnest};
+use crate::{SqlError, catalog::Tables, context::Context, group_window, typing, unnest};
 
 fn parser_options() -> ParserOptions {
     ParserOptions::new()
@@ -34,7 +34,11 @@ pub(crate) fn query(tables: &Tables, query: &Query) -> Result<LogicalPlan, SqlEr
     let context = Context::new(tables);
     let planner = SqlToRel::new_with_options(&context, parser_options());
     let planned = planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone())));
-    planned.and_then(unnest::expand).and_then(group_window::expand).map_err(|error| locate(&error, query))
+    planned
+        .and_then(unnest::expand)
+        .and_then(group_window::expand)
+        .and_then(typing::annotate)
+        .map_err(|error| locate(&error, query))
 }
 
 /// An expression of DDL over the columns of a plan.
@@ -50,8 +54,7 @@ pub(crate) fn expression(syntax: &Syntax, input: &LogicalPlan) -> Result<Expr, S
 
 /// The Flink type of an expression over a plan's columns.
 pub(crate) fn type_of(expr: &Expr, input: &LogicalPlan) -> Result<DataType, SqlError> {
-    let field = expr.to_field(input.schema()).map_err(|error| SqlError::from_planner(&error, &|_| None))?;
-    escape::flink_type(&field.1)
+    Ok(typing::typed(expr, input.schema()).map_err(|error| SqlError::from_planner(&error, &|_| None))?.data_type)
 }
 
 /// Type coercion, then the rules whose results can be lowered.

@@ -15,12 +15,18 @@ use crate::{
     desugar, explain, functions,
     lower::{Lowering, Target},
     plan,
-    statement::{ColumnDefinition, ColumnKind, CreateTable, Insert, Statement, parse_script},
+    statement::{ColumnDefinition, ColumnKind, CreateTable, Insert, Pattern, Shown, Statement, parse_script},
 };
 
 /// What `pipeline.name` sets.
 const NAME_KEY: &str = "pipeline.name";
 const DEAD_LETTERS_KEY: &str = "pipeline.dead-letter-table";
+
+/// How many subtasks operators have that do not say it themselves.
+const PARALLELISM_KEY: &str = "parallelism.default";
+
+/// What the session's time zone is set by.
+const ZONE_KEY: &str = "table.local-time-zone";
 
 /// Tables, views and settings, changed by the scripts that run in it.
 pub struct Session {
@@ -136,13 +142,12 @@ impl Session {
             }
             Statement::Explain(explained) => {
                 let job = self.job(*explained)?;
-                return Ok(Some(Outcome::Text(explain::explain(&job.graph))));
+                let parallelism = self.settings.get(PARALLELISM_KEY).and_then(|text| text.trim().parse().ok());
+                return Ok(Some(Outcome::Text(explain::explain(&job.graph, parallelism.unwrap_or(1)))));
             }
-            Statement::Describe(_)
-            | Statement::ShowTables
-            | Statement::ShowViews
-            | Statement::ShowFunctions
-            | Statement::ShowCreate(_) => return Ok(Some(Outcome::Text(self.show(&statement)?))),
+            Statement::Describe(_) | Statement::Show(..) | Statement::ShowCreate(_) => {
+                return Ok(Some(Outcome::Text(self.show(&statement)?)));
+            }
         }
         Ok(None)
     }
@@ -160,7 +165,7 @@ impl Session {
         }
         create.columns.extend(columns.fields.into_iter().map(|field| ColumnDefinition {
             name: Ident::with_span(create.name.span, field.name),
-            kind: ColumnKind::Physical { data_type: field.data_type, nullable: field.nullable },
+            kind: ColumnKind::Physical { data_type: field.data_type.without_not_null(), nullable: field.nullable },
         }));
         let table = create.name.clone();
         self.tables.create_table(create)?;
@@ -185,9 +190,22 @@ impl Session {
         self.settings.get(NAME_KEY).cloned().unwrap_or(default)
     }
 
+    /// The session's time zone; none for UTC, which is also the default.
+    fn zone(&self) -> Result<Option<String>, SqlError> {
+        let Some(zone) = self.settings.get(ZONE_KEY) else { return Ok(None) };
+        if ["default", "UTC", "Etc/UTC", "GMT", "Z"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
+            return Ok(None);
+        }
+        if !expressions::is_time_zone(zone) {
+            let message = format!("'{ZONE_KEY}' is '{zone}', which is no time zone; write Europe/Berlin or GMT+01:00");
+            return Err(SqlError::new(message));
+        }
+        Ok(Some(zone.clone()))
+    }
+
     fn select(&self, query: Query) -> Result<PlannedJob, SqlError> {
         let name = self.name("collect".to_owned());
-        let mut lowering = Lowering::new(&name, &*self.catalog);
+        let mut lowering = Lowering::new(&name, &*self.catalog, self.zone()?);
         self.write(&mut lowering, query, &Target::Collect)?;
         let mut graph = lowering.finish(&self.settings)?;
         graph.dead_letters = self.dead_letters()?;
@@ -200,7 +218,7 @@ impl Session {
     fn insert(&self, inserts: Vec<Insert>) -> Result<PlannedJob, SqlError> {
         let sinks: Vec<String> = inserts.iter().map(|insert| insert.table.value.clone()).collect();
         let name = self.name(format!("insert-into_{}", sinks.join("_")));
-        let mut lowering = Lowering::new(&name, &*self.catalog);
+        let mut lowering = Lowering::new(&name, &*self.catalog, self.zone()?);
         let mut places: Vec<Span> = Vec::new();
         for insert in inserts {
             let table = self.target(&insert)?;
@@ -226,7 +244,8 @@ impl Session {
         let Some(Entry::Table(table)) = self.tables.get(name) else {
             return Err(SqlError::new(format!("option '{DEAD_LETTERS_KEY}': there is no table '{name}'")));
         };
-        let wrong = |failure: model::Failure| SqlError::new(format!("option '{DEAD_LETTERS_KEY}': {}", failure.message));
+        let wrong =
+            |failure: model::Failure| SqlError::new(format!("option '{DEAD_LETTERS_KEY}': {}", failure.message));
         graph::dead_letter::columns(&table.spec).map_err(wrong)?;
         self.catalog.sink(&table.spec).map_err(wrong)?;
         Ok(Some(Box::new(table.spec.clone())))
@@ -271,22 +290,18 @@ impl Session {
     }
 
     fn show(&self, statement: &Statement) -> Result<String, SqlError> {
-        let lines = |wanted: &dyn Fn(&Entry) -> bool| {
-            let names = self.tables.iter().filter(|(_, entry)| wanted(entry)).map(|(name, _)| name.as_str());
-            names.collect::<Vec<_>>().join("\n")
-        };
-        let find = |name: &sqlparser::ast::Ident| {
+        let find = |name: &Ident| {
             let missing = || SqlError::at_ident(format!("table '{}' not found", name.value), name);
             self.tables.get(&name.value).ok_or_else(missing)
         };
         Ok(match statement {
-            Statement::ShowTables => lines(&|_| true),
-            Statement::ShowViews => lines(&|entry| matches!(entry, Entry::View(_))),
-            Statement::ShowFunctions => {
-                let mut names = functions::names();
-                names.extend(self.tables.functions().map(str::to_owned));
-                names.sort();
-                names.dedup();
+            Statement::Show(Shown::Columns(name), pattern) => match find(name)? {
+                Entry::Table(table) => describe(&table.columns, Some(table), pattern.as_ref()),
+                Entry::View(view) => describe(&view.columns, None, pattern.as_ref()),
+            },
+            Statement::Show(shown, pattern) => {
+                let mut names = self.names(shown);
+                names.retain(|name| pattern.as_ref().is_none_or(|pattern| pattern.lets(name)));
                 names.join("\n")
             }
             Statement::ShowCreate(name) => match find(name)? {
@@ -294,25 +309,44 @@ impl Session {
                 Entry::View(view) => view.text.clone(),
             },
             Statement::Describe(name) => match find(name)? {
-                Entry::Table(table) => describe(&table.columns, Some(table)),
-                Entry::View(view) => describe(&view.columns, None),
+                Entry::Table(table) => describe(&table.columns, Some(table), None),
+                Entry::View(view) => describe(&view.columns, None, None),
             },
             _ => return Err(SqlError::internal("nothing to show")),
         })
     }
+
+    fn names(&self, shown: &Shown) -> Vec<String> {
+        let entries = |wanted: &dyn Fn(&Entry) -> bool| {
+            self.tables.iter().filter(|(_, entry)| wanted(entry)).map(|(name, _)| name.clone()).collect()
+        };
+        match shown {
+            Shown::Tables => entries(&|_| true),
+            Shown::Views => entries(&|entry| matches!(entry, Entry::View(_))),
+            Shown::Functions => {
+                let mut names = functions::names();
+                names.extend(self.tables.functions().map(str::to_owned));
+                names.sort();
+                names.dedup();
+                names
+            }
+            Shown::Columns(_) => Vec::new(),
+            Shown::Catalogs | Shown::CurrentCatalog => vec!["default_catalog".to_owned()],
+            Shown::Databases | Shown::CurrentDatabase => vec!["default_database".to_owned()],
+        }
+    }
 }
 
 /// A line for each column: name, type, nullability, key, what it is computed from, watermark.
-fn describe(columns: &Schema, table: Option<&Table>) -> String {
+fn describe(columns: &Schema, table: Option<&Table>, pattern: Option<&Pattern>) -> String {
     let mut lines = vec!["name | type | null | key | extras | watermark".to_owned()];
-    for (index, field) in columns.fields.iter().enumerate() {
-        let (mut nullable, mut key, mut extras, mut watermark) = (true, "", String::new(), String::new());
+    let listed = |name: &str| pattern.is_none_or(|pattern| pattern.lets(name));
+    for (index, field) in columns.fields.iter().enumerate().filter(|(_, field)| listed(&field.name)) {
+        let (mut key, mut extras, mut watermark) = ("", String::new(), String::new());
         if let Some(table) = table {
-            if let Some(position) = table.spec.schema.index_of(&field.name) {
-                nullable = table.spec.schema.fields[position].nullable;
-                if table.spec.primary_key.contains(&position) {
-                    key = "PRI";
-                }
+            let position = table.spec.schema.index_of(&field.name);
+            if position.is_some_and(|position| table.spec.primary_key.contains(&position)) {
+                key = "PRI";
             }
             if let Some(Some(expression)) = table.computed.get(index) {
                 extras = format!("AS {expression}");
@@ -323,7 +357,7 @@ fn describe(columns: &Schema, table: Option<&Table>) -> String {
                 watermark = expression.clone();
             }
         }
-        let nullable = if nullable { "TRUE" } else { "FALSE" };
+        let nullable = if field.nullable { "TRUE" } else { "FALSE" };
         lines.push(format!("{} | {} | {nullable} | {key} | {extras} | {watermark}", field.name, field.data_type));
     }
     lines.join("\n")

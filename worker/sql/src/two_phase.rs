@@ -12,6 +12,8 @@ use graph::{
 use model::{DataType, Field, Schema};
 
 const MINI_BATCH: &str = "table.exec.mini-batch.enabled";
+/// Late rows that are wanted have to come to the aggregation as they are.
+const DEAD_LETTERS: &str = "pipeline.dead-letter-table";
 const STRATEGY: &str = "table.optimizer.agg-phase-strategy";
 
 /// What two kinds of aggregations have in common.
@@ -39,10 +41,10 @@ impl<'a> Aggregation<'a> {
         }
     }
 
-    /// Whether two phases are better without being asked for. Sets of distinct values are dear to send: they pay only
-    /// where all rows would meet in one subtask.
+    /// Whether two phases are better without being asked for: always where all rows would meet in one subtask.
+    /// Otherwise sets of distinct values are too dear to send, and windows gain nothing, as was measured.
     fn pays(&self) -> bool {
-        self.keys.is_empty() || self.aggregates.iter().all(|call| !call.distinct)
+        self.keys.is_empty() || (self.window.is_none() && self.aggregates.iter().all(|call| !call.distinct))
     }
 
     fn local(&self, uid: &str, name: &str, input: &Schema) -> Node {
@@ -71,13 +73,15 @@ pub(crate) fn split(graph: JobGraph, settings: &BTreeMap<String, String>) -> Job
         return graph;
     }
     let all = is(STRATEGY, "TWO_PHASE");
-    let splits: Vec<Option<usize>> = (0..graph.nodes.len()).map(|node| splits_at(&graph, node, all)).collect();
+    let windows = settings.get(DEAD_LETTERS).is_none_or(|table| table.is_empty());
+    let splits: Vec<Option<usize>> = (0..graph.nodes.len()).map(|node| splits_at(&graph, node, all, windows)).collect();
     if splits.iter().all(Option::is_none) { graph } else { rebuilt(graph, &splits) }
 }
 
 /// The edge into an aggregation before which a local one is put.
-fn splits_at(graph: &JobGraph, node: NodeId, all: bool) -> Option<usize> {
+fn splits_at(graph: &JobGraph, node: NodeId, all: bool, windows: bool) -> Option<usize> {
     let aggregation = Aggregation::of(&graph.nodes[node].operator)?;
+    let aggregation = Some(aggregation).filter(|aggregation| windows || aggregation.window.is_none())?;
     let mut edges = (0..graph.edges.len()).filter(|&edge| graph.edges[edge].to == node);
     let (edge, other) = (edges.next()?, edges.next());
     let is_exchange = matches!(graph.edges[edge].partitioning, Partitioning::Hash(_) | Partitioning::Global);

@@ -12,3 +12,5 @@ mod mistakes;
 mod statements;
 #[path = "planner/support.rs"]
 mod support;
+#[path = "planner/types.rs"]
+mod types;

@@ -341,6 +341,7 @@ fn random_values(
         ColumnPlan::read_at(reader, &format!("{prefix}.{name}"), data_type, seed, (index + 1) * 1000 + at)
     };
     Ok(match data_type {
+        DataType::NotNull(inner) => return random_values(reader, prefix, inner, seed, index),
         DataType::Boolean => Values::Boolean,
         DataType::TinyInt => long(reader, prefix, i8::MIN.into(), i8::MAX.into())?,
         DataType::SmallInt => long(reader, prefix, i16::MIN.into(), i16::MAX.into())?,

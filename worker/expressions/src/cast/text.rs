@@ -164,6 +164,7 @@ fn write_integer(out: &mut StringBuilder, value: i64) -> fmt::Result {
 pub(crate) fn write_value(out: &mut dyn Write, array: &ArrayRef, from: &DataType, row: usize) -> fmt::Result {
     let mut out = out;
     match from {
+        DataType::NotNull(inner) => write_value(out, array, inner, row),
         DataType::Null => out.write_str("NULL"),
         DataType::Boolean => out.write_str(if array.as_boolean().value(row) { "TRUE" } else { "FALSE" }),
         DataType::TinyInt => write!(out, "{}", array.as_primitive::<Int8Type>().value(row)),

@@ -33,7 +33,7 @@ const WITH_ANY: &[crate::function::Parameter] = &[ArrayParameter, Any];
 const ARRAYS: &[crate::function::Parameter] = &[ArrayParameter, ArrayParameter];
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("ARRAY", &[Common], array_type, Plain(array)).optional(1).variadic().aliases(&["MAKE_ARRAY"]),
+    function("ARRAY", &[Common], array_type, Plain(array)).never_null().optional(1).variadic().aliases(&["MAKE_ARRAY"]),
     function("ARRAY_APPEND", WITH_ANY, returns::first, Plain(|inputs| sets::add(inputs, true))).coercing(with_element),
     function("ARRAY_CONCAT", ARRAY, returns::first, Plain(sets::concat)).variadic().coercing(same_arrays),
     function("ARRAY_CONTAINS", WITH_ANY, returns::boolean, Plain(contains)).coercing(with_element),
@@ -42,8 +42,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("ARRAY_INTERSECT", ARRAYS, returns::first, Plain(|inputs| sets::select(inputs, true)))
         .coercing(same_arrays),
     function("ARRAY_JOIN", &[ArrayParameter, Text, Text], returns::string, Plain(join)).optional(1),
-    function("ARRAY_MAX", ARRAY, element_type, Plain(|inputs| sort::extreme(inputs, true))),
-    function("ARRAY_MIN", ARRAY, element_type, Plain(|inputs| sort::extreme(inputs, false))),
+    function("ARRAY_MAX", ARRAY, element_type, Plain(|inputs| sort::extreme(inputs, true))).nullable(),
+    function("ARRAY_MIN", ARRAY, element_type, Plain(|inputs| sort::extreme(inputs, false))).nullable(),
     function("ARRAY_POSITION", WITH_ANY, returns::int, Plain(position)).coercing(with_element),
     function("ARRAY_PREPEND", WITH_ANY, returns::first, Plain(|inputs| sets::add(inputs, false)))
         .coercing(with_element),
@@ -53,9 +53,9 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("ARRAY_SORT", &[ArrayParameter, Boolean, Boolean], returns::first, Plain(sort::sort)).optional(2),
     function("ARRAY_UNION", ARRAYS, returns::first, Plain(sets::union)).coercing(same_arrays),
     function("CARDINALITY", &[Any], returns::int, Plain(cardinality)),
-    function("ELEMENT", ARRAY, element_type, Plain(element)).fallible(),
-    function("ITEM", WITH_ANY, element_type, Bound(super::maps::item)).coercing(super::maps::item_types),
-    function("ROW", &[Any], row_type, Plain(row)).variadic(),
+    function("ELEMENT", ARRAY, element_type, Plain(element)).nullable().fallible(),
+    function("ITEM", WITH_ANY, element_type, Bound(super::maps::item)).nullable().coercing(super::maps::item_types),
+    function("ROW", &[Any], row_type, Plain(row)).never_null().variadic(),
 ];
 
 fn array_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {

@@ -31,13 +31,15 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     operator(">=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::gt_eq))),
     operator("BETWEEN", &[Any, Any, Any], returns::boolean, Bound(between)),
     operator("IN", &[Any, Any], returns::boolean, Bound(is_in)).variadic(),
-    operator("IS DISTINCT FROM", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::distinct))),
+    operator("IS DISTINCT FROM", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::distinct)))
+        .never_null(),
     operator(
         "IS NOT DISTINCT FROM",
         &[Any, Any],
         returns::boolean,
         Bound(|arguments| compare(arguments, cmp::not_distinct)),
-    ),
+    )
+    .never_null(),
     operator("LIKE", &[Text, Text, Text], returns::boolean, Bound(like)).optional(1),
     operator("NOT IN", &[Any, Any], returns::boolean, Bound(is_not_in)).variadic(),
     operator("NOT LIKE", &[Text, Text, Text], returns::boolean, Bound(not_like)).optional(1),

@@ -20,17 +20,23 @@ use crate::{
 };
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("COALESCE", &[Common], returns::first, Plain(coalesce)).variadic(),
+    function("COALESCE", &[Common], returns::first, Plain(coalesce)).nullable_if_all().variadic(),
+    function("CURRENT_DATABASE", &[], returns::string, Plain(current_database)),
     function("GREATEST", &[Common], returns::first, Bound(|_| extreme(true))).variadic(),
     function("IF", &[Boolean, Common, Common], returns::second, Plain(choose)),
-    function("IFNULL", &[Common, Common], returns::first, Plain(coalesce)).aliases(&["NVL"]),
-    function("IS_ALPHA", &[Any], returns::boolean, Plain(|inputs| test(inputs, is_alpha))),
-    function("IS_DECIMAL", &[Any], returns::boolean, Plain(|inputs| test(inputs, is_decimal))),
-    function("IS_DIGIT", &[Any], returns::boolean, Plain(|inputs| test(inputs, is_digit))),
+    function("IFNULL", &[Common, Common], returns::first, Plain(coalesce)).nullable_if_all().aliases(&["NVL"]),
+    function("IS_ALPHA", &[Any], returns::boolean, Plain(|inputs| test(inputs, is_alpha))).never_null(),
+    function("IS_DECIMAL", &[Any], returns::boolean, Plain(|inputs| test(inputs, is_decimal))).never_null(),
+    function("IS_DIGIT", &[Any], returns::boolean, Plain(|inputs| test(inputs, is_digit))).never_null(),
     function("LEAST", &[Common], returns::first, Bound(|_| extreme(false))).variadic(),
-    function("NULLIF", &[Common, Common], returns::first, Plain(null_if)),
-    function("TYPEOF", &[Any, Boolean], returns::string, Bound(type_of)).optional(1),
+    function("NULLIF", &[Common, Common], returns::first, Plain(null_if)).nullable(),
+    function("TYPEOF", &[Any, Boolean], returns::string, Bound(type_of)).nullable().optional(1),
 ];
+
+/// There is one database.
+fn current_database(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    Ok(Arc::new(arrow::array::StringArray::from(vec!["default_database"; inputs.rows])))
+}
 
 fn coalesce(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let mut chosen: Option<Arg> = None;

@@ -25,24 +25,24 @@ mod hash;
 mod url;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("DECODE", &[Bytes, Text], returns::string, Plain(decode)),
-    function("ENCODE", &[Text, Text], returns::bytes, Plain(encode)),
+    function("DECODE", &[Bytes, Text], returns::string, Plain(decode)).nullable(),
+    function("ENCODE", &[Text, Text], returns::bytes, Plain(encode)).nullable(),
     function("FROM_BASE64", &[Text], returns::string, Plain(from_base64)),
     function("HEX", &[Any], returns::string, Bound(hex)),
     function("IS_VALID_UTF8", &[Bytes], returns::boolean, Plain(is_valid_utf8)),
     function("MAKE_VALID_UTF8", &[Bytes], returns::string, Plain(make_valid_utf8)),
     function("MD5", &[TextOrBytes], |_| Ok(DataType::Char(32)), Bound(|_| hash::kernel(hash::Algorithm::Md5))),
-    function("PARSE_URL", &[Text, Text, Text], returns::string, Plain(url::parse_url)).optional(1),
+    function("PARSE_URL", &[Text, Text, Text], returns::string, Plain(url::parse_url)).nullable().optional(1),
     function("SHA1", &[TextOrBytes], |_| Ok(DataType::Char(40)), Bound(|_| hash::kernel(hash::Algorithm::Sha1))),
-    function("SHA2", &[TextOrBytes, Int], returns::string, Bound(sha2)),
+    function("SHA2", &[TextOrBytes, Int], |_| Ok(DataType::Varchar(128)), Bound(sha2)),
     function("SHA224", &[TextOrBytes], |_| Ok(DataType::Char(56)), Bound(|_| hash::kernel(hash::Algorithm::Sha224))),
     function("SHA256", &[TextOrBytes], |_| Ok(DataType::Char(64)), Bound(|_| hash::kernel(hash::Algorithm::Sha256))),
     function("SHA384", &[TextOrBytes], |_| Ok(DataType::Char(96)), Bound(|_| hash::kernel(hash::Algorithm::Sha384))),
     function("SHA512", &[TextOrBytes], |_| Ok(DataType::Char(128)), Bound(|_| hash::kernel(hash::Algorithm::Sha512))),
     function("TO_BASE64", &[TextOrBytes], returns::string, Plain(to_base64)),
-    function("UNHEX", &[Text], returns::bytes, Plain(unhex)),
-    function("URL_DECODE", &[Text], returns::string, Plain(|inputs| url::convert(inputs, url::decode))),
-    function("URL_ENCODE", &[Text], returns::string, Plain(|inputs| url::convert(inputs, url::encode))),
+    function("UNHEX", &[Text], returns::bytes, Plain(unhex)).nullable(),
+    function("URL_DECODE", &[Text], returns::string, Plain(|inputs| url::convert(inputs, url::decode))).nullable(),
+    function("URL_ENCODE", &[Text], returns::string, Plain(|inputs| url::convert(inputs, url::encode))).nullable(),
 ];
 
 /// The bytes of a text or bytes argument in a row.

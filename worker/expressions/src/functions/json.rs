@@ -25,18 +25,24 @@ use path::{Found, Path};
 use value::Json;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("IS JSON ARRAY", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, Json::is_array))),
-    function("IS JSON OBJECT", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, Json::is_object))),
-    function("IS JSON SCALAR", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, Json::is_scalar))),
+    function("IS JSON ARRAY", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, Json::is_array)))
+        .never_null(),
+    function("IS JSON OBJECT", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, Json::is_object)))
+        .never_null(),
+    function("IS JSON SCALAR", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, Json::is_scalar)))
+        .never_null(),
     function("IS JSON VALUE", &[TextParameter], returns::boolean, Plain(|inputs| is_json(inputs, |_| true)))
+        .never_null()
         .aliases(&["IS JSON"]),
-    function("JSON_ARRAY", &[Any], returns::string, Bound(json_array)).optional(1).variadic(),
+    // Text that goes into JSON as it is; a row of one field, so that it is told from text that is quoted.
+    function("JSON", &[TextParameter], |_| Ok(write::raw_type()), Bound(|_| Ok(Arc::new(json_raw)))).fallible(),
+    function("JSON_ARRAY", &[Any], returns::string, Bound(json_array)).never_null().optional(1).variadic(),
     // Text and path, then what an error gives: 'TRUE', 'FALSE', 'UNKNOWN' or 'ERROR'.
     function("JSON_EXISTS", &[TextParameter, TextParameter, TextParameter], returns::boolean, Bound(json_exists))
         .optional(1)
         .fallible(),
     // Keys and values in turn; a last argument alone is 'NULL' or 'ABSENT' for nulls.
-    function("JSON_OBJECT", &[Any], returns::string, Bound(json_object)).optional(1).variadic(),
+    function("JSON_OBJECT", &[Any], returns::string, Bound(json_object)).never_null().optional(1).variadic(),
     // Text and path, then the wrapper ('WITHOUT', 'CONDITIONAL', 'UNCONDITIONAL'), and what an empty result and an
     // error give: 'NULL', 'EMPTY ARRAY', 'EMPTY OBJECT' or 'ERROR'.
     function(
@@ -45,6 +51,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         returns::string,
         Bound(json_query),
     )
+    .nullable()
     .optional(3)
     .fallible(),
     function("JSON_QUOTE", &[TextParameter], returns::string, Plain(json_quote)),
@@ -58,6 +65,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         returns::string,
         Bound(json_value),
     )
+    .nullable()
     .optional(4)
     .fallible(),
 ];
@@ -322,6 +330,25 @@ fn json_object(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
             out.write_char('}').map(Some)
         })
     }))
+}
+
+/// Checked to be JSON.
+fn json_raw(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let values = inputs.text(0)?;
+    let mut checked = StringBuilder::new();
+    for row in 0..inputs.rows {
+        let text = values.get(row);
+        if let Some(text) = text.filter(|text| value::parse(text).is_none()) {
+            return Err(Failure::data(format!("'{text}' is no JSON")));
+        }
+        checked.append_option(text);
+    }
+    let checked: ArrayRef = Arc::new(checked.finish());
+    let nulls = checked.nulls().cloned();
+    let arrow::datatypes::DataType::Struct(fields) = write::raw_type().to_arrow() else {
+        return Err(Failure::internal("JSON is held in a row"));
+    };
+    Ok(Arc::new(arrow::array::StructArray::try_new(fields, vec![checked], nulls)?))
 }
 
 fn json_quote(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {

@@ -22,14 +22,14 @@ use crate::{
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     operator("AND", &[Boolean, Boolean], returns::boolean, Plain(unreachable_kernel)),
-    operator("IS FALSE", &[Boolean], returns::boolean, Plain(is_false)),
-    operator("IS NOT FALSE", &[Boolean], returns::boolean, Plain(is_not_false)),
-    operator("IS NOT NULL", &[Any], returns::boolean, Plain(is_not_null)),
-    operator("IS NOT TRUE", &[Boolean], returns::boolean, Plain(is_not_true)),
-    operator("IS NOT UNKNOWN", &[Boolean], returns::boolean, Plain(is_not_null)),
-    operator("IS NULL", &[Any], returns::boolean, Plain(is_null)),
-    operator("IS TRUE", &[Boolean], returns::boolean, Plain(is_true)),
-    operator("IS UNKNOWN", &[Boolean], returns::boolean, Plain(is_null)),
+    operator("IS FALSE", &[Boolean], returns::boolean, Plain(is_false)).never_null(),
+    operator("IS NOT FALSE", &[Boolean], returns::boolean, Plain(is_not_false)).never_null(),
+    operator("IS NOT NULL", &[Any], returns::boolean, Plain(is_not_null)).never_null(),
+    operator("IS NOT TRUE", &[Boolean], returns::boolean, Plain(is_not_true)).never_null(),
+    operator("IS NOT UNKNOWN", &[Boolean], returns::boolean, Plain(is_not_null)).never_null(),
+    operator("IS NULL", &[Any], returns::boolean, Plain(is_null)).never_null(),
+    operator("IS TRUE", &[Boolean], returns::boolean, Plain(is_true)).never_null(),
+    operator("IS UNKNOWN", &[Boolean], returns::boolean, Plain(is_null)).never_null(),
     operator("NOT", &[Boolean], returns::boolean, Plain(not)),
     operator("OR", &[Boolean, Boolean], returns::boolean, Plain(unreachable_kernel)),
 ];

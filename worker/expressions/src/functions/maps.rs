@@ -24,14 +24,19 @@ use crate::{
 };
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("MAP", &[Any], map_type, Plain(map)).optional(1).variadic().coercing(entries).aliases(&["MAKE_MAP"]),
+    function("MAP", &[Any], map_type, Plain(map))
+        .never_null()
+        .optional(1)
+        .variadic()
+        .coercing(entries)
+        .aliases(&["MAKE_MAP"]),
     function("MAP_ENTRIES", &[Map], entries_type, Plain(map_entries)),
     function("MAP_FROM_ARRAYS", &[ArrayParameter, ArrayParameter], from_arrays_type, Plain(from_arrays)).fallible(),
     function("MAP_KEYS", &[Map], |arguments| part_type(arguments, true), Plain(|inputs| part(inputs, true))),
     function("MAP_UNION", &[Map], crate::function::returns::first, Plain(union)).variadic().coercing(same_maps),
     function("MAP_VALUES", &[Map], |arguments| part_type(arguments, false), Plain(|inputs| part(inputs, false))),
     function("SPLIT", &[Text, Text], |_| Ok(DataType::Array(Box::new(DataType::String))), Plain(split)),
-    function("STR_TO_MAP", &[Text, Text, Text], text_map_type, Plain(str_to_map)).optional(2),
+    function("STR_TO_MAP", &[Text, Text, Text], text_map_type, Plain(str_to_map)).nullable().optional(2),
 ];
 
 fn text_map_type(_: &Arguments<'_>) -> Result<DataType, Failure> {

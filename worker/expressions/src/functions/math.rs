@@ -81,7 +81,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("TAN", DOUBLE, returns::double, unary!(f64::tan)),
     function("TANH", DOUBLE, returns::double, unary!(f64::tanh)),
     function("TRUNCATE", &[Number, Int], rounded_type, Bound(|arguments| round(arguments, false))).optional(1),
-    function("UUID", &[], returns::string, Plain(uuid)).volatile(),
+    function("UUID", &[], |_| Ok(DataType::Char(36)), Plain(uuid)).volatile(),
 ];
 
 fn constant(inputs: &Inputs<'_>, value: f64) -> Result<ArrayRef, Failure> {

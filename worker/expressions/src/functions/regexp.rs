@@ -24,11 +24,11 @@ use crate::{
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("REGEXP", &[Text, Text], returns::boolean, Bound(matches)).aliases(&["RLIKE"]),
     function("REGEXP_COUNT", &[Text, Text], returns::int, Bound(count)),
-    function("REGEXP_EXTRACT", &[Text, Text, Int], returns::string, Bound(extract)).optional(1),
-    function("REGEXP_EXTRACT_ALL", &[Text, Text, Int], strings, Bound(extract_all)).optional(1),
+    function("REGEXP_EXTRACT", &[Text, Text, Int], returns::string, Bound(extract)).nullable().optional(1),
+    function("REGEXP_EXTRACT_ALL", &[Text, Text, Int], strings, Bound(extract_all)).nullable().optional(1),
     function("REGEXP_INSTR", &[Text, Text], returns::int, Bound(position)),
     function("REGEXP_REPLACE", &[Text, Text, Text], returns::string, Bound(replace)),
-    function("REGEXP_SUBSTR", &[Text, Text], returns::string, Bound(substring)),
+    function("REGEXP_SUBSTR", &[Text, Text], returns::string, Bound(substring)).nullable(),
     operator("SIMILAR TO", &[Text, Text], returns::boolean, Bound(similar)),
 ];
 

@@ -13,7 +13,7 @@ use crate::{
     arg::{Inputs, Text},
     function::{
         Arguments,
-        Body::Plain,
+        Body::{Bound, Plain},
         Function,
         Parameter::{Any, Int, Text as TextParameter, TextOrBytes},
         function, operator, returns,
@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod edit;
+mod printf;
 
 const TEXT: &[crate::function::Parameter] = &[TextParameter];
 const TEXTS: &[crate::function::Parameter] = &[TextParameter, TextParameter];
@@ -28,53 +29,60 @@ const TEXT_INT: &[crate::function::Parameter] = &[TextParameter, Int];
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("ASCII", TEXT, returns::int, Plain(ascii)),
-    function("BTRIM", TEXTS, returns::string, Plain(|inputs| edit::trim(inputs, true, true)))
+    function("BTRIM", TEXTS, returns::first_varying, Plain(|inputs| edit::trim(inputs, true, true)))
         .optional(1)
         .aliases(&["TRIM"]),
     function("CHAR_LENGTH", TEXT, returns::int, Plain(char_length)).aliases(&["CHARACTER_LENGTH", "LENGTH"]),
-    function("CHR", &[Int], returns::string, Plain(edit::chr)),
+    function("CHR", &[Int], returns::string, Plain(edit::chr)).nullable(),
     function("CONCAT", &[Any], returns::string, Plain(concat)).variadic(),
     function("CONCAT_WS", TEXTS, returns::string, Plain(concat_ws)).variadic(),
     function("COUNT_CHAR", TEXTS, returns::bigint, Plain(count_char)),
-    function("ELT", &[Int, TextParameter], returns::string, Plain(elt)).variadic(),
+    function("ELT", &[Int, TextParameter], returns::string, Plain(elt)).nullable().variadic(),
     function("ENDSWITH", TEXTS, returns::boolean, Plain(|inputs| test(inputs, |text, end| text.ends_with(end)))),
-    function("INITCAP", TEXT, returns::string, Plain(edit::initcap)),
+    function("INITCAP", TEXT, returns::first, Plain(edit::initcap)),
     function("INSTR", TEXTS, returns::int, Plain(|inputs| locate(inputs, 1, 0))).aliases(&["STRPOS"]),
-    function("LEFT", TEXT_INT, returns::string, Plain(edit::left)),
+    function("LEFT", TEXT_INT, returns::first_varying, Plain(edit::left)).nullable(),
     function("LOCATE", &[TextParameter, TextParameter, Int], returns::int, Plain(|inputs| locate(inputs, 0, 1)))
         .optional(1),
-    function("LOWER", TEXT, returns::string, Plain(lower)),
+    function("LOWER", TEXT, returns::first, Plain(lower)),
     function("LPAD", &[TextParameter, Int, TextParameter], returns::string, Plain(|inputs| edit::pad(inputs, true))),
-    function("LTRIM", TEXTS, returns::string, Plain(|inputs| edit::trim(inputs, true, false))).optional(1),
+    function("LTRIM", TEXTS, returns::first_varying, Plain(|inputs| edit::trim(inputs, true, false))).optional(1),
     function("OVERLAY", &[TextParameter, TextParameter, Int, Int], returns::string, Plain(edit::overlay)).optional(1),
     function("POSITION", TEXTS, returns::int, Plain(|inputs| locate(inputs, 0, 1))),
+    function("PRINTF", &[TextParameter, Any], returns::string, Bound(printf::printf)).nullable().variadic().optional(1),
     function("REPEAT", TEXT_INT, returns::string, Plain(edit::repeat)),
     function("REPLACE", &[TextParameter, TextParameter, TextParameter], returns::string, Plain(edit::replace)),
-    function("REVERSE", TEXT, returns::string, Plain(edit::reverse)),
-    function("RIGHT", TEXT_INT, returns::string, Plain(edit::right)),
+    function("REVERSE", TEXT, returns::string, Plain(edit::reverse)).nullable(),
+    function("RIGHT", TEXT_INT, returns::first_varying, Plain(edit::right)).nullable(),
     function("RPAD", &[TextParameter, Int, TextParameter], returns::string, Plain(|inputs| edit::pad(inputs, false))),
-    function("RTRIM", TEXTS, returns::string, Plain(|inputs| edit::trim(inputs, false, true))).optional(1),
-    function("SPLIT_INDEX", &[TextParameter, Any, Int], returns::string, Plain(edit::split_index)),
+    function("RTRIM", TEXTS, returns::first_varying, Plain(|inputs| edit::trim(inputs, false, true))).optional(1),
+    function("SPLIT_INDEX", &[TextParameter, Any, Int], returns::string, Plain(edit::split_index)).nullable(),
     function(
         "STARTSWITH",
         TEXTS,
         returns::boolean,
         Plain(|inputs| test(inputs, |text, start| text.starts_with(start))),
     ),
-    function("SUBSTRING", &[TextOrBytes, Int, Int], substring_type, Plain(edit::substring))
+    function("SUBSTRING", &[TextOrBytes, Int, Int], returns::first_varying, Plain(edit::substring))
+        .nullable()
         .optional(1)
         .aliases(&["SUBSTR"]),
     function("TRANSLATE", &[TextParameter, TextParameter, TextParameter], returns::string, Plain(edit::translate)),
-    function("UPPER", TEXT, returns::string, Plain(upper)),
+    function("UPPER", TEXT, returns::first, Plain(upper)),
     operator("||", &[TextOrBytes, TextOrBytes], concat_type, Plain(concat)).variadic(),
 ];
 
-fn substring_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
-    Ok(if crate::coercion::is_binary(arguments.get(0)) { DataType::Bytes } else { DataType::String })
-}
-
+/// Lengths add up; the text has a fixed length if both have.
 fn concat_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
-    substring_type(arguments)
+    use DataType::{Char, Varchar};
+    let sum = |left: u32, right: u32| left.checked_add(right).filter(|sum| *sum < i32::MAX as u32);
+    let unbounded = if crate::coercion::is_binary(arguments.get(0)) { DataType::Bytes } else { DataType::String };
+    let [left, right] = arguments.types else { return Ok(unbounded) };
+    Ok(match (left, right) {
+        (Char(l), Char(r)) => sum(*l, *r).map_or(unbounded, Char),
+        (Char(l) | Varchar(l), Char(r) | Varchar(r)) => sum(*l, *r).map_or(unbounded, Varchar),
+        _ => unbounded,
+    })
 }
 
 /// Builds a text for each row where all arguments are there.

@@ -1,4 +1,5 @@
-//! Functions on dates, times and timestamps. The session's zone is UTC.
+//! Functions on dates, times and timestamps. They know UTC only: where the session's zone is another, the planner says
+//! so in the expression (`zone`).
 
 use std::sync::Arc;
 
@@ -27,11 +28,12 @@ mod convert;
 mod format;
 pub(crate) mod interval;
 pub(crate) mod rounding;
+pub(crate) mod zone;
 
 pub(crate) use interval::is_interval;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("CONVERT_TZ", &[Text, Text, Text], returns::string, Plain(convert::convert_tz)),
+    function("CONVERT_TZ", &[Text, Text, Text], returns::string, Plain(convert::convert_tz)).nullable(),
     function("CURRENT_DATE", &[], returns::date, Plain(clock::current_date)).volatile(),
     function("CURRENT_TIME", &[], |_| Ok(DataType::Time(0)), Plain(clock::current_time))
         .volatile()
@@ -39,12 +41,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("CURRENT_TIMESTAMP", &[], |_| Ok(DataType::TimestampLtz(3)), Plain(clock::current_timestamp))
         .volatile()
         .aliases(&["NOW", "CURRENT_ROW_TIMESTAMP"]),
-    function("DATE_FORMAT", &[TimestampOrText, Text], returns::string, Bound(format::date_format)),
+    function("DATE_FORMAT", &[TimestampOrText, Text], returns::string, Bound(format::date_format)).nullable(),
     function("DAYOFMONTH", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Day))).aliases(&["DAY"]),
     function("DAYOFWEEK", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::DayOfWeek))),
     function("DAYOFYEAR", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::DayOfYear))),
     function("EXTRACT", &[Text, Any], returns::bigint, Bound(extract_unit)).aliases(&["DATE_PART"]),
-    function("FROM_UNIXTIME", &[BigInt, Text], returns::string, Bound(format::from_unixtime)).optional(1),
+    function("FROM_UNIXTIME", &[BigInt, Text], returns::string, Bound(format::from_unixtime)).nullable().optional(1),
     function("HOUR", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Hour))),
     function("LOCALTIMESTAMP", &[], returns::timestamp, Plain(clock::current_timestamp)).volatile(),
     function("MINUTE", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Minute))),
@@ -54,9 +56,11 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("SECOND", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Second))),
     function("TIMESTAMPADD", &[Text, Int, Temporal], interval::add_type, Bound(interval::timestamp_add)),
     function("TIMESTAMPDIFF", &[Text, Temporal, Temporal], returns::int, Bound(interval::timestamp_diff)),
-    function("TO_DATE", &[Text, Text], returns::date, Bound(convert::to_date)).optional(1),
-    function("TO_TIMESTAMP", &[Text, Text], returns::timestamp, Bound(convert::to_timestamp)).optional(1),
-    function("TO_TIMESTAMP_LTZ", &[Any, Any, Text], convert::ltz_type, Bound(convert::to_timestamp_ltz)).optional(2),
+    function("TO_DATE", &[Text, Text], returns::date, Bound(convert::to_date)).nullable().optional(1),
+    function("TO_TIMESTAMP", &[Text, Text], returns::timestamp, Bound(convert::to_timestamp)).nullable().optional(1),
+    function("TO_TIMESTAMP_LTZ", &[Any, Any, Text], convert::ltz_type, Bound(convert::to_timestamp_ltz))
+        .nullable()
+        .optional(2),
     function("UNIX_TIMESTAMP", &[Text, Text], returns::bigint, Bound(convert::unix_timestamp)).optional(2).volatile(),
     function("WEEK", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Week))),
     function("YEAR", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Year))),

@@ -18,8 +18,8 @@ use model::{
 use state::{EntryId, Table};
 
 use super::{
-    kept::Piece,
     matches::Found,
+    piece::Piece,
     side::{Sides, all_valid},
 };
 use crate::{

@@ -7,6 +7,8 @@ use graph::{ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning, o
 use super::{
     Lowering,
     scalar::{columns_of, is_volatile, substitute},
+    source::ContextTable,
+    zone,
 };
 use crate::{SqlError, changelog, two_phase};
 
@@ -14,6 +16,9 @@ impl Lowering<'_> {
     /// The finished graph, as the job's settings want it.
     pub(crate) fn finish(mut self, settings: &BTreeMap<String, String>) -> Result<JobGraph, SqlError> {
         self.prune_sources()?;
+        if let Some(zone) = &self.zone {
+            self.graph = zone::apply(&self.graph, zone)?;
+        }
         let mut graph = simplified(self.graph);
         let mut modes = BTreeMap::new();
         for (id, node) in graph.nodes.iter().enumerate() {
@@ -22,12 +27,7 @@ impl Lowering<'_> {
                 OperatorSpec::Source(source) => self.catalog.source(&source.table)?.changelog,
                 OperatorSpec::Sink(sink) if sink.table.connector() == "collect" => ChangelogMode::ALL,
                 OperatorSpec::Sink(sink) => {
-                    let place = |failure: model::Failure| {
-                        SqlError::from(model::Failure::new(
-                            failure.class,
-                            format!("table '{}': {}", sink.table.name, failure.message),
-                        ))
-                    };
+                    let place = |failure: model::Failure| SqlError::from(failure.context_table(&sink.table.name));
                     self.catalog.sink(&sink.table).map_err(place)?.changelog
                 }
                 _ => continue,

@@ -1,6 +1,6 @@
 //! `ROW_NUMBER()`: which rows are wanted is known only when it is known which of its results are.
 
-use datafusion_expr::{Expr as Logical, Window, WindowFunctionDefinition};
+use datafusion_expr::{Expr as Logical, Sort, Window, WindowFunctionDefinition};
 use graph::{
     ChangelogMode, Expr, OperatorSpec, Value,
     operator::{DeduplicateSpec, Keep, RankSpec, SortColumn},
@@ -80,6 +80,31 @@ impl Lowering<'_> {
         let exprs = (0..names.len()).map(Expr::Column).collect();
         let base = Base::Numbered(Box::new(Numbered { input, partition, order, time, place }));
         Ok(Relation { base, exprs, names, filter: None })
+    }
+
+    /// `ORDER BY … LIMIT`: the rows with the first numbers.
+    pub(super) fn top(&mut self, sort: &Sort) -> Result<Relation, SqlError> {
+        let Some((first, last)) = self.limits.take() else {
+            return Err(SqlError::new("ORDER BY without LIMIT on a stream is not supported"));
+        };
+        let input = self.computed_once(&sort.input)?;
+        let scope = Scope { schema: sort.input.schema(), exprs: &input.exprs };
+        let order = sort.expr.iter().map(|sort| {
+            Ok(Order { by: scope.lower(&sort.expr)?, descending: !sort.asc, nulls_first: sort.nulls_first })
+        });
+        let order = order.collect::<Result<Vec<_>, SqlError>>()?;
+        let names = input.names.clone();
+        let number = Expr::Column(names.len());
+        let bound = |sign: &str, value: i64| {
+            let value = Expr::Literal { value: Value::Integer(value), data_type: DataType::BigInt };
+            Expr::call(sign, vec![number.clone(), value], DataType::Boolean)
+        };
+        let from = (first > 0).then(|| bound(">", first));
+        let filter = conjunction(from, Some(bound("<=", last)));
+        let place = Location::new(0, 0);
+        let numbered = Numbered { input, partition: Vec::new(), order, time: None, place };
+        let exprs = (0..names.len()).map(Expr::Column).collect();
+        Ok(Relation { base: Base::Numbered(Box::new(numbered)), exprs, names, filter })
     }
 
     /// The columns of numbered rows.

@@ -1,11 +1,11 @@
 //! Scalar expressions: from the library's form to the job graph's, over the columns of a relation.
 
-use datafusion_common::DFSchema;
-use datafusion_expr::{BinaryExpr, Case, Expr as Logical, ExprSchemable, Operator, expr::InList};
+use datafusion_common::{DFSchema, ScalarValue};
+use datafusion_expr::{BinaryExpr, Case, Expr as Logical, Operator, expr::InList};
 use graph::{Expr, Value};
 use model::{DataType, Schema};
 
-use crate::{SqlError, escape, functions};
+use crate::{SqlError, escape, functions, typing};
 
 /// Functions that differ between calls: an expression with one is evaluated once, never copied.
 const VOLATILE: [&str; 4] = ["RAND", "RAND_INTEGER", "UUID", "CURRENT_ROW_TIMESTAMP"];
@@ -62,7 +62,13 @@ impl Scope<'_> {
             Logical::Cast(cast) => self.cast(&cast.expr, &escape::flink_type(&cast.field)?, false),
             Logical::TryCast(cast) => self.cast(&cast.expr, &escape::flink_type(&cast.field)?, true),
             Logical::ScalarFunction(call) => {
+                if call.name() == "TYPEOF" {
+                    return self.type_name(&call.args);
+                }
                 let args = call.args.iter().map(|arg| self.lower(arg)).collect::<Result<Vec<_>, _>>()?;
+                if call.name() == functions::CASE {
+                    return Ok(case_of(args));
+                }
                 if call.name() == functions::GROUP_WINDOW {
                     return Err(SqlError::new(
                         "the start, end and time of TUMBLE, HOP and SESSION are known only where GROUP BY has the same window",
@@ -81,8 +87,18 @@ impl Scope<'_> {
     }
 
     fn type_of(&self, expr: &Logical) -> Result<DataType, SqlError> {
-        let (_, field) = expr.to_field(self.schema).map_err(planner)?;
-        escape::flink_type(&field)
+        Ok(typing::typed(expr, self.schema).map_err(planner)?.data_type.without_not_null())
+    }
+
+    /// `TYPEOF`: known without its argument's value.
+    fn type_name(&self, args: &[Logical]) -> Result<Expr, SqlError> {
+        let Some(of) = args.first() else { return Err(SqlError::new("TYPEOF takes an argument")) };
+        let mut name = typing::typed(of, self.schema).map_err(planner)?.to_string();
+        if matches!(args.get(1), Some(Logical::Literal(ScalarValue::Boolean(Some(true)), _))) {
+            // In full, so that it can be parsed again.
+            name = name.replace("STRING", "VARCHAR(2147483647)").replace("BYTES", "VARBINARY(2147483647)");
+        }
+        Ok(Expr::Literal { value: Value::String(name), data_type: DataType::String })
     }
 
     fn call<'e>(&self, name: &str, args: impl IntoIterator<Item = &'e Logical>) -> Result<Expr, SqlError> {
@@ -104,7 +120,8 @@ impl Scope<'_> {
             Operator::IsNotDistinctFrom => "IS NOT DISTINCT FROM",
             Operator::StringConcat => {
                 let args = vec![self.lower(&binary.left)?, self.lower(&binary.right)?];
-                return Ok(Expr::call("||", args, DataType::String));
+                let data_type = self.type_of(&Logical::BinaryExpr(binary.clone()))?;
+                return Ok(Expr::call("||", args, data_type));
             }
             other => return Err(SqlError::new(format!("the operator {other} is not supported"))),
         };
@@ -135,6 +152,20 @@ impl Scope<'_> {
         let from = self.type_of(of)?;
         Ok(cast_from(self.lower(of)?, &from, to, safe))
     }
+}
+
+/// Conditions and results in turn, then what else it is.
+fn case_of(args: Vec<Expr>) -> Expr {
+    let mut branches = Vec::with_capacity(args.len() / 2);
+    let mut args = args.into_iter();
+    let mut otherwise = None;
+    while let Some(condition) = args.next() {
+        match args.next() {
+            Some(result) => branches.push((condition, result)),
+            None => otherwise = Some(Box::new(condition)),
+        }
+    }
+    Expr::Case { branches, otherwise }
 }
 
 fn planner(error: datafusion_common::DataFusionError) -> SqlError {
@@ -194,6 +225,12 @@ fn cast_literal(value: &Value, from: &DataType, to: &DataType) -> Option<Value> 
             fits.then(|| Value::Decimal(unscaled.to_string()))
         }
         (Value::String(_), DataType::String) => Some(value.clone()),
+        (Value::String(text), DataType::Varchar(length)) if text.chars().count() <= *length as usize => {
+            Some(value.clone())
+        }
+        (Value::String(text), DataType::Char(length)) if text.chars().count() == *length as usize => {
+            Some(value.clone())
+        }
         (Value::Integer(value), DataType::Timestamp(0..=3)) if matches!(from, DataType::Timestamp(0..=3)) => {
             Some(Value::Integer(*value))
         }

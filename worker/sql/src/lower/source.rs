@@ -244,13 +244,15 @@ impl Columns {
     }
 }
 
-trait ContextTable {
+pub(super) trait ContextTable {
     fn context_table(self, table: &str) -> Self;
 }
 
 impl ContextTable for model::Failure {
     /// The same failure with the table named in front.
     fn context_table(self, table: &str) -> Self {
-        Self::new(self.class, format!("table '{table}': {}", self.message))
+        // Connectors mostly say it themselves.
+        let message = self.message.strip_prefix(&format!("table {table}: ")).unwrap_or(&self.message);
+        Self::new(self.class, format!("table '{table}': {message}"))
     }
 }

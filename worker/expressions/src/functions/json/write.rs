@@ -3,10 +3,22 @@
 use std::fmt::{self, Write};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use model::DataType;
+use model::{DataType, Field};
 
 use super::value::write_quoted;
 use crate::cast;
+
+/// The name of the only field of JSON that goes in as it is; no column can have it.
+const RAW: &str = "$JSON";
+
+/// The type of JSON that goes in as it is.
+pub(super) fn raw_type() -> DataType {
+    DataType::Row(vec![Field::new(RAW, DataType::String)])
+}
+
+fn is_raw(fields: &[Field]) -> bool {
+    matches!(fields, [field] if field.name == RAW)
+}
 
 /// Writes one value; null is `null`.
 pub(super) fn write_value(out: &mut dyn Write, array: &ArrayRef, from: &DataType, row: usize) -> fmt::Result {
@@ -15,6 +27,9 @@ pub(super) fn write_value(out: &mut dyn Write, array: &ArrayRef, from: &DataType
     }
     match from {
         DataType::Boolean => out.write_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+        DataType::Row(fields) if is_raw(fields) => {
+            out.write_str(array.as_struct().column(0).as_string::<i32>().value(row))
+        }
         DataType::Row(fields) => {
             out.write_char('{')?;
             for (index, (field, column)) in fields.iter().zip(array.as_struct().columns()).enumerate() {

@@ -7,9 +7,9 @@ use arrow::{
     array::{ArrayRef, Date32Array, Int64Array, StringBuilder, TimestampMillisecondArray},
     datatypes::{Float64Type, Int64Type},
 };
-use chrono::{Offset, TimeZone};
 use model::{DataType, Failure};
 
+use super::zone::Zone;
 use crate::{
     arg::Inputs,
     calendar::{self, Instant},
@@ -104,8 +104,8 @@ fn text_to_ltz(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
             if !zoned {
                 return Ok(Some(instant.millis));
             }
-            let zone = inputs.text(2)?.get(row).and_then(|name| zones.find(name));
-            Ok(zone.and_then(|zone| to_utc(instant.millis, zone)))
+            let zone = inputs.text(2)?.get(row).map(|name| zones.find(name));
+            Ok(zone.and_then(|zone| zone.to_utc(instant.millis)))
         });
         let times = times.collect::<Result<TimestampMillisecondArray, Failure>>()?;
         Ok(Arc::new(times.with_timezone("UTC")))
@@ -133,36 +133,21 @@ pub(super) fn unix_timestamp(arguments: &Arguments<'_>) -> Result<Kernel, Failur
 /// The last zone that was looked up.
 #[derive(Default)]
 struct Zones {
-    last: Option<(String, Option<chrono_tz::Tz>)>,
+    last: Option<(String, Zone)>,
 }
 
 impl Zones {
-    fn find(&mut self, name: &str) -> Option<chrono_tz::Tz> {
+    fn find(&mut self, name: &str) -> Zone {
         if let Some((known, zone)) = &self.last
             && known == name
         {
             return *zone;
         }
         // An unknown zone is GMT, as in Java.
-        let zone = Some(name.parse().unwrap_or(chrono_tz::UTC));
+        let zone = Zone::parse(name).unwrap_or(Zone::Named(chrono_tz::UTC));
         self.last = Some((name.to_owned(), zone));
         zone
     }
-}
-
-/// The instant of a local time; in a gap the later one.
-fn to_utc(local_millis: i64, zone: chrono_tz::Tz) -> Option<i64> {
-    let local = chrono::DateTime::from_timestamp_millis(local_millis)?.naive_utc();
-    let offset = match zone.offset_from_local_datetime(&local) {
-        chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(offset, _) => offset.fix(),
-        chrono::LocalResult::None => zone.offset_from_utc_datetime(&local).fix(),
-    };
-    Some(local_millis - i64::from(offset.local_minus_utc()) * 1000)
-}
-
-fn to_local(utc_millis: i64, zone: chrono_tz::Tz) -> Option<i64> {
-    let utc = chrono::DateTime::from_timestamp_millis(utc_millis)?.naive_utc();
-    Some(utc_millis + i64::from(zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()) * 1000)
 }
 
 pub(super) fn convert_tz(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
@@ -174,8 +159,8 @@ pub(super) fn convert_tz(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     for row in 0..inputs.rows {
         let mut converted = || {
             let instant = calendar::parse_timestamp(texts.get(row)?)?;
-            let utc = to_utc(instant.millis, from.find(sources.get(row)?)?)?;
-            to_local(utc, to.find(targets.get(row)?)?)
+            let utc = from.find(sources.get(row)?).to_utc(instant.millis)?;
+            to.find(targets.get(row)?).to_local(utc)
         };
         match converted() {
             None => out.append_null(),

@@ -1,0 +1,247 @@
+//! Expressions: literals typed as Flink types them, and special syntax as calls.
+
+use std::ops::ControlFlow;
+
+use graph::Value;
+use model::DataType;
+use sqlparser::{
+    ast::{
+        AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
+        FunctionArguments, Ident, ObjectName, Spanned, Subscript, TrimWhereField, UnaryOperator, Value as SqlValue,
+    },
+    tokenizer::Span,
+};
+
+use super::{last_ident, unsupported};
+use crate::{
+    SqlError,
+    dialect::{call, is_minus, string},
+    escape::{self, Escape},
+    functions, literal, row_number,
+};
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(SqlValue::Null.into()))
+}
+
+/// An expression whose parts were rewritten before.
+pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
+    let span = expr.span();
+    match expr {
+        Expr::Value(value) => match &value.value {
+            SqlValue::Number(text, _) => *expr = literal::number(text, value.span)?,
+            SqlValue::SingleQuotedString(_) | SqlValue::HexStringLiteral(_) | SqlValue::Boolean(_) | SqlValue::Null => {
+            }
+            other => return unsupported(&format!("the literal {other}"), value),
+        },
+        Expr::UnaryOp { op, expr: inner } => match op {
+            UnaryOperator::Plus => *expr = take(inner),
+            UnaryOperator::Not => {}
+            op if is_minus(op) => {
+                if let Some(negated) = negated(inner) {
+                    *expr = negated;
+                }
+            }
+            _ => return unsupported(&format!("the operator {op}"), &**inner),
+        },
+        Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => *expr = overlaps(left, right, span)?,
+        Expr::BinaryOp { left, op, right } => {
+            let sign = match op {
+                BinaryOperator::Plus => "+",
+                BinaryOperator::Minus => "-",
+                BinaryOperator::Multiply => "*",
+                BinaryOperator::Divide => "/",
+                BinaryOperator::Modulo => "%",
+                BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::LtEq
+                | BinaryOperator::Gt
+                | BinaryOperator::GtEq
+                | BinaryOperator::And
+                | BinaryOperator::Or
+                | BinaryOperator::StringConcat => return Ok(()),
+                other => return unsupported(&format!("the operator {other}"), &**left),
+            };
+            *expr = escape::operator(sign, take(left), take(right));
+        }
+        Expr::TypedString(typed) => {
+            let text = typed.value.clone().into_string().unwrap_or_default();
+            let kind = typed.data_type.to_string().to_ascii_uppercase();
+            *expr = literal::temporal(&kind, &text, span)?;
+        }
+        Expr::Extract { field, expr: of, .. } => {
+            let unit = string(&field.to_string().to_ascii_uppercase(), span);
+            *expr = call("EXTRACT", span, vec![unit, take(of)]);
+        }
+        Expr::Ceil { expr: of, field } => *expr = rounded("CEIL", of, field, span)?,
+        Expr::Floor { expr: of, field } => *expr = rounded("FLOOR", of, field, span)?,
+        Expr::Position { expr: what, r#in } => *expr = call("POSITION", span, vec![take(what), take(r#in)]),
+        Expr::Substring { expr: of, substring_from, substring_for, .. } => {
+            let mut args = vec![take(of)];
+            args.extend(substring_from.as_deref_mut().map(take));
+            args.extend(substring_for.as_deref_mut().map(take));
+            *expr = call("SUBSTRING", span, args);
+        }
+        Expr::Overlay { expr: of, overlay_what, overlay_from, overlay_for } => {
+            let mut args = vec![take(of), take(overlay_what), take(overlay_from)];
+            args.extend(overlay_for.as_deref_mut().map(take));
+            *expr = call("OVERLAY", span, args);
+        }
+        Expr::Trim { .. } => *expr = trim(expr, span)?,
+        Expr::Case { operand, conditions, else_result, .. } => {
+            let operand = operand.as_deref_mut().map(take);
+            let mut args = Vec::with_capacity(2 * conditions.len() + 1);
+            for when in conditions {
+                let condition = take(&mut when.condition);
+                args.push(match &operand {
+                    Some(operand) => Expr::BinaryOp {
+                        left: Box::new(operand.clone()),
+                        op: BinaryOperator::Eq,
+                        right: Box::new(condition),
+                    },
+                    None => condition,
+                });
+                args.push(take(&mut when.result));
+            }
+            args.extend(else_result.as_deref_mut().map(take));
+            *expr = call(functions::CASE, span, args);
+        }
+        Expr::CompoundFieldAccess { root, access_chain } => *expr = access(root, access_chain, span)?,
+        // `(a, b)` is a row.
+        Expr::Tuple(items) => *expr = call("ROW", span, std::mem::take(items)),
+        Expr::Function(function) => {
+            let name = last_ident(&function.name)?;
+            if function.over.is_some() {
+                return row_number::prepare(function);
+            }
+            if let Some((window, part)) = functions::group_window(&name.value)
+                && let FunctionArguments::List(list) = &mut function.args
+            {
+                let named = [part, window].map(|text| string(text, name.span));
+                let named = named.into_iter().map(|text| FunctionArg::Unnamed(FunctionArgExpr::Expr(text)));
+                list.args.splice(0..0, named);
+                function.name = ObjectName::from(vec![Ident::with_span(name.span, functions::GROUP_WINDOW)]);
+                return Ok(());
+            }
+            functions::check(&name)?;
+        }
+        Expr::Subquery(_) => return unsupported("a scalar subquery", &*expr),
+        // Its comparison would be taken for a filter of the query, and nulls in the query would no longer count.
+        Expr::InSubquery { expr: of, negated: true, .. } if !reads_column(of) => {
+            let message = "a constant before NOT IN with a query is not supported";
+            return Err(SqlError::at_span(message, escape::place(of)));
+        }
+        Expr::ILike { .. } => return unsupported("ILIKE", &*expr),
+        Expr::SimilarTo { negated, expr: of, pattern, escape_char: None, .. } => {
+            let similar = call("SIMILAR TO", span, vec![take(of), take(pattern)]);
+            *expr = if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(similar) } } else { similar };
+        }
+        Expr::SimilarTo { .. } => return unsupported("SIMILAR TO … ESCAPE", &*expr),
+        Expr::AnyOp { .. } | Expr::AllOp { .. } => return unsupported("ANY and ALL", &*expr),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `(a, b) OVERLAPS (c, d)`, where each pair is two times or a time and how long: the periods have a time in common.
+fn overlaps(left: &mut Expr, right: &mut Expr, span: Span) -> Result<Expr, SqlError> {
+    let (a, b) = period(left)?;
+    let (c, d) = period(right)?;
+    let reaches = |one: [&Expr; 2], other: [&Expr; 2]| Expr::BinaryOp {
+        left: Box::new(call("GREATEST", span, one.map(Expr::clone).to_vec())),
+        op: BinaryOperator::GtEq,
+        right: Box::new(call("LEAST", span, other.map(Expr::clone).to_vec())),
+    };
+    let (first, second) = (reaches([&a, &b], [&c, &d]), reaches([&c, &d], [&a, &b]));
+    let both = Expr::BinaryOp { left: Box::new(first), op: BinaryOperator::And, right: Box::new(second) };
+    Ok(Expr::Nested(Box::new(both)))
+}
+
+/// The ends of a period; the pair is a row by now.
+fn period(pair: &mut Expr) -> Result<(Expr, Expr), SqlError> {
+    let wrong = SqlError::at_span("OVERLAPS compares pairs of times", escape::place(pair));
+    let Expr::Function(function) = pair else { return Err(wrong) };
+    let FunctionArguments::List(list) = &function.args else { return Err(wrong) };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(from)), FunctionArg::Unnamed(FunctionArgExpr::Expr(to))] =
+        list.args.as_slice()
+    else {
+        return Err(wrong);
+    };
+    let is_length = matches!(
+        escape::of_syntax(to),
+        Some((Escape::Literal { data_type: DataType::IntervalDayTime | DataType::IntervalYearMonth, .. }, _))
+    );
+    let end = if is_length { escape::operator("+", from.clone(), to.clone()) } else { to.clone() };
+    Ok((from.clone(), end))
+}
+
+/// Whether an expression reads any column.
+fn reads_column(expr: &Expr) -> bool {
+    let found = sqlparser::ast::visit_expressions(expr, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// The constant with the opposite sign.
+fn negated(expr: &Expr) -> Option<Expr> {
+    let (Escape::Literal { value, data_type }, span) = escape::of_syntax(expr)? else { return None };
+    let value = match value {
+        // `- 2147483648` fits in an INT, though the number alone does not.
+        Value::Integer(2_147_483_648) if data_type == DataType::BigInt => {
+            return Some(escape::integer(i64::from(i32::MIN), &DataType::Int, span));
+        }
+        Value::Integer(value) => Value::Integer(value.checked_neg()?),
+        Value::Float(value) => Value::Float(-value),
+        Value::Decimal(digits) => Value::Decimal(format!("-{digits}")),
+        _ => return None,
+    };
+    Some(escape::literal(value, &data_type, span))
+}
+
+fn rounded(name: &str, of: &mut Expr, field: &CeilFloorKind, span: Span) -> Result<Expr, SqlError> {
+    let mut args = vec![take(of)];
+    match field {
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => {}
+        CeilFloorKind::DateTimeField(unit) => args.push(string(&unit.to_string().to_ascii_uppercase(), span)),
+        CeilFloorKind::Scale(scale) => args.push(literal::number(&scale.value.to_string(), scale.span)?),
+    }
+    Ok(call(name, span, args))
+}
+
+fn trim(expr: &mut Expr, span: Span) -> Result<Expr, SqlError> {
+    let Expr::Trim { trim_where, trim_what, expr: of, trim_characters } = expr else {
+        return Err(SqlError::internal("not a TRIM"));
+    };
+    let name = match trim_where {
+        Some(TrimWhereField::Leading) => "LTRIM",
+        Some(TrimWhereField::Trailing) => "RTRIM",
+        Some(TrimWhereField::Both) | None => "BTRIM",
+    };
+    let mut args = vec![take(of)];
+    args.extend(trim_what.as_deref_mut().map(take));
+    args.extend(trim_characters.iter_mut().flatten().map(take));
+    Ok(call(name, span, args))
+}
+
+/// `a[1]`, `m['k']`, `f(x).b`
+fn access(root: &mut Expr, chain: &mut [AccessExpr], span: Span) -> Result<Expr, SqlError> {
+    let mut of = take(root);
+    for step in chain {
+        of = match step {
+            AccessExpr::Dot(Expr::Identifier(field)) => match of {
+                Expr::Identifier(first) => Expr::CompoundIdentifier(vec![first, field.clone()]),
+                Expr::CompoundIdentifier(mut parts) => {
+                    parts.push(field.clone());
+                    Expr::CompoundIdentifier(parts)
+                }
+                other => call(functions::FIELD, span, vec![other, string(&field.value, field.span)]),
+            },
+            AccessExpr::Subscript(Subscript::Index { index }) => call(functions::ITEM, span, vec![of, take(index)]),
+            _ => return Err(SqlError::at_span("this kind of access is not supported", span)),
+        };
+    }
+    Ok(of)
+}

@@ -1,0 +1,208 @@
+//! The JSON functions of the standard, whose arguments are followed by words: `JSON_VALUE(js, '$.a' NULL ON EMPTY)`.
+
+use model::DataType;
+use sqlparser::{
+    ast::{Expr, Function, FunctionArguments},
+    parser::{Parser, ParserError},
+    tokenizer::{Span, Token},
+};
+
+use crate::{
+    dialect::{call, string},
+    escape,
+    types::parse_type,
+};
+
+/// Whether the next tokens start one of these functions.
+pub(crate) fn is_next(parser: &Parser<'_>) -> bool {
+    let name = |token: &Token| match token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
+        _ => None,
+    };
+    let known = ["JSON_VALUE", "JSON_QUERY", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY"];
+    name(&parser.peek_token().token).is_some_and(|name| known.contains(&name.as_str()))
+        && parser.peek_nth_token(1).token == Token::LParen
+}
+
+/// One of the functions, as a call that takes the words as arguments.
+pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let token = parser.next_token();
+    parser.expect_token(&Token::LParen)?;
+    let name = token.token.to_string().to_ascii_uppercase();
+    let (args, returning) = match name.as_str() {
+        "JSON_VALUE" => value(parser, token.span)?,
+        "JSON_QUERY" => query(parser, token.span)?,
+        "JSON_EXISTS" => (exists(parser, token.span)?, None),
+        "JSON_OBJECT" => (object(parser, token.span)?, None),
+        _ => (array(parser, token.span)?, None),
+    };
+    parser.expect_token(&Token::RParen)?;
+    let call = call(&name, token.span, args);
+    Ok(match returning {
+        Some(to) => escape::cast(&to, false, call, token.span),
+        None => call,
+    })
+}
+
+type Returning = Option<DataType>;
+
+fn is_word(parser: &Parser<'_>, ahead: usize, expected: &str) -> bool {
+    match parser.peek_nth_token(ahead).token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected),
+        _ => false,
+    }
+}
+
+/// Takes these words if they are next.
+fn take(parser: &mut Parser<'_>, words: &[&str]) -> bool {
+    let there = words.iter().enumerate().all(|(ahead, word)| is_word(parser, ahead, word));
+    if there {
+        words.iter().for_each(|_| drop(parser.next_token()));
+    }
+    there
+}
+
+fn document_and_path(parser: &mut Parser<'_>) -> Result<(Vec<Expr>, Returning), ParserError> {
+    let document = parser.parse_expr()?;
+    parser.expect_token(&Token::Comma)?;
+    let path = parser.parse_expr()?;
+    let returning = if take(parser, &["RETURNING"]) { Some(parse_type(parser)?.0) } else { None };
+    Ok((vec![document, path], returning))
+}
+
+/// `{ NULL | ERROR | DEFAULT x } ON { EMPTY | ERROR }`, each at most once.
+fn value(parser: &mut Parser<'_>, span: Span) -> Result<(Vec<Expr>, Returning), ParserError> {
+    let (mut args, returning) = document_and_path(parser)?;
+    let none = || (string("NULL", span), string("", span));
+    let (mut on_empty, mut on_error) = (None, None);
+    while parser.peek_token().token != Token::RParen {
+        let behaviour = if take(parser, &["NULL"]) {
+            none()
+        } else if take(parser, &["ERROR"]) {
+            (string("ERROR", span), string("", span))
+        } else if take(parser, &["DEFAULT"]) {
+            (string("DEFAULT", span), escape::cast(&DataType::String, false, parser.parse_expr()?, span))
+        } else {
+            return parser.expected("NULL, ERROR or DEFAULT", parser.peek_token());
+        };
+        let slot = if take(parser, &["ON", "EMPTY"]) {
+            &mut on_empty
+        } else if take(parser, &["ON", "ERROR"]) {
+            &mut on_error
+        } else {
+            return parser.expected("ON EMPTY or ON ERROR", parser.peek_token());
+        };
+        *slot = Some(behaviour);
+    }
+    if on_empty.is_some() || on_error.is_some() {
+        for (kind, default) in [on_empty.unwrap_or_else(none), on_error.unwrap_or_else(none)] {
+            args.extend([kind, default]);
+        }
+    }
+    Ok((args, returning))
+}
+
+/// `[ WITH … | WITHOUT ] WRAPPER`, then `{ NULL | EMPTY ARRAY | EMPTY OBJECT | ERROR } ON { EMPTY | ERROR }`.
+fn query(parser: &mut Parser<'_>, span: Span) -> Result<(Vec<Expr>, Returning), ParserError> {
+    let (mut args, returning) = document_and_path(parser)?;
+    let wrapper = if take(parser, &["WITHOUT"]) {
+        Some("WITHOUT")
+    } else if take(parser, &["WITH", "CONDITIONAL"]) {
+        Some("CONDITIONAL")
+    } else if take(parser, &["WITH", "UNCONDITIONAL"]) || take(parser, &["WITH"]) {
+        Some("UNCONDITIONAL")
+    } else {
+        None
+    };
+    if wrapper.is_some() {
+        take(parser, &["ARRAY"]);
+        if !take(parser, &["WRAPPER"]) {
+            return parser.expected("WRAPPER", parser.peek_token());
+        }
+    }
+    let (mut on_empty, mut on_error) = ("NULL", "NULL");
+    while parser.peek_token().token != Token::RParen {
+        let kinds = [&["NULL"][..], &["ERROR"], &["EMPTY", "ARRAY"], &["EMPTY", "OBJECT"]];
+        let Some(kind) = kinds.into_iter().position(|kind| take(parser, kind)) else {
+            return parser.expected("NULL, ERROR, EMPTY ARRAY or EMPTY OBJECT", parser.peek_token());
+        };
+        let kind = ["NULL", "ERROR", "EMPTY ARRAY", "EMPTY OBJECT"][kind];
+        if take(parser, &["ON", "EMPTY"]) {
+            on_empty = kind;
+        } else if take(parser, &["ON", "ERROR"]) {
+            on_error = kind;
+        } else {
+            return parser.expected("ON EMPTY or ON ERROR", parser.peek_token());
+        }
+    }
+    args.extend([wrapper.unwrap_or("WITHOUT"), on_empty, on_error].map(|word| string(word, span)));
+    Ok((args, returning))
+}
+
+fn exists(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {
+    let (mut args, _) = document_and_path(parser)?;
+    for kind in ["TRUE", "FALSE", "UNKNOWN", "ERROR"] {
+        if take(parser, &[kind, "ON", "ERROR"]) {
+            args.push(string(kind, span));
+            break;
+        }
+    }
+    Ok(args)
+}
+
+/// `{ NULL | ABSENT } ON NULL`
+fn on_null(parser: &mut Parser<'_>) -> Option<&'static str> {
+    ["NULL ON NULL", "ABSENT ON NULL"].into_iter().find(|words| take(parser, &words.split(' ').collect::<Vec<_>>()))
+}
+
+fn object(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {
+    let mut args = Vec::new();
+    let mut nulls = on_null(parser);
+    while nulls.is_none() && parser.peek_token().token != Token::RParen {
+        // `KEY` alone may be a column.
+        if is_word(parser, 0, "KEY") && !is_word(parser, 1, "VALUE") && parser.peek_nth_token(1).token != Token::Colon {
+            parser.next_token();
+        }
+        args.push(parser.parse_expr()?);
+        if !take(parser, &["VALUE"]) && !parser.consume_token(&Token::Colon) {
+            return parser.expected("VALUE", parser.peek_token());
+        }
+        let value = parser.parse_expr()?;
+        args.push(json_inside(value));
+        nulls = on_null(parser);
+        if nulls.is_none() && !parser.consume_token(&Token::Comma) {
+            break;
+        }
+    }
+    args.push(string(nulls.unwrap_or("NULL ON NULL"), span));
+    Ok(args)
+}
+
+fn array(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {
+    let mut args = Vec::new();
+    let mut nulls = on_null(parser);
+    while nulls.is_none() && parser.peek_token().token != Token::RParen {
+        let value = parser.parse_expr()?;
+        args.push(json_inside(value));
+        nulls = on_null(parser);
+        if nulls.is_none() && !parser.consume_token(&Token::Comma) {
+            break;
+        }
+    }
+    // Said always, so that no text among the values is taken for it.
+    args.push(string(nulls.unwrap_or("ABSENT ON NULL"), span));
+    Ok(args)
+}
+
+/// A value; one that is made as JSON right here goes in as it is, not as a text.
+fn json_inside(value: Expr) -> Expr {
+    match &value {
+        Expr::Function(Function { name, args: FunctionArguments::List(_), .. })
+            if ["JSON_OBJECT", "JSON_ARRAY"].iter().any(|known| name.to_string().eq_ignore_ascii_case(known)) =>
+        {
+            let span = name.0.first().and_then(|part| part.as_ident()).map_or_else(Span::empty, |ident| ident.span);
+            call("JSON", span, vec![value])
+        }
+        _ => value,
+    }
+}

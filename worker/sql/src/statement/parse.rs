@@ -1,0 +1,327 @@
+//! The grammar of Flink's statements.
+
+use sqlparser::{
+    ast::Ident,
+    keywords::Keyword,
+    parser::{Parser, ParserError},
+    tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace},
+};
+
+use super::{CreateFunction, CreateView, Insert, Statement};
+use crate::{SqlError, dialect::FlinkDialect};
+
+/// Hints that would change results or state if they were left out like the others, which only say how to join.
+const HINTS: [&str; 2] = ["OPTIONS", "STATE_TTL"];
+
+/// Refuses hints that would be lost: to the tokenizer they are comments.
+fn check_hints(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    for token in tokens {
+        let Token::Whitespace(Whitespace::MultiLineComment(text)) = &token.token else { continue };
+        let Some(hints) = text.trim_start().strip_prefix('+').map(str::to_ascii_uppercase) else { continue };
+        if let Some(hint) = HINTS.iter().find(|hint| hints.contains(&format!("{hint}("))) {
+            return Err(SqlError::at_span(format!("the hint {hint} is not supported"), token.span));
+        }
+    }
+    Ok(())
+}
+
+/// The statements of a script, in order.
+pub(crate) fn parse_script(script: &str) -> Result<Vec<(Statement, Span)>, SqlError> {
+    let tokens = Tokenizer::new(&FlinkDialect, script).tokenize_with_location()?;
+    check_hints(&tokens)?;
+    let mut statements = StatementParser {
+        script,
+        parser: Parser::new(&FlinkDialect).with_recursion_limit(128).with_tokens_with_locations(split_angles(tokens)),
+    };
+    let mut all = Vec::new();
+    loop {
+        while statements.parser.consume_token(&Token::SemiColon) {}
+        let start = statements.parser.peek_token();
+        if start.token == Token::EOF {
+            return Ok(all);
+        }
+        let statement = statements.statement().map_err(|error| error.or_at(statements.place(&start)))?;
+        let end = statements.parser.peek_token();
+        if end.token != Token::SemiColon && end.token != Token::EOF {
+            statements.parser.expected::<()>("end of statement", end)?;
+        }
+        all.push((statement, start.span));
+    }
+}
+
+/// `ROW<a ARRAY<INT>>` ends in two tokens, as there are no shifts.
+fn split_angles(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut split = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        if token.token == Token::ShiftRight {
+            let one = TokenWithSpan { token: Token::Gt, span: token.span };
+            split.push(one.clone());
+            split.push(one);
+        } else {
+            split.push(token);
+        }
+    }
+    split
+}
+
+pub(super) struct StatementParser<'a> {
+    pub(super) script: &'a str,
+    pub(super) parser: Parser<'a>,
+}
+
+impl StatementParser<'_> {
+    pub(super) fn statement(&mut self) -> Result<Statement, SqlError> {
+        let token = self.parser.peek_token();
+        let Token::Word(word) = &token.token else {
+            if token.token == Token::LParen {
+                return Ok(Statement::Query(self.parser.parse_query()?));
+            }
+            return Ok(self.parser.expected("a statement", token)?);
+        };
+        match word.value.to_ascii_uppercase().as_str() {
+            "CREATE" => self.create(),
+            "DROP" => self.drop(),
+            "INSERT" => Ok(Statement::Insert(self.insert()?)),
+            "EXECUTE" => {
+                self.parser.next_token();
+                if self.word("STATEMENT") { self.statement_set() } else { self.statement() }
+            }
+            "BEGIN" => self.statement_set_after_set(),
+            "SELECT" | "WITH" | "VALUES" => Ok(Statement::Query(self.parser.parse_query()?)),
+            "SET" => self.set(),
+            "RESET" => self.reset(),
+            "EXPLAIN" => self.explain(),
+            "DESCRIBE" | "DESC" => {
+                self.parser.next_token();
+                let _ = self.parser.parse_keyword(Keyword::TABLE);
+                Ok(Statement::Describe(self.name()?))
+            }
+            "SHOW" => self.show(),
+            other => Err(SqlError::at_span(format!("{other} statements are not supported"), token.span)),
+        }
+    }
+
+    /// The next token, or the last one at the end of the script.
+    pub(super) fn place(&self, start: &TokenWithSpan) -> Span {
+        let next = self.parser.peek_token().span;
+        let current = self.parser.get_current_token().span;
+        [next, current].into_iter().find(|span| span.start.line > 0).unwrap_or(start.span)
+    }
+
+    /// Consumes an unquoted word, whatever its case.
+    pub(super) fn word(&mut self, expected: &str) -> bool {
+        let found = self.peek_word(0, expected);
+        if found {
+            self.parser.next_token();
+        }
+        found
+    }
+
+    pub(super) fn peek_word(&self, ahead: usize, expected: &str) -> bool {
+        match self.parser.peek_nth_token(ahead).token {
+            Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected),
+            _ => false,
+        }
+    }
+
+    pub(super) fn expect_word(&mut self, expected: &str) -> Result<(), SqlError> {
+        if self.word(expected) {
+            return Ok(());
+        }
+        let found = self.parser.peek_token();
+        Ok(self.parser.expected(expected, found)?)
+    }
+
+    /// A table's name; `catalog.database.table` is cut to the table.
+    pub(super) fn name(&mut self) -> Result<Ident, SqlError> {
+        let mut name = self.parser.parse_identifier()?;
+        while self.parser.consume_token(&Token::Period) {
+            name = self.parser.parse_identifier()?;
+        }
+        Ok(name)
+    }
+
+    pub(super) fn if_exists(&mut self, not: bool) -> Result<bool, SqlError> {
+        if !self.word("IF") {
+            return Ok(false);
+        }
+        if not {
+            self.expect_word("NOT")?;
+        }
+        self.expect_word("EXISTS")?;
+        Ok(true)
+    }
+
+    /// A character string.
+    pub(super) fn string(&mut self) -> Result<String, SqlError> {
+        let token = self.parser.next_token();
+        match token.token {
+            Token::SingleQuotedString(text) => Ok(text),
+            _ => Ok(self.parser.expected("a quoted string", token)?),
+        }
+    }
+
+    pub(super) fn comment(&mut self) -> Result<(), SqlError> {
+        if self.word("COMMENT") {
+            self.string()?;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self) -> Result<Statement, SqlError> {
+        let start = self.parser.next_token().span;
+        let replaced = self.parser.peek_token();
+        if self.word("OR") {
+            return Err(SqlError::at_span("CREATE OR REPLACE is not supported", replaced.span));
+        }
+        if self.word("TEMPORARY") && self.peek_word(1, "FUNCTION") {
+            self.word("SYSTEM");
+        }
+        let kind = self.parser.peek_token();
+        if self.word("TABLE") {
+            self.create_table(start)
+        } else if self.word("VIEW") {
+            self.create_view(start)
+        } else if self.word("FUNCTION") {
+            self.create_function()
+        } else {
+            Err(SqlError::at_span(format!("CREATE {} is not supported", kind.token), kind.span))
+        }
+    }
+
+    /// `name AS 'class' [LANGUAGE JAVA] [USING JAR '…', …]`; a jar is not needed for what is built in.
+    fn create_function(&mut self) -> Result<Statement, SqlError> {
+        let if_not_exists = self.if_exists(true)?;
+        let name = self.name()?;
+        self.expect_word("AS")?;
+        let place = self.parser.peek_token().span;
+        let class = (self.string()?, place);
+        let language = self.parser.peek_token();
+        if self.word("LANGUAGE") && !self.word("JAVA") && !self.word("SCALA") {
+            return Err(SqlError::at_span("only functions of the LANGUAGE JAVA are known", language.span));
+        }
+        if self.word("USING") {
+            loop {
+                self.expect_word("JAR")?;
+                self.string()?;
+                if !self.parser.consume_token(&Token::Comma) {
+                    break;
+                }
+            }
+        }
+        Ok(Statement::CreateFunction(CreateFunction { name, if_not_exists, class }))
+    }
+
+    fn create_view(&mut self, start: Span) -> Result<Statement, SqlError> {
+        let if_not_exists = self.if_exists(true)?;
+        let name = self.name()?;
+        let mut columns = Vec::new();
+        if self.parser.consume_token(&Token::LParen) {
+            loop {
+                columns.push(self.parser.parse_identifier()?);
+                self.comment()?;
+                if !self.parser.consume_token(&Token::Comma) {
+                    break;
+                }
+            }
+            self.parser.expect_token(&Token::RParen)?;
+        }
+        self.comment()?;
+        self.expect_word("AS")?;
+        let query = self.parser.parse_query()?;
+        let text = self.text_from(start);
+        Ok(Statement::CreateView(CreateView { name, if_not_exists, columns, query, text }))
+    }
+    fn drop(&mut self) -> Result<Statement, SqlError> {
+        self.parser.next_token();
+        if self.word("TEMPORARY") && self.peek_word(1, "FUNCTION") {
+            self.word("SYSTEM");
+        }
+        let token = self.parser.peek_token();
+        let what = if self.word("FUNCTION") {
+            "function"
+        } else if self.word("TABLE") {
+            "table"
+        } else if self.word("VIEW") {
+            "view"
+        } else {
+            return Err(SqlError::at_span(format!("DROP {} is not supported", token.token), token.span));
+        };
+        let if_exists = self.if_exists(false)?;
+        Ok(Statement::Drop { what, name: self.name()?, if_exists })
+    }
+
+    fn insert(&mut self) -> Result<Insert, SqlError> {
+        self.expect_word("INSERT")?;
+        let token = self.parser.peek_token();
+        if self.word("OVERWRITE") {
+            return Err(SqlError::at_span("INSERT OVERWRITE is not supported on streams", token.span));
+        }
+        self.expect_word("INTO")?;
+        self.word("TABLE");
+        let table = self.name()?;
+        let token = self.parser.peek_token();
+        if self.word("PARTITION") {
+            return Err(SqlError::at_span("INSERT … PARTITION is not supported", token.span));
+        }
+        // `(a, b) SELECT` is a column list, `(SELECT …)` a query.
+        let lists_columns = self.parser.peek_token().token == Token::LParen
+            && !["SELECT", "VALUES", "WITH"].iter().any(|word| self.peek_word(1, word))
+            && self.parser.peek_nth_token(1).token != Token::LParen;
+        let columns = if lists_columns { self.columns()? } else { Vec::new() };
+        let source = self.parser.parse_query()?;
+        Ok(Insert { table, columns, source })
+    }
+
+    pub(super) fn statement_set(&mut self) -> Result<Statement, SqlError> {
+        self.expect_word("SET")?;
+        self.statement_set_after_set()
+    }
+
+    fn statement_set_after_set(&mut self) -> Result<Statement, SqlError> {
+        self.expect_word("BEGIN")?;
+        if self.word("STATEMENT") {
+            self.expect_word("SET")?;
+        }
+        let mut inserts = Vec::new();
+        loop {
+            while self.parser.consume_token(&Token::SemiColon) {}
+            if self.word("END") {
+                break;
+            }
+            let token = self.parser.peek_token();
+            if !self.peek_word(0, "INSERT") {
+                return Ok(self.parser.expected("INSERT or END", token)?);
+            }
+            inserts.push(self.insert()?);
+        }
+        Ok(Statement::Inserts(inserts))
+    }
+
+    /// The script from `start` up to the token before the next.
+    pub(super) fn text_from(&self, start: Span) -> String {
+        let end = self.parser.peek_token().span.start;
+        let from = offset(self.script, start.start.line, start.start.column);
+        let to = if end.line == 0 { self.script.len() } else { offset(self.script, end.line, end.column) };
+        self.script.get(from..to).unwrap_or_default().trim_end().to_owned()
+    }
+}
+
+/// The byte offset of a 1-based line and column.
+fn offset(text: &str, line: u64, column: u64) -> usize {
+    let mut at = 0;
+    for _ in 1..line {
+        match text[at..].find('\n') {
+            Some(newline) => at += newline + 1,
+            None => return text.len(),
+        }
+    }
+    let skip = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
+    text[at..].char_indices().nth(skip).map_or(text.len(), |(inside, _)| at + inside)
+}
+
+impl From<SqlError> for ParserError {
+    fn from(error: SqlError) -> Self {
+        Self::ParserError(error.to_string())
+    }
+}

@@ -1,0 +1,1 @@
+SELECT auction, price FROM bid ORDER BY price DESC, auction LIMIT 5 OFFSET 2;

@@ -1,0 +1,157 @@
+//! Types as `DESCRIBE` and `TYPEOF` give them: lengths of texts, and what is never null.
+
+use graph::{Expr, OperatorSpec, Value, operator::WindowKind};
+
+use crate::support::{job, session, text};
+
+const TABLE: &str = "CREATE TABLE t (i INT, k INT NOT NULL, s STRING, v VARCHAR(3), ts TIMESTAMP(3), dc DECIMAL(10, 2),
+    PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'datagen');";
+
+/// The type of an expression over the table, as `DESCRIBE` shows it for a view.
+fn described(expression: &str) -> String {
+    let script = format!("{TABLE} CREATE VIEW view_of AS SELECT {expression} AS x FROM t; DESCRIBE view_of");
+    let shown = text(&mut session(), &script);
+    let mut fields = shown.lines().nth(1).unwrap().split(" | ").skip(1);
+    let (data_type, nullable) = (fields.next().unwrap(), fields.next().unwrap());
+    if nullable == "FALSE" { format!("{data_type} NOT NULL") } else { data_type.to_owned() }
+}
+
+#[test]
+fn views_know_what_is_never_null() {
+    for (expression, expected) in [
+        ("k", "INT NOT NULL"),
+        ("k + 1", "INT NOT NULL"),
+        ("i + k", "INT"),
+        ("'ab'", "CHAR(2) NOT NULL"),
+        ("'ab' || v", "VARCHAR(5)"),
+        ("s || 'x'", "STRING"),
+        ("k > 1 OR i > 1", "BOOLEAN"),
+        ("k > 1 AND k < 5", "BOOLEAN NOT NULL"),
+        ("i IS NULL", "BOOLEAN NOT NULL"),
+        ("CAST(k AS BIGINT)", "BIGINT NOT NULL"),
+        ("TRY_CAST(k AS BIGINT)", "BIGINT"),
+        ("CASE WHEN i > 1 THEN 'a' ELSE 'bcd' END", "VARCHAR(3) NOT NULL"),
+        ("CASE WHEN i > 1 THEN 'a' END", "CHAR(1)"),
+        ("CASE k WHEN 1 THEN dc ELSE 2 END", "DECIMAL(12, 2)"),
+        ("COALESCE(i, k)", "INT NOT NULL"),
+        ("NULLIF(k, 1)", "INT"),
+        ("SUBSTRING(v FROM 2)", "VARCHAR(3)"),
+        ("ARRAY[1, i]", "ARRAY<INT> NOT NULL"),
+        ("ARRAY['a', 'bc']", "ARRAY<VARCHAR(2) NOT NULL> NOT NULL"),
+        ("MAP['a', 1]['a']", "INT"),
+        ("(k, s)", "ROW<`EXPR$0` INT NOT NULL, `EXPR$1` STRING> NOT NULL"),
+        ("x'0102'", "BINARY(2) NOT NULL"),
+        ("k BETWEEN SYMMETRIC 5 AND 1", "BOOLEAN NOT NULL"),
+        ("i NOT BETWEEN SYMMETRIC 5 AND 1 AND TRUE", "BOOLEAN"),
+        ("(ts, INTERVAL '1' HOUR) OVERLAPS (TIMESTAMP '2024-01-01 00:00:00', ts)", "BOOLEAN"),
+        ("CURRENT_DATABASE()", "STRING NOT NULL"),
+        ("JSON_VALUE(s, '$.a' RETURNING INT)", "INT"),
+        ("TIMESTAMPADD(DAY, 1, ts)", "TIMESTAMP(3)"),
+    ] {
+        assert_eq!(described(expression), expected, "{expression}");
+    }
+}
+
+#[test]
+fn nullability_goes_through_queries() {
+    for (query, expected) in [
+        ("SELECT k AS x FROM (SELECT k FROM t WHERE i > 1)", "INT | FALSE"),
+        ("SELECT x FROM (VALUES ('a'), ('bcd')) AS v(x)", "VARCHAR(3) | FALSE"),
+        ("SELECT x FROM (VALUES (1), (CAST(NULL AS INT))) AS v(x)", "INT | TRUE"),
+        ("SELECT 'a' AS x UNION ALL SELECT 'b'", "CHAR(1) | FALSE"),
+        ("SELECT k AS x FROM t UNION ALL SELECT i FROM t", "INT | TRUE"),
+        ("SELECT COUNT(*) AS x FROM t", "BIGINT | FALSE"),
+        ("SELECT MAX(s) AS x FROM t GROUP BY k", "STRING | TRUE"),
+    ] {
+        let shown = text(&mut session(), &format!("{TABLE} CREATE VIEW w AS {query}; DESCRIBE w"));
+        let line = shown.lines().nth(1).unwrap();
+        assert!(line.starts_with(&format!("x | {expected}")), "{query}: {line}");
+    }
+}
+
+/// The first expression of the query's Calc.
+fn computed(script: &str) -> Expr {
+    let job = job(&mut session(), &format!("{TABLE} {script}"));
+    let calc = job.graph.nodes.iter().find_map(|node| match &node.operator {
+        OperatorSpec::Calc(calc) => calc.projection.first().cloned(),
+        _ => None,
+    });
+    calc.unwrap()
+}
+
+#[test]
+fn typeof_is_known_when_planned() {
+    for (expression, expected) in [
+        ("TYPEOF(1)", "INT NOT NULL"),
+        ("TYPEOF(s)", "STRING"),
+        ("TYPEOF(s, TRUE)", "VARCHAR(2147483647)"),
+        ("TYPEOF(ARRAY['a'])", "ARRAY<CHAR(1) NOT NULL> NOT NULL"),
+    ] {
+        let Expr::Literal { value: Value::String(name), .. } = computed(&format!("SELECT {expression} FROM t")) else {
+            panic!("{expression} is no constant");
+        };
+        assert_eq!(name, expected, "{expression}");
+    }
+}
+
+/// Whether a function is called in an expression.
+fn calls(expr: &Expr, name: &str) -> bool {
+    let mut found = false;
+    expr.visit(&mut |part| found |= matches!(part, Expr::Call { function, .. } if function == name));
+    found
+}
+
+#[test]
+fn the_zone_of_the_session_goes_into_expressions() {
+    let zone = "SET 'table.local-time-zone' = 'Asia/Shanghai';";
+    for (expression, function) in [
+        ("CAST(TO_TIMESTAMP_LTZ(i, 3) AS TIMESTAMP(3))", expressions::TO_LOCAL),
+        ("CAST(ts AS TIMESTAMP_LTZ(3))", expressions::TO_INSTANT),
+        ("DATE_FORMAT(TO_TIMESTAMP_LTZ(i, 3), 'HH')", expressions::TO_LOCAL),
+        ("ts > TO_TIMESTAMP_LTZ(i, 3)", expressions::TO_INSTANT),
+        ("FROM_UNIXTIME(i)", expressions::TO_LOCAL),
+        ("CURRENT_DATE", expressions::TO_LOCAL),
+        ("EXTRACT(HOUR FROM TO_TIMESTAMP_LTZ(i, 3))", expressions::TO_LOCAL),
+    ] {
+        let query = format!("SELECT {expression} FROM t");
+        assert!(calls(&computed(&format!("{zone} {query}")), function), "{expression}");
+        assert!(!calls(&computed(&query), function), "{expression} in UTC");
+    }
+    let epoch = computed(&format!("{zone} SELECT EXTRACT(EPOCH FROM TO_TIMESTAMP_LTZ(i, 3)) FROM t"));
+    assert!(!calls(&epoch, expressions::TO_LOCAL), "an epoch has no zone");
+}
+
+#[test]
+fn zones_that_do_not_exist_are_refused() {
+    let error = session().run("SET 'table.local-time-zone' = 'Mars/Olympus'; SELECT 1").unwrap_err();
+    assert!(error.message.contains("'Mars/Olympus', which is no time zone"), "{error}");
+}
+
+const EVENTS: &str =
+    "CREATE TABLE events (id INT, at TIMESTAMP_LTZ(3), WATERMARK FOR at AS at) WITH ('connector' = 'datagen');";
+
+#[test]
+fn windows_over_instants_are_whole_in_the_zone() {
+    let query = |zone: &str, size: &str| {
+        format!(
+            "SET 'table.local-time-zone' = '{zone}'; {EVENTS} SELECT window_start, COUNT(*) FROM
+             TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL {size})) GROUP BY window_start, window_end"
+        )
+    };
+    let job = job(&mut session(), &query("Asia/Shanghai", "'1' DAY"));
+    let window = job.graph.nodes.iter().find_map(|node| match &node.operator {
+        OperatorSpec::WindowAggregate(spec) => Some(spec.window),
+        _ => None,
+    });
+    let (day, eight_hours) = (86_400_000, 28_800_000);
+    assert_eq!(window, Some(WindowKind::Tumble { size: day, offset: -eight_hours }));
+    let last = job.graph.nodes.iter().rev().find_map(|node| match &node.operator {
+        OperatorSpec::Calc(calc) => calc.projection.first().cloned(),
+        _ => None,
+    });
+    assert!(last.is_some_and(|start| calls(&start, expressions::TO_LOCAL)), "the start is no local time");
+    // A day in Berlin may have 23 hours.
+    let error = session().run(&query("Europe/Berlin", "'1' DAY")).unwrap_err();
+    assert!(error.message.contains("in the time zone Europe/Berlin"), "{error}");
+    assert!(session().run(&query("Europe/Berlin", "'1' HOUR")).is_ok());
+}
