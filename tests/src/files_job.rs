@@ -40,7 +40,11 @@ pub fn write_events(folder: &Path, events: u64) -> Result<()> {
     for entry in std::fs::read_dir(&path)? {
         let part = entry?.path();
         for file in part.is_dir().then(|| std::fs::read_dir(&part)).transpose()?.into_iter().flatten() {
-            spoil(&file?.path())?;
+            // What was staged has folders of its own.
+            let file = file?.path();
+            if file.is_file() {
+                spoil(&file)?;
+            }
         }
     }
     Ok(())

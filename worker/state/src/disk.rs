@@ -4,6 +4,10 @@
 //! form. There is no write-ahead log: what is not in a checkpoint is recomputed. [`Catalog`] lies under a key of its
 //! own, behind all key groups.
 
+mod catalog;
+mod changes;
+mod options;
+
 use std::{
     collections::BTreeMap,
     ops::RangeInclusive,
@@ -15,39 +19,19 @@ use std::{
 };
 
 use model::{Failure, key};
-use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompactionStyle, DBCompressionType, DBPinnableSlice, DBRawIterator, LogLevel,
-    LruCacheOptions, Options, WriteBatch, checkpoint::Checkpoint, compaction_filter::Decision,
-};
-use serde::{Deserialize, Serialize};
+use rocksdb::{DB, DBPinnableSlice, DBRawIterator, WriteBatch, checkpoint::Checkpoint};
 
+pub(crate) use self::{catalog::Catalog, changes::Changes};
+use self::{
+    catalog::{CATALOG_KEY, read_catalog},
+    options::{leave_out_expired, options, read_options},
+};
 use crate::retention::{Expiring, put_stamp, split_stamp};
 
 /// Length of one write batch.
 pub(crate) const WRITE_BYTES_MAX: usize = 4 << 20;
-/// What a change takes in a batch beside key and value, at most.
-const BATCH_ITEM_BYTES: usize = 12;
 pub(crate) const KEY_PREFIX_BYTES: usize = 12;
-/// Behind every key group: there are at most 32768 of them.
-const CATALOG_KEY: &[u8] = b"\xff\xffcatalog";
 const FAMILY: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
-const CATALOG_VERSION: u32 = 1;
-const BLOOM_BITS_PER_KEY: f64 = 10.0;
-/// Most lookups are of new keys.
-const MEMTABLE_BLOOM_RATIO: f64 = 0.1;
-/// A slot and the background threads use the cache. More shards would each be too small for a file's filter.
-const CACHE_SHARD_BITS: i32 = 1;
-/// By level: files of the first two are soon rewritten.
-const COMPRESSION: [DBCompressionType; 7] = {
-    let mut levels = [DBCompressionType::Lz4; 7];
-    levels[0] = DBCompressionType::None;
-    levels[1] = DBCompressionType::None;
-    levels
-};
-const BACKGROUND_JOBS: i32 = 2;
-const OPEN_FILES_MAX: i32 = 512;
-const LOG_BYTES_MAX: usize = 1 << 20;
-const WRITE_BUFFER_BYTES: RangeInclusive<usize> = 1 << 20..=64 << 20;
 
 pub(crate) fn failure(error: rocksdb::Error) -> Failure {
     Failure::external(format!("rocksdb: {error}"))
@@ -75,55 +59,6 @@ fn split_key(key: &[u8]) -> Option<(u16, u16, i64, &[u8])> {
     let (prefix, rest) = key.split_first_chunk::<KEY_PREFIX_BYTES>()?;
     let [g0, g1, t0, t1, n @ ..] = *prefix;
     Some((u16::from_be_bytes([g0, g1]), u16::from_be_bytes([t0, t1]), i64::from_be_bytes(n) ^ i64::MIN, rest))
-}
-
-/// What the database holds, stored in it at each checkpoint.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Catalog {
-    version: u32,
-    /// `model::row::ENCODING_VERSION` of the keys.
-    row_encoding: u8,
-    pub(crate) max_parallelism: u32,
-    pub(crate) first_key_group: u16,
-    pub(crate) last_key_group: u16,
-    /// By name.
-    pub(crate) tables: BTreeMap<String, CatalogTable>,
-}
-
-/// A table in the database.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct CatalogTable {
-    pub(crate) id: u16,
-    /// Number of keys by namespace.
-    pub(crate) keys: BTreeMap<i64, u64>,
-}
-
-impl Catalog {
-    pub(crate) fn new(key_groups: &RangeInclusive<u16>, max_parallelism: u32) -> Self {
-        Self {
-            version: CATALOG_VERSION,
-            row_encoding: model::row::ENCODING_VERSION,
-            max_parallelism,
-            first_key_group: *key_groups.start(),
-            last_key_group: *key_groups.end(),
-            tables: BTreeMap::new(),
-        }
-    }
-
-    /// The table with this name, new or not.
-    pub(crate) fn table(&mut self, name: &str) -> Result<&mut CatalogTable, Failure> {
-        if !self.tables.contains_key(name) {
-            let used = |id: &u16| self.tables.values().any(|table| table.id == *id);
-            let id = (0..u16::MAX - 1).find(|id| !used(id)).ok_or_else(|| Failure::internal("too many tables"))?;
-            self.tables.insert(name.to_owned(), CatalogTable { id, keys: BTreeMap::new() });
-        }
-        Ok(self.tables.get_mut(name).expect("it was just put there"))
-    }
-
-    /// Number of keys in all tables.
-    pub(crate) fn keys(&self) -> u64 {
-        self.tables.values().flat_map(|table| table.keys.values()).sum()
-    }
 }
 
 /// The open database, its folder, and the memory that the tables' caches use.
@@ -155,51 +90,6 @@ struct Gate {
 /// The folder in `root` where the database is.
 pub(crate) fn database_folder(root: &Path) -> PathBuf {
     root.join("db")
-}
-
-/// The options that only reading needs.
-fn read_options() -> Options {
-    let mut options = Options::default();
-    options.set_max_open_files(OPEN_FILES_MAX);
-    options.set_log_level(LogLevel::Warn);
-    options.set_keep_log_file_num(1);
-    options.set_max_log_file_size(LOG_BYTES_MAX);
-    options
-}
-
-fn options(cache_bytes: usize) -> Options {
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
-    let mut cache = LruCacheOptions::default();
-    cache.set_capacity(cache_bytes / 4);
-    cache.set_num_shard_bits(CACHE_SHARD_BITS);
-    blocks.set_block_cache(&Cache::new_lru_cache_opts(&cache));
-    blocks.set_cache_index_and_filter_blocks(true);
-    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    let mut options = read_options();
-    options.create_if_missing(true);
-    options.set_block_based_table_factory(&blocks);
-    // Fewer rewrites than by level: less work, and less to upload for each checkpoint.
-    options.set_compaction_style(DBCompactionStyle::Universal);
-    options.set_compression_per_level(&COMPRESSION);
-    options.set_write_buffer_size((cache_bytes / 8).clamp(*WRITE_BUFFER_BYTES.start(), *WRITE_BUFFER_BYTES.end()));
-    options.set_max_write_buffer_number(2);
-    options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
-    options.set_memtable_whole_key_filtering(true);
-    options.set_max_background_jobs(BACKGROUND_JOBS);
-    options.set_stats_dump_period_sec(0);
-    options.set_stats_persist_period_sec(0);
-    options
-}
-
-/// Lets compactions remove expired entries.
-fn leave_out_expired(options: &mut Options, expiring: Arc<Expiring>) {
-    options.set_compaction_filter("expired", move |_level: u32, key: &[u8], value: &[u8]| {
-        match split_key(key).filter(|_| key < CATALOG_KEY) {
-            Some((_, table, ..)) if expiring.is_expired(table, value) => Decision::Remove,
-            _ => Decision::Keep,
-        }
-    });
 }
 
 impl Disk {
@@ -443,59 +333,6 @@ impl Drop for Disk {
         if let Err(error) = std::fs::remove_dir_all(&self.root) {
             tracing::warn!(folder = %self.root.display(), %error, "state folder could not be removed");
         }
-    }
-}
-
-fn read_catalog(db: &DB) -> Result<Option<Catalog>, Failure> {
-    let Some(bytes) = db.get_pinned(CATALOG_KEY).map_err(failure)? else { return Ok(None) };
-    let catalog: Catalog = serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::data(format!("the catalog of the state database is damaged: {error}")))?;
-    if (catalog.version, catalog.row_encoding) != (CATALOG_VERSION, model::row::ENCODING_VERSION) {
-        return Err(Failure::data(format!("version {} of the state database is not known", catalog.version)));
-    }
-    Ok(Some(catalog))
-}
-
-/// Changes of keys, collected to be written in the keys' order: that is several times faster than in any other.
-#[derive(Default)]
-pub(crate) struct Changes {
-    bytes: Vec<u8>,
-    /// Where each key starts, where it ends, and where its value ends if it is not deleted.
-    items: Vec<(usize, usize, Option<usize>)>,
-}
-
-impl Changes {
-    /// Adds a change: `key` appends the database key, `value` the value unless the key is to be deleted.
-    pub(crate) fn add(&mut self, key: impl FnOnce(&mut Vec<u8>), value: Option<impl FnOnce(&mut Vec<u8>)>) {
-        let start = self.bytes.len();
-        key(&mut self.bytes);
-        let middle = self.bytes.len();
-        let end = value.map(|value| {
-            value(&mut self.bytes);
-            self.bytes.len()
-        });
-        self.items.push((start, middle, end));
-    }
-
-    /// Whether they are as many as one batch should hold.
-    pub(crate) fn is_full(&self) -> bool {
-        self.bytes.len() >= WRITE_BYTES_MAX
-    }
-
-    /// The batch. No changes are left here.
-    pub(crate) fn take(&mut self) -> WriteBatch {
-        let Self { bytes, items } = self;
-        items.sort_unstable_by(|a, b| bytes[a.0..a.1].cmp(&bytes[b.0..b.1]));
-        let mut batch = WriteBatch::with_capacity_bytes(bytes.len() + BATCH_ITEM_BYTES * items.len());
-        for &(start, middle, end) in items.iter() {
-            match end {
-                Some(end) => batch.put(&bytes[start..middle], &bytes[middle..end]),
-                None => batch.delete(&bytes[start..middle]),
-            }
-        }
-        bytes.clear();
-        items.clear();
-        batch
     }
 }
 
