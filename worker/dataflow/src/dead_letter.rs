@@ -62,7 +62,11 @@ impl DeadLetters {
                 Column::Operator => constant(operator, rows.rows()),
                 Column::Place => StringArray::new_null(rows.rows()),
                 Column::Message => constant("came behind the watermark, or has no time", rows.rows()),
-                Column::Record => StringArray::from(objects(rows.columns())?.lines().collect::<Vec<_>>()),
+                // Some rows have no JSON form: maps whose keys are no texts.
+                Column::Record => match objects(rows.columns()) {
+                    Ok(text) => StringArray::from(text.lines().collect::<Vec<_>>()),
+                    Err(_) => StringArray::new_null(rows.rows()),
+                },
             }))
         });
         let columns = columns.collect::<Result<_, _>>()?;

@@ -289,6 +289,8 @@ impl Task {
             self.chain.watermark(watermark).await?;
         }
         if change.idle == Some(true) {
+            // What operators hold back would be late behind the time that others tell from here on.
+            self.chain.flush().await?;
             self.chain.broadcast(&Element::Idle(true)).await?;
         }
         Ok(())

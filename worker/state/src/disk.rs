@@ -185,6 +185,11 @@ impl Disk {
         self.gate().failure.get_or_insert(failure);
     }
 
+    /// Whether entries are lost, so that the database must not be used any more.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.gate().failure.clone().map_or(Ok(()), Err)
+    }
+
     /// Waits until frozen entries are in the database: before it is changed, or entries are taken out of memory.
     pub(crate) fn wait(&self) -> Result<(), Failure> {
         self.wait_while(|gate| gate.frozen > 0)

@@ -67,6 +67,8 @@ impl Linking {
         {
             disk.fail(Failure::internal("the thread of a snapshot panicked"));
         }
+        // Entries that an earlier snapshot could not write count as written: without them this one must not exist.
+        disk.check()?;
         frozen.iter_mut().try_for_each(|part| part.write())?;
         dropped.into_iter().try_for_each(|table| disk.delete_table(table))?;
         if catalog.keys() == 0 {

@@ -2,9 +2,9 @@
 //! moves them to their final names.
 //!
 //! Names hold the operator's uid, the subtask and a random number of the attempt, so a restarted attempt overwrites
-//! nothing. What an attempt staged and no checkpoint holds is never moved; the next attempt of the same subtask deletes it.
+//! nothing. What an attempt staged and no snapshot holds is never moved, and stays: a savepoint may hold it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use arrow::array::UInt32Array;
 use async_trait::async_trait;
@@ -12,7 +12,6 @@ use dataflow::{OpenContext, Sink, sink::Committable};
 use futures::{StreamExt, TryStreamExt, stream};
 use graph::operator::SinkSpec;
 use model::{Batch, Failure, Schema};
-use storage::Storage;
 
 use super::{
     Options,
@@ -54,8 +53,6 @@ pub(super) fn build(
         opened: 0,
         staging: "_staging".to_owned(),
         operator,
-        subtask: context.subtask,
-        parallelism: context.parallelism,
     }))
 }
 
@@ -78,8 +75,6 @@ struct FileSink {
     staging: String,
     /// Stands for the operator in `staging`.
     operator: String,
-    subtask: u32,
-    parallelism: u32,
 }
 
 impl FileSink {
@@ -118,25 +113,8 @@ impl FileSink {
 
 #[async_trait]
 impl Sink for FileSink {
-    fn start(&mut self, job_id: &str, held: &[Committable]) {
+    fn start(&mut self, job_id: &str, _held: &[Committable]) {
         self.staging = format!("_staging/{job_id}-{}", self.operator);
-        let folder = storage::join(&self.options.path, &self.staging);
-        let held: BTreeSet<String> = held
-            .iter()
-            .filter_map(|item| serde_json::from_slice::<StagedFile>(&item.0).ok())
-            .filter_map(|file| file.staged.rsplit('/').next().map(str::to_owned))
-            .collect();
-        let (subtask, parallelism, own) = (self.subtask, self.parallelism, format!("{}-", self.prefix));
-        // Files of subtasks that are no more are the first one's to delete.
-        let is_mine = move |of: u32| of == subtask || (subtask == 0 && of >= parallelism);
-        let is_left =
-            move |name: &str| !held.contains(name) && !name.starts_with(&own) && subtask_of(name).is_some_and(&is_mine);
-        let storage = self.environment.storage.clone();
-        self.environment.runtime.spawn(async move {
-            if let Err(failure) = sweep(&storage, &folder, is_left).await {
-                tracing::warn!("files that were prepared and never committed stay: {failure}");
-            }
-        });
     }
 
     async fn write(&mut self, batch: Batch) -> Result<(), Failure> {
@@ -195,19 +173,4 @@ impl Sink for FileSink {
         let moved = self.environment.runtime.spawn(moving).await;
         moved.map_err(|error| Failure::internal(format!("moving prepared files: {error}")))?
     }
-}
-
-/// The subtask in a staged file's name, `part-<uid>-<subtask>-<attempt>-<number>.<extension>`.
-fn subtask_of(name: &str) -> Option<u32> {
-    name.rsplit('-').nth(2)?.parse().ok()
-}
-
-/// Deletes the files of a folder whose names are left over.
-async fn sweep(storage: &Storage, folder: &str, is_left: impl Fn(&str) -> bool) -> Result<(), Failure> {
-    for object in storage.list(folder).await? {
-        if object.uri.rsplit('/').next().is_some_and(&is_left) {
-            storage.delete(&object.uri).await?;
-        }
-    }
-    Ok(())
 }

@@ -264,43 +264,6 @@ async fn nothing_is_visible_before_the_commit_and_all_after_however_often() {
 }
 
 #[tokio::test]
-async fn what_no_checkpoint_holds_is_deleted_by_the_next_attempt_of_the_job() {
-    let directory = tempfile::tempdir().unwrap();
-    let (table, environment) = (table(directory.path(), "json", &[]), environment());
-    let sink = |job: &str, subtask, parallelism, held: &[checkpoint::Item]| {
-        let spec = SinkSpec { table: table.clone(), input: ChangelogMode::APPEND };
-        let mut sink = crate::build_sink(&spec, &mut context(subtask, parallelism), &environment).unwrap();
-        sink.start(job, held);
-        sink
-    };
-    let mut held = Vec::new();
-    for (job, subtask) in [("job", 0), ("job", 1), ("job", 2), ("other", 0)] {
-        let mut sink = sink(job, subtask, 3, &[]);
-        for is_held in [true, false] {
-            sink.write(batch(0..10)).await.unwrap();
-            let prepared = sink.prepare().await.unwrap();
-            held.extend(prepared.into_iter().filter(|_| is_held && job == "job"));
-        }
-    }
-    let staged = || {
-        let folders = std::fs::read_dir(directory.path().join("_staging")).unwrap();
-        let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
-        files.map(|file| file.unwrap().path().display().to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(staged().len(), 8);
-    let _restored = [sink("job", 0, 2, &held), sink("job", 1, 2, &held)];
-    let started = std::time::Instant::now();
-    while staged().len() > 5 {
-        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", staged());
-        tokio::task::yield_now().await;
-    }
-    // What is held stays, and all of the other job.
-    assert_eq!(staged().iter().filter(|file| file.contains("/other-")).count(), 2);
-    let files = held.iter().map(|item| serde_json::from_slice::<part::StagedFile>(&item.0).unwrap().staged);
-    assert!(files.into_iter().all(|file| staged().contains(&file)));
-}
-
-#[tokio::test]
 async fn a_copy_that_was_not_deleted_is_committed_again() {
     let directory = tempfile::tempdir().unwrap();
     let table = table(directory.path(), "json", &[]);

@@ -78,9 +78,14 @@ impl Piece {
 
     /// Adds the rows of another piece.
     pub(super) fn append(&mut self, other: &Self) {
+        let are_timed = self.is_timed() && other.is_timed();
         self.oldest = if self.rows == 0 { other.oldest } else { self.oldest.min(other.oldest) };
         self.bytes.extend_from_slice(&other.bytes);
-        self.stamps.extend_from_slice(&other.stamps);
+        // The times of some of the rows would be taken for those of others.
+        match are_timed {
+            true => self.stamps.extend_from_slice(&other.stamps),
+            false => self.stamps = Vec::new(),
+        }
         self.rows += other.rows;
     }
 

@@ -79,7 +79,7 @@ impl Zoned<'_> {
             fields.extend(self.graph.nodes[edge.from].schema.fields.clone());
         }
         let local = Local { zone: self.zone, schema: Schema::new(fields), bounds };
-        let out = local.operator(&mut node.operator)?;
+        let out = local.operator(&mut node.operator, &node.schema)?;
         let id = self.graph.add(node);
         self.bounds.push(out);
         self.graph.edges.extend(edges.into_iter().map(|edge| Edge { to: id, ..edge }));
@@ -149,11 +149,11 @@ struct Local<'a> {
 
 impl Local<'_> {
     /// Puts the zone into an operator; gives the columns of its output that are bounds of windows.
-    fn operator(&self, operator: &mut OperatorSpec) -> Result<BTreeSet<usize>, SqlError> {
+    fn operator(&self, operator: &mut OperatorSpec, output: &Schema) -> Result<BTreeSet<usize>, SqlError> {
         let mut out = BTreeSet::new();
         match operator {
             OperatorSpec::Source(source) => {
-                let local = Local { zone: self.zone, schema: source.table.schema.clone(), bounds: BTreeSet::new() };
+                let local = Local { zone: self.zone, schema: output.clone(), bounds: BTreeSet::new() };
                 local.all(&mut source.filters)?;
                 source.watermark.iter_mut().try_for_each(|watermark| local.replace(watermark))?;
             }

@@ -3,8 +3,8 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, LogLevel, LruCacheOptions, Options,
-    compaction_filter::Decision,
+    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, LogLevel, LruCacheOptions,
+    Options, compaction_filter::Decision,
 };
 
 use super::{CATALOG_KEY, split_key};
@@ -13,7 +13,7 @@ use crate::retention::Expiring;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 /// Most lookups are of new keys.
 const MEMTABLE_BLOOM_RATIO: f64 = 0.1;
-/// A slot and the background threads use the cache. More shards would each be too small for a file's filter.
+/// Few threads use the cache, and small shards would hold few blocks each.
 const CACHE_SHARD_BITS: i32 = 1;
 /// By level: files of the first two are soon rewritten.
 const COMPRESSION: [DBCompressionType; 7] = {
@@ -46,6 +46,9 @@ pub(super) fn options(cache_bytes: usize) -> Options {
     cache.set_num_shard_bits(CACHE_SHARD_BITS);
     blocks.set_block_cache(&Cache::new_lru_cache_opts(&cache));
     blocks.set_cache_index_and_filter_blocks(true);
+    // A file can be as large as the state: its index and its filter are read and kept a part at a time.
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     let mut options = read_options();
     options.create_if_missing(true);

@@ -15,6 +15,9 @@ use crate::{
     function::{Arguments, Kernel},
 };
 
+/// Widths and precisions above give null: a format may come with the data.
+const WIDTH_MAX: usize = 1 << 12;
+
 /// One `%…` of a format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Conversion {
@@ -85,6 +88,9 @@ fn parse(format: &str) -> Option<Vec<Piece>> {
         match found.letter {
             '%' => text.push('%'),
             'n' => text.push('\n'),
+            _ if found.width > WIDTH_MAX || found.precision.is_some_and(|precision| precision > WIDTH_MAX) => {
+                return None;
+            }
             's' | 'S' | 'd' | 'x' | 'X' | 'o' | 'f' | 'e' | 'E' | 'b' | 'B' | 'c' => {
                 if !text.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut text)));
