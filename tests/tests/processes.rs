@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const EVENTS: u64 = 20_000;
 /// Of which so many are read before the stop, at this pace.
 const HALF: u64 = 8_000;
-const ROWS_PER_SECOND: u64 = 5_000;
+const ROWS_PER_SECOND: u64 = 2_500;
 /// Queries that run at the same time.
 const WAVE: usize = 7;
 const SLOTS: usize = WAVE * 5;

@@ -17,6 +17,9 @@ pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failu
     let mut line = StatusLine::new();
     let mut told = 0;
     let mut tick = tokio::time::interval(STATUS_INTERVAL);
+    // One future for all turns: with a new one in each, a Ctrl-C between two would be lost.
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
     let mut stopping = false;
     loop {
         tokio::select! {
@@ -31,7 +34,7 @@ pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failu
                 tell_restarts(handle, id, &mut told).await;
                 line.show(handle, id).await;
             }
-            _ = tokio::signal::ctrl_c(), if !stopping => {
+            _ = &mut interrupted, if !stopping => {
                 stopping = true;
                 let (handle, id) = (handle.clone(), id.to_owned());
                 tokio::spawn(async move { stop(&handle, &id).await });
