@@ -186,7 +186,7 @@ impl Assembly<'_> {
             OperatorSpec::Sink(spec) => {
                 let mut sink = job.registry.sink(spec, &mut context)?;
                 recommit(sink.as_mut(), &context, COMMITTABLES).await?;
-                sink.start(&job.job_id, context.restored(COMMITTABLES));
+                sink.start(&job.job_id);
                 self.places.insert(node, Target::Sink(self.sinks.len()));
                 self.sinks.push(SinkLink { uid: at.uid.clone(), sink, pending: Vec::new(), list: COMMITTABLES });
             }
@@ -230,7 +230,7 @@ impl Assembly<'_> {
         let mut context = self.open(uid, restored, Backend::HashMap, Vec::new()).await?;
         let mut sink = job.registry.sink(&spec, &mut context).map_err(at_table)?;
         recommit(sink.as_mut(), &context, DEAD_LETTERS).await.map_err(at_table)?;
-        sink.start(&job.job_id, context.restored(DEAD_LETTERS));
+        sink.start(&job.job_id);
         let uid = job.graph.nodes[nodes[0]].uid.clone();
         DeadLetters::new(table, SinkLink { uid, sink, pending: Vec::new(), list: DEAD_LETTERS }).map(Some)
     }

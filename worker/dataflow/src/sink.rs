@@ -10,10 +10,9 @@ pub type Committable = Item;
 /// A running sink.
 #[async_trait]
 pub trait Sink: Send {
-    /// The sink starts as part of a job: `held` is all that the restored snapshot holds of this sink, of all subtasks.
-    /// What earlier attempts of the job prepared beside it will never be committed and may be removed. Called once, before
-    /// the first row. A sink that leaves nothing behind has nothing to do.
-    fn start(&mut self, _job_id: &str, _held: &[Committable]) {}
+    /// The sink starts as part of a job. Called once, before the first row. What earlier attempts of the job prepared must
+    /// be left alone: a savepoint may hold it.
+    fn start(&mut self, _job_id: &str) {}
 
     /// Takes rows. Returning late is back-pressure.
     ///

@@ -113,7 +113,7 @@ impl FileSink {
 
 #[async_trait]
 impl Sink for FileSink {
-    fn start(&mut self, job_id: &str, _held: &[Committable]) {
+    fn start(&mut self, job_id: &str) {
         self.staging = format!("_staging/{job_id}-{}", self.operator);
     }
 
