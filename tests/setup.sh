@@ -2,11 +2,14 @@
 # Installs what the build needs beside Rust and a C/C++ compiler: libclang, for RocksDB's bindings.
 set -euo pipefail
 
+# libclang-cpp, which other packages bring, is another library.
 has_libclang() {
     [[ -n "${LIBCLANG_PATH:-}" ]] && return 0
-    compgen -G '/usr/lib/llvm*/lib/libclang*.so*' >/dev/null && return 0
-    compgen -G '/usr/lib/*/libclang*.so*' >/dev/null && return 0
-    compgen -G '/usr/lib64/libclang*.so*' >/dev/null && return 0
+    local folder
+    for folder in /usr/lib/llvm*/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/local/lib; do
+        compgen -G "$folder/libclang.so*" >/dev/null && return 0
+        compgen -G "$folder/libclang-[0-9]*.so*" >/dev/null && return 0
+    done
     [[ -d /Library/Developer/CommandLineTools ]]
 }
 
