@@ -176,8 +176,16 @@ impl ExprPlanner for FlinkExprPlanner {
         if star {
             expr.args = vec![lit(1_i64)];
         }
+        expr.args = expr.args.into_iter().map(told_apart).collect();
         Ok(PlannerResult::Original(expr))
     }
+}
+
+/// An argument under a name that also has its casts: the library leaves them out, and takes `SUM(CAST(a AS INT))` and
+/// `SUM(CAST(a AS DOUBLE))` for one column.
+fn told_apart(argument: Expr) -> Expr {
+    let (name, text) = (argument.schema_name().to_string(), argument.to_string());
+    if name == text { argument } else { argument.alias(format!("${text}")) }
 }
 
 /// A call whose mismatched types are reported at its place. What is not found in the schema is reported later.

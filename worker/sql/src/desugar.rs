@@ -8,8 +8,8 @@ use std::{collections::HashSet, ops::ControlFlow};
 
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor, TableFunctionArgs, Value as SqlValue,
-    VisitMut, VisitorMut,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor, TableFunctionArgs,
+    Value as SqlValue, VisitMut, VisitorMut,
 };
 
 use crate::{SqlError, catalog::Tables, dialect::string, escape, functions};
@@ -20,7 +20,7 @@ pub(crate) const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SE
 
 /// Prepares a query over the tables, views and functions of the session.
 pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> {
-    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new() };
+    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new(), named: 0 };
     match query.visit(&mut desugar) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -29,7 +29,7 @@ pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> 
 
 /// Prepares an expression of DDL.
 pub(crate) fn expression(expr: &mut Expr, tables: &Tables) -> Result<(), SqlError> {
-    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new() };
+    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new(), named: 0 };
     match expr.visit(&mut desugar) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -44,6 +44,8 @@ struct Desugar<'a> {
     is_table_next: bool,
     /// For each query in an expression that is being visited, whether it stands for a table.
     in_queries: Vec<bool>,
+    /// How many queries in `FROM` were given a name.
+    named: usize,
 }
 
 impl VisitorMut for Desugar<'_> {
@@ -61,6 +63,7 @@ impl VisitorMut for Desugar<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         unnest::read_fields(select);
+        self.name_queries(select);
         flow(check_select(select))
     }
 
@@ -155,6 +158,23 @@ fn check_select(select: &Select) -> Result<(), SqlError> {
 }
 
 impl Desugar<'_> {
+    /// Names the queries without one that are joined, so that equal columns of two of them are told apart.
+    fn name_queries(&mut self, select: &mut Select) {
+        if select.from.len() < 2 && select.from.iter().all(|table| table.joins.is_empty()) {
+            return;
+        }
+        let joined = select.from.iter_mut().flat_map(|table| {
+            std::iter::once(&mut table.relation).chain(table.joins.iter_mut().map(|join| &mut join.relation))
+        });
+        for factor in joined {
+            if let TableFactor::Derived { alias: alias @ None, .. } = factor {
+                let name = Ident::with_quote('`', format!("$q{}", self.named));
+                *alias = Some(TableAlias { explicit: true, name, columns: vec![], at: None });
+                self.named += 1;
+            }
+        }
+    }
+
     fn table_factor(&self, factor: &mut TableFactor) -> Result<(), SqlError> {
         // `TABLE(f(…))` and `f(…)` are the same.
         if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor

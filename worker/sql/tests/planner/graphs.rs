@@ -54,6 +54,20 @@ fn counting_rows_reads_one_cheap_column() {
 }
 
 #[test]
+fn aggregates_of_different_casts_of_a_column_are_different() {
+    let types = result_types("SELECT SUM(CAST(b AS INT)), SUM(CAST(b AS DOUBLE)), SUM(b) FROM t");
+    assert_eq!(types, ["INT", "DOUBLE", "BIGINT"]);
+}
+
+#[test]
+fn joined_queries_without_names_are_told_apart() {
+    let script = "SELECT * FROM (SELECT i, b FROM t) JOIN (SELECT i, d FROM t) USING (i)";
+    assert_eq!(result_types(script), ["INT", "BIGINT", "DOUBLE"]);
+    let script = "SELECT b, d FROM (SELECT i AS x, b FROM t), (SELECT i AS y, d FROM t) WHERE x = y";
+    assert_eq!(result_types(script), ["BIGINT", "DOUBLE"]);
+}
+
+#[test]
 fn tables_are_read_once_in_a_job() {
     let script = "SELECT A.id, B.price FROM auction A JOIN bid B ON A.id = B.auction";
     let graph = job(&mut nexmark(), script).graph;
