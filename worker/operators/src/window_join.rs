@@ -26,6 +26,7 @@ use crate::{
     signature::Signature,
     window::{ByWindow, by_window},
     window_aggregate::{put_watermark, restored_watermark},
+    window_time::WindowTime,
 };
 
 /// Pieces of matches that are looked at in one call at most, even if the condition leaves little of them.
@@ -38,6 +39,8 @@ pub(crate) struct WindowJoin {
     schema: SchemaRef,
     signature: Signature,
     grouper: Grouper,
+    /// What windows are made of, and with it the watermark.
+    time: WindowTime,
     watermark: EventTime,
     /// The ends of windows that are to be joined.
     due: BTreeSet<EventTime>,
@@ -97,7 +100,9 @@ impl WindowJoin {
         if spec.left_end >= left.len() || spec.right_end >= right.len() {
             return Err(Failure::internal("the join's window is no column of its inputs"));
         }
-        let signature = format!("{} WINDOW JOIN {}{}", sides.left_text(), sides.right_text(), sides.nulls_text());
+        let time = WindowTime::new(spec.zone.as_deref())?;
+        let (left_text, right_text) = (sides.left_text(), sides.right_text());
+        let signature = format!("{left_text} WINDOW JOIN {right_text}{}{}", sides.nulls_text(), time.signature());
         let side = |keys: &[usize], end: usize, schema: &Schema, table| Side {
             keys: keys.to_vec(),
             end,
@@ -114,6 +119,7 @@ impl WindowJoin {
             condition: sides.condition(spec.condition.as_ref())?,
             schema: node.schema.to_arrow(),
             grouper: Grouper::default(),
+            time,
             watermark: restored_watermark(context)?,
             due: BTreeSet::new(),
             matches: Matches::default(),
@@ -213,12 +219,13 @@ impl Operator for WindowJoin {
     }
 
     fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure> {
-        if watermark.0 <= self.watermark {
+        let watermark = self.time.passed(watermark.0);
+        if watermark <= self.watermark {
             return Ok(Flow::Done);
         }
-        self.watermark = watermark.0;
+        self.watermark = watermark;
         let ends = self.sides.iter().flat_map(|side| side.table.namespaces());
-        self.due = ends.filter(|end| end.wrapping_sub(1) <= watermark.0).collect();
+        self.due = ends.filter(|end| end.wrapping_sub(1) <= watermark).collect();
         self.fire(output)
     }
 

@@ -66,6 +66,10 @@ impl Printer<'_> {
 fn state(operator: &OperatorSpec) -> Option<&'static str> {
     Some(match operator {
         OperatorSpec::Source(_) => "positions",
+        OperatorSpec::WindowAssign(spec) => match spec.window {
+            WindowKind::Session { .. } => "rows by key, until their session ends",
+            _ => return None,
+        },
         OperatorSpec::WindowAggregate(_) => "accumulators by window and key, until the window ends",
         OperatorSpec::GroupAggregate(_) => "accumulators by key",
         OperatorSpec::Join(_) => "rows of both sides by key",
@@ -76,7 +80,6 @@ fn state(operator: &OperatorSpec) -> Option<&'static str> {
         OperatorSpec::Deduplicate(_) => "one row by key",
         OperatorSpec::Limit(_) => "the number of rows",
         OperatorSpec::Calc(_)
-        | OperatorSpec::WindowAssign(_)
         | OperatorSpec::Unnest(_)
         | OperatorSpec::LocalAggregate(_)
         | OperatorSpec::Sink(_) => {
@@ -137,8 +140,12 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
             text
         }
         OperatorSpec::WindowAssign(spec) => {
+            let keys = match spec.keys.as_slice() {
+                [] => String::new(),
+                keys => format!(", partition keys=[{}]", names(input, keys)),
+            };
             format!(
-                "WindowTableFunction(window=[{}])",
+                "WindowTableFunction(window=[{}{keys}])",
                 window(&spec.window, &column_name(input, spec.time), spec.processing)
             )
         }

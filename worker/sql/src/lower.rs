@@ -71,6 +71,8 @@ struct WindowOf {
     time: usize,
     window: WindowKind,
     processing: bool,
+    /// Whether the time is an instant, so that windows are of the session zone's local time.
+    of_instants: bool,
     /// The fields that are the keys of sessions; none if the aggregation says them.
     partition: Option<Vec<usize>>,
 }
@@ -84,6 +86,20 @@ struct WindowColumns {
     time: Option<usize>,
     window: WindowKind,
     processing: bool,
+    /// As of the [`WindowOf`] it comes from.
+    of_instants: bool,
+}
+
+impl WindowOf {
+    fn is_session(&self) -> bool {
+        matches!(self.window, WindowKind::Session { .. })
+    }
+
+    /// The columns behind `width` others.
+    fn columns(&self, width: usize) -> WindowColumns {
+        let &Self { window, processing, of_instants, .. } = self;
+        WindowColumns { start: width, end: width + 1, time: Some(width + 2), window, processing, of_instants }
+    }
 }
 
 /// A job graph under construction.
@@ -104,6 +120,11 @@ impl<'a> Lowering<'a> {
     pub(crate) fn new(name: &str, catalog: &'a dyn Catalog, zone: Option<String>) -> Self {
         let graph = JobGraph::new(name);
         Self { catalog, graph, sources: BTreeMap::new(), watermarks: BTreeMap::new(), zone, limits: None }
+    }
+
+    /// The zone of windows, if they are of instants.
+    fn zone_of(&self, of_instants: bool) -> Option<String> {
+        self.zone.clone().filter(|_| of_instants)
     }
 
     /// Adds a query that is written to `target`.

@@ -33,6 +33,8 @@ pub struct Session {
     catalog: Arc<dyn Catalog>,
     tables: Tables,
     settings: BTreeMap<String, String>,
+    /// The machine's time zone.
+    default_zone: String,
 }
 
 /// What a statement of a script comes to.
@@ -75,7 +77,13 @@ pub enum JobKind {
 impl Session {
     /// An empty session over a catalog of connectors.
     pub fn new(catalog: Arc<dyn Catalog>) -> Self {
-        Self { catalog, tables: Tables::default(), settings: BTreeMap::new() }
+        let (tables, settings) = (Tables::default(), BTreeMap::new());
+        Self { catalog, tables, settings, default_zone: "UTC".to_owned() }
+    }
+
+    /// Sets the time zone of sessions that do not set one: the machine's. It is UTC if it is not told.
+    pub fn set_default_zone(&mut self, zone: String) {
+        self.default_zone = zone;
     }
 
     /// Sets an option as `SET 'key' = 'value'` does.
@@ -190,10 +198,11 @@ impl Session {
         self.settings.get(NAME_KEY).cloned().unwrap_or(default)
     }
 
-    /// The session's time zone; none for UTC, which is also the default.
+    /// The session's time zone; none for UTC.
     fn zone(&self) -> Result<Option<String>, SqlError> {
-        let Some(zone) = self.settings.get(ZONE_KEY) else { return Ok(None) };
-        if ["default", "UTC", "Etc/UTC", "GMT", "Z"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
+        let set = self.settings.get(ZONE_KEY).filter(|zone| !zone.eq_ignore_ascii_case("default"));
+        let zone = set.unwrap_or(&self.default_zone);
+        if ["UTC", "Etc/UTC", "GMT", "Z"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
             return Ok(None);
         }
         if !expressions::is_time_zone(zone) {

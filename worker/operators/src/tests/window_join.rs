@@ -27,6 +27,7 @@ fn cluster_with_nulls(nulls_equal: bool, keys: &[usize], condition: Option<Expr>
             nulls_equal,
             left_end: T,
             right_end: T,
+            zone: None,
             condition,
             left_schema: schema(),
             right_schema: schema(),

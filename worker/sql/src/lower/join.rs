@@ -109,6 +109,7 @@ impl Lowering<'_> {
         let keys = left.keys.iter().zip(&right.keys);
         let compared = |l: usize, r: usize| keys.clone().any(|(left, right)| (*left, *right) == (l, r));
         let same = left_window.window == right_window.window
+            && left_window.of_instants == right_window.of_instants
             && !(left_window.processing || right_window.processing)
             && compared(left_window.start, right_window.start)
             && compared(left_window.end, right_window.end);
@@ -150,6 +151,7 @@ impl Lowering<'_> {
             nulls_equal,
             left_end: left_window.end,
             right_end: right_window.end,
+            zone: self.zone_of(left_window.of_instants),
             condition,
             left_schema: left_columns,
             right_schema: right_columns,

@@ -169,6 +169,7 @@ impl Lowering<'_> {
             // Of rows of the same time the one that came last.
             latest_first: descending && (processing || is_deduplication),
             window_end: window.map(|window| window.end),
+            zone: window.and_then(|window| self.zone_of(window.of_instants)),
             with_number,
             input: ChangelogMode::APPEND,
             emit_update_before: false,
