@@ -62,7 +62,8 @@ fn can_cast(from: &DataType, to: &DataType) -> bool {
 pub(crate) fn fields(table: &TableSpec, columns: &[ColumnDefinition]) -> Vec<FieldRef> {
     let field = |column: &MetadataColumn| {
         let declared = columns.iter().find(|declared| declared.name.value == column.name);
-        let nullable = declared.is_some_and(|declared| matches!(declared.kind, ColumnKind::Metadata { nullable: true, .. }));
+        let nullable =
+            declared.is_some_and(|declared| matches!(declared.kind, ColumnKind::Metadata { nullable: true, .. }));
         escape::typed_arrow_field(&column.name, &Typed { data_type: column.data_type.clone(), nullable })
     };
     table.metadata.iter().map(field).collect()

@@ -14,8 +14,7 @@ use crate::{
     catalog::{Entry, Table, Tables, schema_of},
     desugar, explain, functions,
     lower::{Lowering, Target},
-    metadata,
-    plan,
+    metadata, plan,
     statement::{ColumnDefinition, ColumnKind, CreateTable, Insert, Pattern, Shown, Statement, parse_script},
 };
 

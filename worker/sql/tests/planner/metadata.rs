@@ -56,7 +56,8 @@ fn they_are_described_and_inherited() {
     assert_eq!(described("CREATE TABLE u LIKE t (INCLUDING METADATA); DESCRIBE u"), all);
     let none = "CREATE TABLE u LIKE t (EXCLUDING METADATA EXCLUDING GENERATED EXCLUDING WATERMARKS); DESCRIBE u";
     assert_eq!(described(none), all[..1]);
-    let other = "CREATE TABLE u (name BYTES METADATA FROM 'file.path' VIRTUAL) LIKE t (OVERWRITING METADATA); DESCRIBE u";
+    let other =
+        "CREATE TABLE u (name BYTES METADATA FROM 'file.path' VIRTUAL) LIKE t (OVERWRITING METADATA); DESCRIBE u";
     assert_eq!(described(other)[4], "name | BYTES | TRUE |  | METADATA FROM 'file.path' VIRTUAL");
     let twice = error(&mut session(), &format!("{TABLE} CREATE TABLE u (name STRING METADATA) LIKE t"));
     assert!(twice.message.contains("column 'name' is already in the table 't'"), "{twice}");
