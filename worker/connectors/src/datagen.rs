@@ -24,7 +24,7 @@ use crate::{
 use column::{Clocked, ColumnPlan};
 
 pub(crate) const DESCRIPTOR: Descriptor =
-    Descriptor { name: "datagen", source: Some(SourceEntry { capabilities, build }), sink: None };
+    Descriptor { name: "datagen", source: Some(SourceEntry { capabilities, build, metadata: &[] }), sink: None };
 
 const ROWS_PER_SECOND_DEFAULT: u64 = 10_000;
 

@@ -5,6 +5,7 @@ mod compression;
 mod discovery;
 mod format;
 mod lines;
+mod metadata;
 mod part;
 mod partition;
 mod path;
@@ -30,7 +31,7 @@ use format::Format;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     name: "filesystem",
-    source: Some(SourceEntry { capabilities: source_capabilities, build: source::build }),
+    source: Some(SourceEntry { capabilities: source_capabilities, build: source::build, metadata: metadata::KEYS }),
     sink: Some(SinkEntry { capabilities: sink_capabilities, build: sink::build }),
 };
 

@@ -31,7 +31,7 @@ use columns::{Column, Texts};
 use event::{Events, Kind, Shape};
 
 pub(crate) const DESCRIPTOR: Descriptor =
-    Descriptor { name: "nexmark", source: Some(SourceEntry { capabilities, build }), sink: None };
+    Descriptor { name: "nexmark", source: Some(SourceEntry { capabilities, build, metadata: &[] }), sink: None };
 
 /// 2026-01-01 00:00:00: fixed, so that runs can be compared.
 const BASE_TIME_DEFAULT: u64 = 1_767_225_600_000;

@@ -6,27 +6,27 @@ use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use datafusion_common::{Column, ExprSchema, TableReference};
 use datafusion_expr::{Expr, Extension, Join, LogicalPlan, LogicalPlanBuilder, TableSource, Window};
 use expressions::Typed;
-use graph::TableSpec;
+use graph::{Catalog, TableSpec};
 use model::{DataType, Field, Schema};
 use sqlparser::ast::{Expr as Syntax, Ident};
 
 use crate::{
     SqlError,
     context::PlannedTable,
-    desugar, escape, functions, interval, like,
+    desugar, escape, functions, interval, like, metadata,
     nodes::{WINDOW_COLUMNS, WatermarkNode, WindowNode},
     plan,
-    statement::{ColumnKind, CreateFunction, CreateTable, CreateView},
+    statement::{ColumnDefinition, ColumnKind, CreateFunction, CreateTable, CreateView},
 };
 
 /// A declared table.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) spec: TableSpec,
-    /// All columns, computed ones included, as `SELECT *` gives them.
+    /// All columns, computed ones and metadata included, as `SELECT *` gives them.
     pub(crate) columns: Schema,
-    /// For each of `columns`, what it is computed from.
-    pub(crate) computed: Vec<Option<String>>,
+    /// For each of `columns` that is not physical, how it says where it is from.
+    pub(crate) origins: Vec<Option<String>>,
     /// The time attribute and its watermark, as written.
     pub(crate) watermark: Option<(String, String)>,
     /// The statement that declared it.
@@ -121,7 +121,7 @@ impl Tables {
         }
     }
 
-    pub(crate) fn create_table(&mut self, create: CreateTable) -> Result<(), SqlError> {
+    pub(crate) fn create_table(&mut self, create: CreateTable, catalog: &dyn Catalog) -> Result<(), SqlError> {
         if self.check_new(&create.name, create.if_not_exists)? {
             let create = match &create.like {
                 Some(like) => match self.get(&like.table.value) {
@@ -132,7 +132,7 @@ impl Tables {
                 },
                 None => create,
             };
-            let table = declare(create, self)?;
+            let table = declare(create, self, catalog)?;
             self.entries.insert(table.spec.name.clone(), Entry::Table(Arc::new(table)));
         }
         Ok(())
@@ -194,7 +194,7 @@ impl TableSource for PhysicalTable {
     }
 }
 
-fn declare(create: CreateTable, tables: &Tables) -> Result<Table, SqlError> {
+fn declare(create: CreateTable, tables: &Tables, catalog: &dyn Catalog) -> Result<Table, SqlError> {
     let mut physical = Vec::new();
     let mut names: Vec<&Ident> = Vec::new();
     for column in &create.columns {
@@ -216,20 +216,23 @@ fn declare(create: CreateTable, tables: &Tables) -> Result<Table, SqlError> {
         create.primary_key.iter().map(|name| position(name, "primary key")).collect::<Result<Vec<_>, _>>()?;
     let partitioned_by =
         create.partitioned_by.iter().map(|name| position(name, "partition")).collect::<Result<Vec<_>, _>>()?;
-    let spec = TableSpec {
+    let mut spec = TableSpec {
         name: create.name.value.clone(),
         options: create.options.iter().cloned().collect(),
         primary_key,
         partitioned_by,
         schema,
+        metadata: Vec::new(),
     };
+    spec.metadata = metadata::columns(&spec, &create.columns, catalog)?;
     let planned = plan_table(&spec, &create, tables)?;
-    let computed = create.columns.iter().map(|column| match &column.kind {
-        ColumnKind::Computed(_, text) => Some(text.clone()),
+    let origins = create.columns.iter().map(|column| match &column.kind {
+        ColumnKind::Computed(_, text) => Some(format!("AS {text}")),
+        ColumnKind::Metadata { key, is_virtual, .. } => Some(metadata::text(key.as_deref(), *is_virtual)),
         ColumnKind::Physical { .. } => None,
     });
     Ok(Table {
-        computed: computed.collect(),
+        origins: origins.collect(),
         watermark: create.watermark.as_ref().map(|mark| (mark.column.value.clone(), mark.text.clone())),
         columns: schema_of(&planned)?,
         source: Arc::new(PlannedTable { schema: Arc::new(planned.schema().as_arrow().clone()), plan: planned }),
@@ -247,16 +250,18 @@ fn plan_table(spec: &TableSpec, create: &CreateTable, tables: &Tables) -> Result
         let nullable = field.nullable && !spec.primary_key.contains(&index);
         escape::typed_arrow_field(&field.name, &Typed { data_type: field.data_type.clone(), nullable })
     });
-    let fields: Vec<_> = fields.collect();
+    let fields: Vec<_> = fields.chain(metadata::fields(spec, &create.columns)).collect();
     let source = PhysicalTable { spec: Arc::new(spec.clone()), schema: Arc::new(ArrowSchema::new(fields)) };
     let scan = LogicalPlanBuilder::scan(TableReference::bare(spec.name.as_str()), Arc::new(source), None)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| place(&error))?;
+    let own = |column: &ColumnDefinition| {
+        Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
+    };
     let columns = create.columns.iter().map(|column| {
         let expr = match &column.kind {
-            ColumnKind::Physical { .. } => {
-                Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
-            }
+            ColumnKind::Physical { .. } => own(column),
+            ColumnKind::Metadata { data_type, .. } => metadata::cast(own(column), spec, &column.name.value, data_type)?,
             ColumnKind::Computed(syntax, _) => expression((**syntax).clone(), &scan, tables)?,
         };
         Ok(expr.alias(column.name.value.as_str()))

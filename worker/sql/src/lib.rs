@@ -18,6 +18,7 @@ mod json_call;
 mod like;
 mod literal;
 mod lower;
+mod metadata;
 mod nodes;
 mod plan;
 mod row_number;

@@ -8,15 +8,21 @@ use crate::{
 /// What `create` declares together with what it takes over from `base`.
 pub(crate) fn merged(base: &CreateTable, like: &Like, create: CreateTable) -> Result<CreateTable, SqlError> {
     let rule = |feature| like.rule(feature);
-    let generated = rule(Feature::Generated);
-    let is_computed = |kind: &ColumnKind| matches!(kind, ColumnKind::Computed(..));
+    // The feature that a column is of, if it is more than a physical one.
+    let feature_of = |kind: &ColumnKind| match kind {
+        ColumnKind::Physical { .. } => None,
+        ColumnKind::Computed(..) => Some(Feature::Generated),
+        ColumnKind::Metadata { .. } => Some(Feature::Metadata),
+    };
     let mut columns = Vec::new();
     for column in &base.columns {
         let again = create.columns.iter().find(|own| own.name.value == column.name.value);
+        let feature = feature_of(&column.kind);
+        let inherit = feature.map(rule);
         match again {
-            _ if is_computed(&column.kind) && generated == Inherit::Excluding => {}
+            _ if inherit == Some(Inherit::Excluding) => {}
             None => columns.push(column.clone()),
-            Some(own) if is_computed(&column.kind) && is_computed(&own.kind) && generated == Inherit::Overwriting => {}
+            Some(own) if inherit == Some(Inherit::Overwriting) && feature_of(&own.kind) == feature => {}
             Some(own) => {
                 let message = format!("column '{}' is already in the table '{}'", own.name.value, like.table.value);
                 return Err(SqlError::at_ident(message, &own.name));

@@ -14,7 +14,7 @@ use crate::{
     catalog::{Entry, Table, Tables, schema_of},
     desugar, explain, functions,
     lower::{Lowering, Target},
-    plan,
+    metadata, plan,
     statement::{ColumnDefinition, ColumnKind, CreateTable, Insert, Pattern, Shown, Statement, parse_script},
 };
 
@@ -115,7 +115,7 @@ impl Session {
         match statement {
             Statement::CreateTable(mut create) => match create.query.take() {
                 Some(query) => return self.create_as(*create, query),
-                None => self.tables.create_table(*create)?,
+                None => self.tables.create_table(*create, &*self.catalog)?,
             },
             Statement::CreateView(create) => self.tables.create_view(create)?,
             Statement::CreateFunction(create) => self.tables.create_function(&create)?,
@@ -176,7 +176,7 @@ impl Session {
             kind: ColumnKind::Physical { data_type: field.data_type.without_not_null(), nullable: field.nullable },
         }));
         let table = create.name.clone();
-        self.tables.create_table(create)?;
+        self.tables.create_table(create, &*self.catalog)?;
         let inserted = self.insert(vec![Insert { table: table.clone(), columns: Vec::new(), source }]);
         if inserted.is_err() {
             self.tables.remove(&table.value);
@@ -256,6 +256,7 @@ impl Session {
         let wrong =
             |failure: model::Failure| SqlError::new(format!("option '{DEAD_LETTERS_KEY}': {}", failure.message));
         graph::dead_letter::columns(&table.spec).map_err(wrong)?;
+        metadata::check_writable(&table.spec).map_err(|message| wrong(model::Failure::user(message)))?;
         self.catalog.sink(&table.spec).map_err(wrong)?;
         Ok(Some(Box::new(table.spec.clone())))
     }
@@ -263,7 +264,10 @@ impl Session {
     fn target(&self, insert: &Insert) -> Result<Arc<Table>, SqlError> {
         let name = &insert.table;
         match self.tables.get(&name.value) {
-            Some(Entry::Table(table)) => Ok(Arc::clone(table)),
+            Some(Entry::Table(table)) => {
+                metadata::check_writable(&table.spec).map_err(|message| SqlError::at_ident(message, name))?;
+                Ok(Arc::clone(table))
+            }
             Some(Entry::View(_)) => {
                 Err(SqlError::at_ident(format!("'{}' is a view and cannot be written", name.value), name))
             }
@@ -275,8 +279,9 @@ impl Session {
         let mut columns = Vec::with_capacity(insert.columns.len());
         for name in &insert.columns {
             let Some(column) = table.spec.schema.index_of(&name.value) else {
-                let computed = table.columns.index_of(&name.value).is_some();
-                let message = if computed {
+                let message = if table.spec.metadata.iter().any(|column| column.name == name.value) {
+                    format!("column '{}' is VIRTUAL and cannot be written", name.value)
+                } else if table.columns.index_of(&name.value).is_some() {
                     format!("column '{}' is computed and cannot be written", name.value)
                 } else {
                     format!("column '{}' not found in '{}'", name.value, table.spec.name)
@@ -346,7 +351,7 @@ impl Session {
     }
 }
 
-/// A line for each column: name, type, nullability, key, what it is computed from, watermark.
+/// A line for each column: name, type, nullability, key, where it is from if it is not physical, watermark.
 fn describe(columns: &Schema, table: Option<&Table>, pattern: Option<&Pattern>) -> String {
     let mut lines = vec!["name | type | null | key | extras | watermark".to_owned()];
     let listed = |name: &str| pattern.is_none_or(|pattern| pattern.lets(name));
@@ -357,8 +362,8 @@ fn describe(columns: &Schema, table: Option<&Table>, pattern: Option<&Pattern>) 
             if position.is_some_and(|position| table.spec.primary_key.contains(&position)) {
                 key = "PRI";
             }
-            if let Some(Some(expression)) = table.computed.get(index) {
-                extras = format!("AS {expression}");
+            if let Some(Some(origin)) = table.origins.get(index) {
+                extras = origin.clone();
             }
             if let Some((column, expression)) = &table.watermark
                 && *column == field.name

@@ -113,6 +113,7 @@ pub(crate) enum Feature {
     All,
     Constraints,
     Generated,
+    Metadata,
     Options,
     Partitions,
     Watermarks,
@@ -143,6 +144,13 @@ pub(crate) enum ColumnKind {
     Physical {
         data_type: DataType,
         nullable: bool,
+    },
+    /// What the connector tells under a key, which is the column's name if none is given.
+    Metadata {
+        data_type: DataType,
+        nullable: bool,
+        key: Option<String>,
+        is_virtual: bool,
     },
     /// What it is computed from, and how that is written.
     Computed(Box<Expr>, String),

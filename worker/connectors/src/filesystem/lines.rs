@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use super::{
     compression::{Compression, Decompressor},
-    split::{Position, Split},
+    split::{Position, Split, is_gone},
 };
 
 /// Bytes of one request.
@@ -260,7 +260,7 @@ async fn fetch(
     // A file that has grown since it was listed is read to its new end; one that shrank is an error of the store.
     let size = match storage.head(file).await? {
         Some(object) => object.size,
-        None => return Err(Failure::data(format!("{file}: was deleted before it was read"))),
+        None => return Err(is_gone(file)),
     };
     let starts = (from..size.max(from)).step_by(BLOCK_BYTES as usize);
     let requests = starts.map(|start| storage.get_range(file, start..(start + BLOCK_BYTES).min(size)));

@@ -1,5 +1,6 @@
 mod compressed;
 mod kinds;
+mod told;
 
 use std::{collections::BTreeSet, io::Write as _, path::Path, sync::Arc};
 

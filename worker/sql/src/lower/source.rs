@@ -15,13 +15,14 @@ use super::{
 use crate::SqlError;
 
 impl Lowering<'_> {
-    /// The source of a table, with all its physical columns until the graph is finished.
+    /// The source of a table, with all its columns until the graph is finished.
     pub(super) fn scan(&mut self, table: &TableSpec, projection: Option<&[usize]>) -> Result<Relation, SqlError> {
         let node = match self.sources.get(&table.name) {
             Some(&node) => node,
             None => {
                 self.catalog.source(table).map_err(|failure| SqlError::from(failure.context_table(&table.name)))?;
-                let columns = table.schema.fields.iter();
+                let readable = table.readable();
+                let columns = readable.fields.iter();
                 let columns = columns
                     .map(|field| SourceColumn { path: vec![field.name.clone()], data_type: field.data_type.clone() });
                 let spec = SourceSpec {
@@ -30,17 +31,18 @@ impl Lowering<'_> {
                     filters: Vec::new(),
                     watermark: None,
                 };
-                let node = self.add(OperatorSpec::Source(spec), table.schema.clone());
+                let node = self.add(OperatorSpec::Source(spec), readable);
                 self.sources.insert(table.name.clone(), node);
                 node
             }
         };
-        let all: Vec<usize> = (0..table.schema.len()).collect();
+        let fields = table.readable().fields;
+        let all: Vec<usize> = (0..fields.len()).collect();
         let columns = projection.unwrap_or(&all);
         Ok(Relation {
             base: Base::Node { node, window: None },
             exprs: columns.iter().map(|&column| Expr::Column(column)).collect(),
-            names: columns.iter().map(|&column| table.schema.fields[column].name.clone()).collect(),
+            names: columns.iter().map(|&column| fields[column].name.clone()).collect(),
             filter: None,
         })
     }

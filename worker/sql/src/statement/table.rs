@@ -1,5 +1,6 @@
 //! The grammar of `CREATE TABLE`.
 
+use model::DataType;
 use sqlparser::{
     ast::Ident,
     parser::Parser,
@@ -86,12 +87,13 @@ impl StatementParser<'_> {
                 "OPTIONS" => Feature::Options,
                 "PARTITIONS" => Feature::Partitions,
                 "WATERMARKS" => Feature::Watermarks,
-                // Nothing has them.
-                "METADATA" | "DISTRIBUTION" => continue,
+                "METADATA" => Feature::Metadata,
+                // Nothing has it.
+                "DISTRIBUTION" => continue,
                 _ => return Ok(self.parser.expected("a feature of a table", token)?),
             };
             if inherit == Inherit::Overwriting
-                && !matches!(feature, Feature::Generated | Feature::Options | Feature::Watermarks)
+                && !matches!(feature, Feature::Generated | Feature::Metadata | Feature::Options | Feature::Watermarks)
             {
                 return Err(SqlError::at_span(format!("OVERWRITING {} is not possible", token.token), token.span));
             }
@@ -157,7 +159,10 @@ impl StatementParser<'_> {
         loop {
             let token = self.parser.peek_token();
             if self.word("METADATA") {
-                return Err(SqlError::at_span("METADATA columns are not supported", token.span));
+                let kind = self.metadata(data_type, nullable)?;
+                self.comment()?;
+                table.columns.push(ColumnDefinition { name, kind });
+                return Ok(());
             } else if self.peek_word(0, "CONSTRAINT") || self.peek_word(0, "PRIMARY") {
                 if self.word("CONSTRAINT") {
                     self.parser.parse_identifier()?;
@@ -177,6 +182,12 @@ impl StatementParser<'_> {
         }
         table.columns.push(ColumnDefinition { name, kind: ColumnKind::Physical { data_type, nullable } });
         Ok(())
+    }
+
+    /// `[FROM 'key'] [VIRTUAL]`
+    fn metadata(&mut self, data_type: DataType, nullable: bool) -> Result<ColumnKind, SqlError> {
+        let key = if self.word("FROM") { Some(self.string()?) } else { None };
+        Ok(ColumnKind::Metadata { data_type, nullable, key, is_virtual: self.word("VIRTUAL") })
     }
 
     /// `(a, b)`

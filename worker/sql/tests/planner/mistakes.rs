@@ -70,7 +70,22 @@ fn mistakes_have_a_message_and_a_place() {
             "watermark column 'a' is INT",
         ),
         ("CREATE TABLE t (a INT, PRIMARY KEY (a)) WITH ('connector' = 'x')", (1, 24), "must be NOT ENFORCED"),
-        ("CREATE TABLE t (a INT METADATA) WITH ('connector' = 'x')", (1, 23), "METADATA columns are not supported"),
+        (
+            "CREATE TABLE t (a INT METADATA) WITH ('connector' = 'x')",
+            (1, 17),
+            "column 'a': connector 'x' has no metadata",
+        ),
+        (
+            "CREATE TABLE t (b INT, a STRING METADATA FROM 'offset') WITH ('connector' = 'files')",
+            (1, 24),
+            "column 'a': connector 'files' has no metadata 'offset'; it has: 'file.path' (STRING), 'file.name' (STRING)",
+        ),
+        (
+            "CREATE TABLE t (a DATE METADATA FROM 'file.size') WITH ('connector' = 'files')",
+            (1, 17),
+            "column 'a' cannot be DATE: the metadata 'file.size' is BIGINT",
+        ),
+        ("CREATE TABLE t (a INT METADATA FROM x) WITH ('connector' = 'x')", (1, 37), "a string"),
         ("CREATE VIEW bid AS SELECT 1", (1, 13), "'bid' already exists"),
         ("CREATE VIEW v AS SELECT nothing FROM bid", (1, 25), "column 'nothing' not found"),
         ("DROP TABLE nothing", (1, 12), "table 'nothing' not found"),

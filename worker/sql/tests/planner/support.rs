@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graph::{Catalog, ChangelogMode, SinkCapabilities, SourceCapabilities, TableSpec};
-use model::Failure;
+use model::{DataType, Failure};
 use sql::{Outcome, PlannedJob, Session, SqlError};
 
 pub struct TestCatalog;
@@ -17,6 +17,17 @@ impl Catalog for TestCatalog {
             _ => ChangelogMode::APPEND,
         };
         Ok(SourceCapabilities { bounded: false, changelog })
+    }
+
+    fn metadata(&self, table: &TableSpec) -> Result<Vec<(&'static str, DataType)>, Failure> {
+        self.source(table)?;
+        let files = vec![
+            ("file.path", DataType::String),
+            ("file.name", DataType::String),
+            ("file.size", DataType::BigInt),
+            ("file.modification-time", DataType::TimestampLtz(3)),
+        ];
+        Ok(if table.connector() == "files" { files } else { Vec::new() })
     }
 
     fn sink(&self, table: &TableSpec) -> Result<SinkCapabilities, Failure> {
