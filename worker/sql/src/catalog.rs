@@ -1,6 +1,12 @@
 //! The tables and views of a session, each as a plan over what its connector reads.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod alter;
+mod written;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use datafusion_common::{Column, ExprSchema, TableReference};
@@ -16,8 +22,12 @@ use crate::{
     desugar, escape, functions, interval, like, metadata,
     nodes::{WINDOW_COLUMNS, WatermarkNode, WindowNode},
     plan,
-    statement::{ColumnDefinition, ColumnKind, CreateFunction, CreateTable, CreateView},
+    statement::{
+        AlterTable, AlterView, ColumnDefinition, ColumnKind, CreateFunction, CreateTable, CreateView, DEFAULT_DATABASE,
+        Dropped, Name, options_of,
+    },
 };
+pub(crate) use written::{of_table, of_view};
 
 /// A declared table.
 #[derive(Debug)]
@@ -29,19 +39,16 @@ pub(crate) struct Table {
     pub(crate) origins: Vec<Option<String>>,
     /// The time attribute and its watermark, as written.
     pub(crate) watermark: Option<(String, String)>,
-    /// The statement that declared it.
-    pub(crate) text: String,
-    /// What it says, for tables that are like it.
-    definition: CreateTable,
+    /// What it says, for tables that are like it and changes.
+    pub(crate) definition: CreateTable,
     source: Arc<PlannedTable>,
 }
 
-/// A declared view.
+/// A declared view. Its query is planned where it is used, over the tables as they are then.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) columns: Schema,
-    pub(crate) text: String,
-    source: Arc<PlannedTable>,
+    pub(crate) definition: CreateView,
 }
 
 #[derive(Clone, Debug)]
@@ -50,32 +57,131 @@ pub(crate) enum Entry {
     View(Arc<View>),
 }
 
+impl Entry {
+    pub(crate) fn columns(&self) -> &Schema {
+        match self {
+            Self::Table(table) => &table.columns,
+            Self::View(view) => &view.columns,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Dropped {
+        match self {
+            Self::Table(_) => Dropped::Table,
+            Self::View(_) => Dropped::View,
+        }
+    }
+}
+
 /// All tables and views by name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tables {
-    entries: BTreeMap<String, Entry>,
+    /// By database and name.
+    entries: BTreeMap<(String, String), Entry>,
+    databases: BTreeSet<String>,
+    /// The database that `USE` chose.
+    current: String,
     /// Functions declared by `CREATE FUNCTION`, in upper case, and the built-in ones that they are.
     functions: BTreeMap<String, &'static str>,
 }
 
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            databases: [DEFAULT_DATABASE.to_owned()].into(),
+            current: DEFAULT_DATABASE.to_owned(),
+            functions: BTreeMap::new(),
+        }
+    }
+}
+
+fn key(name: &Name) -> (String, String) {
+    (name.database.clone(), name.ident.value.clone())
+}
+
 impl Tables {
-    pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(name)
+    pub(crate) fn get(&self, name: &Name) -> Option<&Entry> {
+        self.entries.get(&key(name))
     }
 
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.entries.contains_key(name)
+    /// A table or view, or the error that there is none.
+    pub(crate) fn find(&self, name: &Name) -> Result<&Entry, SqlError> {
+        self.get(name).ok_or_else(|| SqlError::at_ident(format!("table '{name}' not found"), name))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Entry)> {
-        self.entries.iter()
+    /// The names of a database.
+    pub(crate) fn names_in(&self, database: &str) -> impl Iterator<Item = (&String, &Entry)> {
+        self.entries.iter().filter(move |((of, _), _)| of == database).map(|((_, name), entry)| (name, entry))
     }
 
-    pub(crate) fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
-        Some(match self.entries.get(name)? {
-            Entry::Table(table) => Arc::clone(&table.source) as Arc<dyn TableSource>,
-            Entry::View(view) => Arc::clone(&view.source) as Arc<dyn TableSource>,
-        })
+    pub(crate) fn current_database(&self) -> &str {
+        &self.current
+    }
+
+    pub(crate) fn databases(&self) -> impl Iterator<Item = &String> {
+        self.databases.iter()
+    }
+
+    pub(crate) fn check_database(&self, name: &Ident) -> Result<(), SqlError> {
+        match self.databases.contains(&name.value) {
+            true => Ok(()),
+            false => Err(SqlError::at_ident(format!("database '{}' not found", name.value), name)),
+        }
+    }
+
+    pub(crate) fn use_database(&mut self, name: &Ident) -> Result<(), SqlError> {
+        self.check_database(name)?;
+        self.current.clone_from(&name.value);
+        Ok(())
+    }
+
+    pub(crate) fn create_database(&mut self, name: &Ident, if_not_exists: bool) -> Result<(), SqlError> {
+        if !self.databases.insert(name.value.clone()) && !if_not_exists {
+            return Err(SqlError::at_ident(format!("database '{}' already exists", name.value), name));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn drop_database(&mut self, name: &Ident, if_exists: bool, cascade: bool) -> Result<(), SqlError> {
+        if if_exists && !self.databases.contains(&name.value) {
+            return Ok(());
+        }
+        self.check_database(name)?;
+        let refused = if name.value == self.current {
+            Some("is the current one and cannot be dropped")
+        } else if !cascade && self.names_in(&name.value).next().is_some() {
+            Some("is not empty; DROP DATABASE … CASCADE drops what it has")
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            return Err(SqlError::at_ident(format!("database '{}' {why}", name.value), name));
+        }
+        self.databases.remove(&name.value);
+        self.entries.retain(|(database, _), _| *database != name.value);
+        Ok(())
+    }
+
+    /// What the planner reads for a name; its first part may be options.
+    pub(crate) fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>, SqlError> {
+        let database = name.schema().unwrap_or(DEFAULT_DATABASE).to_owned();
+        let name_of = Name { database, ident: Ident::new(name.table()) };
+        let options = name.catalog().and_then(options_of);
+        match (self.find(&name_of)?, options) {
+            (Entry::Table(table), None) => Ok(Arc::clone(&table.source) as Arc<dyn TableSource>),
+            (Entry::Table(table), Some(options)) => {
+                let table = table.with_options(options);
+                Ok(planned(plan_table(&table, &self.definition_of(&name_of)?, self)?))
+            }
+            (Entry::View(_), Some(_)) => Err(SqlError::new(format!("'{name_of}' is a view: it takes no OPTIONS"))),
+            (Entry::View(view), None) => {
+                let plan = self.plan_view(&view.definition);
+                // Its places are those of another script.
+                let plan = plan.map_err(|error| SqlError::new(format!("view '{name_of}': {}", error.message)))?;
+                Ok(planned(plan))
+            }
+        }
     }
 
     /// The built-in function that a declared one is.
@@ -108,53 +214,120 @@ impl Tables {
         self.functions.remove(&name.to_ascii_uppercase()).is_some()
     }
 
-    /// Removes an entry; tells whether it was there.
-    pub(crate) fn remove(&mut self, name: &str) -> Option<Entry> {
-        self.entries.remove(name)
+    pub(crate) fn remove(&mut self, name: &Name) {
+        self.entries.remove(&key(name));
     }
 
-    fn check_new(&self, name: &Ident, if_not_exists: bool) -> Result<bool, SqlError> {
-        match self.entries.contains_key(&name.value) {
-            true if if_not_exists => Ok(false),
-            true => Err(SqlError::at_ident(format!("'{}' already exists", name.value), name)),
-            false => Ok(true),
+    /// Whether a name is to be declared: not if it is there already and that is allowed.
+    fn check_new(&self, name: &Name, if_not_exists: bool, replaces: Option<Dropped>) -> Result<bool, SqlError> {
+        self.check_database(&Ident::with_span(name.span, name.database.as_str()))?;
+        match self.get(name) {
+            None => {
+                // Jobs know a table by its database and name in one.
+                let same = self.entries.keys().find(|(database, other)| {
+                    Name { database: database.clone(), ident: Ident::new(other.as_str()) }.to_string() == name.to_string()
+                });
+                match same {
+                    Some(_) => Err(SqlError::at_ident(format!("'{name}' already exists"), name)),
+                    None => Ok(true),
+                }
+            }
+            Some(_) if if_not_exists => Ok(false),
+            Some(entry) if replaces == Some(entry.kind()) => Ok(true),
+            Some(_) => Err(SqlError::at_ident(format!("'{name}' already exists"), name)),
         }
     }
 
     pub(crate) fn create_table(&mut self, create: CreateTable, catalog: &dyn Catalog) -> Result<(), SqlError> {
-        if self.check_new(&create.name, create.if_not_exists)? {
+        if self.check_new(&create.name, create.if_not_exists, create.replaces.then_some(Dropped::Table))? {
             let create = match &create.like {
-                Some(like) => match self.get(&like.table.value) {
-                    Some(Entry::Table(base)) => like::merged(&base.definition, like, create.clone())?,
-                    _ => {
-                        return Err(SqlError::at_ident(format!("table '{}' not found", like.table.value), &like.table));
-                    }
-                },
+                Some(like) => like::merged(&self.definition_of(&like.table)?, like, create.clone())?,
                 None => create,
             };
-            let table = declare(create, self, catalog)?;
-            self.entries.insert(table.spec.name.clone(), Entry::Table(Arc::new(table)));
+            self.declare(create, catalog)?;
         }
         Ok(())
     }
 
+    fn declare(&mut self, create: CreateTable, catalog: &dyn Catalog) -> Result<(), SqlError> {
+        let at = key(&create.name);
+        let table = declare(create, self, catalog)?;
+        self.entries.insert(at, Entry::Table(Arc::new(table)));
+        Ok(())
+    }
+
+    fn definition_of(&self, name: &Name) -> Result<CreateTable, SqlError> {
+        match self.get(name) {
+            Some(Entry::Table(table)) => Ok(table.definition.clone()),
+            _ => Err(SqlError::at_ident(format!("table '{name}' not found"), name)),
+        }
+    }
+
+    pub(crate) fn alter_table(
+        &mut self,
+        name: &Name,
+        change: AlterTable,
+        catalog: &dyn Catalog,
+    ) -> Result<(), SqlError> {
+        let mut definition = self.definition_of(name)?;
+        if let AlterTable::Rename(to) = &change {
+            self.check_new(to, false, None)?;
+        }
+        alter::apply(&mut definition, change)?;
+        let renamed = key(&definition.name) != key(name);
+        self.declare(definition, catalog).map_err(|error| SqlError::at_ident(error.message, name))?;
+        if renamed {
+            self.remove(name);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn alter_view(&mut self, name: &Name, change: AlterView) -> Result<(), SqlError> {
+        let Some(Entry::View(view)) = self.get(name) else {
+            return Err(SqlError::at_ident(format!("view '{name}' not found"), name));
+        };
+        let mut definition = view.definition.clone();
+        match change {
+            AlterView::Rename(to) => {
+                self.check_new(&to, false, None)?;
+                let renamed = View { columns: view.columns.clone(), definition: CreateView { name: to, ..definition } };
+                self.entries.insert(key(&renamed.definition.name), Entry::View(Arc::new(renamed)));
+                self.remove(name);
+                Ok(())
+            }
+            AlterView::As { query, text } => {
+                definition = CreateView { query, text, columns: Vec::new(), replaces: true, ..definition };
+                self.create_view(definition)
+            }
+        }
+    }
+
     pub(crate) fn create_view(&mut self, mut create: CreateView) -> Result<(), SqlError> {
-        if !self.check_new(&create.name, create.if_not_exists)? {
+        if !self.check_new(&create.name, create.if_not_exists, create.replaces.then_some(Dropped::View))? {
             return Ok(());
         }
         desugar::query(&mut create.query, self)?;
-        let mut planned = plan::query(self, &create.query)?;
-        if !create.columns.is_empty() {
-            planned = rename(planned, &create.columns)?;
-        }
-        let columns = schema_of(&planned)?;
-        let view = View {
-            text: create.text,
-            source: Arc::new(PlannedTable { schema: Arc::new(planned.schema().as_arrow().clone()), plan: planned }),
-            columns,
-        };
-        self.entries.insert(create.name.value, Entry::View(Arc::new(view)));
+        let columns = schema_of(&self.plan_view(&create)?)?;
+        self.entries.insert(key(&create.name), Entry::View(Arc::new(View { columns, definition: create })));
         Ok(())
+    }
+
+    fn plan_view(&self, view: &CreateView) -> Result<LogicalPlan, SqlError> {
+        let planned = plan::query(self, &view.query)?;
+        if view.columns.is_empty() { Ok(planned) } else { rename(planned, &view.columns) }
+    }
+}
+
+fn planned(plan: LogicalPlan) -> Arc<dyn TableSource> {
+    Arc::new(PlannedTable { schema: Arc::new(plan.schema().as_arrow().clone()), plan })
+}
+
+impl Table {
+    /// What its connector is told with some options anew.
+    pub(crate) fn with_options(&self, options: Vec<(String, String)>) -> TableSpec {
+        let mut spec = self.spec.clone();
+        spec.options.extend(options);
+        spec
     }
 }
 
@@ -217,7 +390,7 @@ fn declare(create: CreateTable, tables: &Tables, catalog: &dyn Catalog) -> Resul
     let partitioned_by =
         create.partitioned_by.iter().map(|name| position(name, "partition")).collect::<Result<Vec<_>, _>>()?;
     let mut spec = TableSpec {
-        name: create.name.value.clone(),
+        name: create.name.to_string(),
         options: create.options.iter().cloned().collect(),
         primary_key,
         partitioned_by,
@@ -236,7 +409,6 @@ fn declare(create: CreateTable, tables: &Tables, catalog: &dyn Catalog) -> Resul
         watermark: create.watermark.as_ref().map(|mark| (mark.column.value.clone(), mark.text.clone())),
         columns: schema_of(&planned)?,
         source: Arc::new(PlannedTable { schema: Arc::new(planned.schema().as_arrow().clone()), plan: planned }),
-        text: create.text.clone(),
         definition: create,
         spec,
     })

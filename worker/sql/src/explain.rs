@@ -7,6 +7,7 @@ use graph::{
     operator::{AggregateCall, AggregateFunction, Keep, RankSpec, SortColumn, WindowKind},
 };
 use model::{DataType, Schema};
+use serde_json::json;
 
 /// A job graph as text: a tree for each sink, with row kinds, exchanges, parallelism (`parallelism` where an operator has
 /// none of its own) and what each operator keeps as state.
@@ -23,6 +24,38 @@ pub fn explain(graph: &JobGraph, parallelism: u32) -> String {
         }
     }
     text
+}
+
+/// A job graph as JSON in the form of Flink's execution plans.
+pub fn as_json(graph: &JobGraph, parallelism: u32) -> String {
+    let nodes = graph.nodes.iter().enumerate().map(|(id, node)| {
+        let pact = match &node.operator {
+            OperatorSpec::Source(_) => "Data Source",
+            OperatorSpec::Sink(_) => "Data Sink",
+            _ => "Operator",
+        };
+        let predecessors = graph.inputs(id).map(|edge| {
+            let strategy = match &edge.partitioning {
+                Partitioning::Forward => "FORWARD",
+                Partitioning::Hash(_) => "HASH",
+                Partitioning::Rebalance => "REBALANCE",
+                Partitioning::Broadcast => "BROADCAST",
+                Partitioning::Global => "GLOBAL",
+            };
+            let side = if edge.port == 0 { "first" } else { "second" };
+            json!({ "id": edge.from + 1, "ship_strategy": strategy, "side": side })
+        });
+        json!({
+            "id": id + 1,
+            "type": node.name,
+            "pact": pact,
+            "contents": describe(graph, id),
+            "parallelism": node.parallelism.unwrap_or(parallelism),
+            "predecessors": predecessors.collect::<Vec<_>>(),
+        })
+    });
+    let plan = json!({ "nodes": nodes.collect::<Vec<_>>() });
+    format!("{plan:#}")
 }
 
 struct Printer<'a> {

@@ -48,6 +48,13 @@ pub(crate) fn merged(base: &CreateTable, like: &Like, create: CreateTable) -> Re
     };
     let primary_key = list(create.primary_key, &base.primary_key, Feature::Constraints, "a PRIMARY KEY")?;
     let partitioned_by = list(create.partitioned_by, &base.partitioned_by, Feature::Partitions, "PARTITIONED BY")?;
+    let distribution = match (create.distribution, &base.distribution) {
+        (Some(_), Some(_)) if inherits(Feature::Distribution) => return Err(both("DISTRIBUTED")),
+        (None, inherited) if inherits(Feature::Distribution) => inherited.clone(),
+        (own, _) => own,
+    };
+    let primary_key_name = create.primary_key_name.or_else(|| base.primary_key_name.clone());
+    let comment = create.comment.or_else(|| base.comment.clone());
     let mut options = create.options;
     for (key, value) in base.options.iter().filter(|_| inherits(Feature::Options)) {
         let given = options.iter().any(|(own, _)| own == key);
@@ -58,5 +65,16 @@ pub(crate) fn merged(base: &CreateTable, like: &Like, create: CreateTable) -> Re
             options.push((key.clone(), value.clone()));
         }
     }
-    Ok(CreateTable { columns, watermark, primary_key, partitioned_by, options, like: None, ..create })
+    Ok(CreateTable {
+        columns,
+        watermark,
+        primary_key,
+        primary_key_name,
+        comment,
+        distribution,
+        partitioned_by,
+        options,
+        like: None,
+        ..create
+    })
 }

@@ -25,13 +25,13 @@ use datafusion_common::JoinType;
 use datafusion_expr::LogicalPlan;
 use graph::{
     Catalog, ChangelogMode, Edge, Expr, JobGraph, Node, NodeId, OperatorSpec, Partitioning,
-    operator::{CalcSpec, WindowKind},
+    operator::{CalcSpec, Options, WindowKind},
 };
 use model::{DataType, Field, Schema};
 
 use crate::{
     SqlError,
-    catalog::{PhysicalTable, Table},
+    catalog::PhysicalTable,
     nodes::{WatermarkNode, WindowNode},
     unnest::UnnestNode,
 };
@@ -106,8 +106,8 @@ impl WindowOf {
 pub(crate) struct Lowering<'a> {
     catalog: &'a dyn Catalog,
     graph: JobGraph,
-    /// The one source of each table.
-    sources: BTreeMap<String, NodeId>,
+    /// The one source of each table, by name and options.
+    sources: BTreeMap<(String, Options), NodeId>,
     /// The watermark of a source, over its table's physical columns.
     watermarks: BTreeMap<NodeId, Expr>,
     /// The session's time zone; none for UTC.
@@ -365,11 +365,4 @@ impl Relation {
 /// The field names of a plan's output.
 fn names(plan: &LogicalPlan) -> Vec<String> {
     plan.schema().fields().iter().map(|field| field.name().clone()).collect()
-}
-
-/// A table as the target of an `INSERT`.
-impl<'t> Target<'t> {
-    pub(crate) fn table(table: &'t Table) -> Self {
-        Self::Table(&table.spec)
-    }
 }

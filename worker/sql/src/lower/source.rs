@@ -17,7 +17,8 @@ use crate::SqlError;
 impl Lowering<'_> {
     /// The source of a table, with all its columns until the graph is finished.
     pub(super) fn scan(&mut self, table: &TableSpec, projection: Option<&[usize]>) -> Result<Relation, SqlError> {
-        let node = match self.sources.get(&table.name) {
+        let key = (table.name.clone(), table.options.clone());
+        let node = match self.sources.get(&key) {
             Some(&node) => node,
             None => {
                 self.catalog.source(table).map_err(|failure| SqlError::from(failure.context_table(&table.name)))?;
@@ -32,7 +33,7 @@ impl Lowering<'_> {
                     watermark: None,
                 };
                 let node = self.add(OperatorSpec::Source(spec), readable);
-                self.sources.insert(table.name.clone(), node);
+                self.sources.insert(key, node);
                 node
             }
         };
