@@ -375,9 +375,25 @@ pub struct SemiJoinSpec {
     pub right_schema: Schema,
 }
 
-/// A join of windows, of inputs without updates. Output: left columns, right columns.
+/// Which rows a join of windows emits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowJoinKind {
+    /// Pairs of rows: left columns, right columns.
+    #[default]
+    Inner,
+    /// The left rows that have a match.
+    Semi,
+    /// The left rows that have none.
+    Anti,
+}
+
+/// A join of windows, of inputs without updates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowJoinSpec {
+    /// What it emits.
+    #[serde(default)]
+    pub kind: WindowJoinKind,
     /// Equal columns of the left input, the start and end of the window among them.
     pub left_keys: Vec<usize>,
     /// Equal columns of the right input.

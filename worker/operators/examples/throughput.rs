@@ -9,7 +9,7 @@ use graph::{
     ChangelogMode, Node, OperatorSpec,
     operator::{
         AggregateCall, AggregateFunction, GroupAggregateSpec, JoinSpec, SemiJoinSpec, WindowAggregateSpec,
-        WindowJoinSpec, WindowKind,
+        WindowJoinKind, WindowJoinSpec, WindowKind,
     },
 };
 use model::{Batch, DataType, Failure, Field, Schema, Watermark};
@@ -243,6 +243,7 @@ fn semi_join(input: &Schema) -> Node {
 
 fn window_join(input: &Schema) -> Node {
     let spec = WindowJoinSpec {
+        kind: WindowJoinKind::Inner,
         left_keys: vec![0, 6],
         right_keys: vec![0, 6],
         nulls_equal: false,

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt::Write};
 
 use graph::{
     Expr, JobGraph, NodeId, OperatorSpec, Partitioning, Value,
-    operator::{AggregateCall, AggregateFunction, Keep, RankSpec, SortColumn, WindowKind},
+    operator::{AggregateCall, AggregateFunction, Keep, RankSpec, SortColumn, WindowJoinKind, WindowKind},
 };
 use model::{DataType, Schema};
 use serde_json::json;
@@ -271,8 +271,14 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
         OperatorSpec::WindowJoin(spec) => {
             let keys = (&spec.left_keys[..], &spec.right_keys[..]);
             let sides = (&spec.left_schema, &spec.right_schema);
-            let condition = condition(keys, spec.nulls_equal, sides, spec.condition.as_ref(), &own.schema);
-            format!("WindowJoin(joinType=[InnerJoin], where=[{condition}])")
+            let both = Schema::new(spec.left_schema.fields.iter().chain(&spec.right_schema.fields).cloned().collect());
+            let condition = condition(keys, spec.nulls_equal, sides, spec.condition.as_ref(), &both);
+            let kind = match spec.kind {
+                WindowJoinKind::Inner => "InnerJoin",
+                WindowJoinKind::Semi => "LeftSemiJoin",
+                WindowJoinKind::Anti => "LeftAntiJoin",
+            };
+            format!("WindowJoin(joinType=[{kind}], where=[{condition}])")
         }
         OperatorSpec::Limit(spec) => format!("Limit(offset=[{}], fetch=[{}])", spec.offset, spec.limit),
         OperatorSpec::Unnest(spec) => {

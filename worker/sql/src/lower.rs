@@ -78,7 +78,7 @@ struct WindowOf {
 }
 
 /// Where an operator's output has the columns of a window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct WindowColumns {
     start: usize,
     end: usize,
@@ -314,14 +314,18 @@ impl<'a> Lowering<'a> {
             relations.push(relation);
         }
         let mut inputs = Vec::with_capacity(relations.len());
+        let mut windows = Vec::with_capacity(relations.len());
         for relation in relations {
             let found = self.types(&relation)?;
             let exprs = relation.exprs.into_iter().zip(found.iter().zip(&types));
             let exprs = exprs.map(|(expr, (from, to))| scalar::cast_from(expr, from, to, false)).collect();
             let relation = Relation { exprs, names: names.clone(), ..relation };
-            let (node, _) = self.materialize(relation)?;
+            let (node, window) = self.materialize(relation)?;
             inputs.push(node);
+            windows.push(window);
         }
+        // Rows of the same windows stay such.
+        let window = windows.first().copied().flatten().filter(|first| windows.iter().all(|of| *of == Some(*first)));
         let projection: Vec<Expr> = (0..names.len()).map(Expr::Column).collect();
         let fields = names.iter().zip(types).map(|(name, data_type)| Field::new(name.clone(), data_type));
         let spec = CalcSpec { filter: None, projection: projection.clone() };
@@ -329,7 +333,7 @@ impl<'a> Lowering<'a> {
         for input in inputs {
             self.connect(input, node, 0, Partitioning::Forward);
         }
-        Ok(Relation { base: Base::Node { node, window: None }, exprs: projection, names, filter: None })
+        Ok(Relation { base: Base::Node { node, window }, exprs: projection, names, filter: None })
     }
 
     /// The columns of a base.
@@ -356,6 +360,14 @@ impl<'a> Lowering<'a> {
 }
 
 impl Relation {
+    /// The same relation over an operator whose output has the columns of a window.
+    fn in_window(self, window: WindowColumns) -> Self {
+        match self.base {
+            Base::Node { node, .. } => Self { base: Base::Node { node, window: Some(window) }, ..self },
+            _ => self,
+        }
+    }
+
     /// An expression over the fields as one over the base's columns.
     fn over_base(&self, expr: &Expr) -> Expr {
         substitute(expr, &|index| self.exprs.get(index).cloned().unwrap_or(Expr::Column(index)))
