@@ -192,7 +192,8 @@ impl WindowJoin {
             }
             (WindowJoinKind::Semi | WindowJoinKind::Anti, mask) => {
                 let matches = |pair: usize| mask.as_ref().is_none_or(|mask| mask.value(pair));
-                self.matches.mark((0..pairs.numbers.len()).filter(|&pair| matches(pair)).map(|pair| pairs.numbers[pair]));
+                self.matches
+                    .mark((0..pairs.numbers.len()).filter(|&pair| matches(pair)).map(|pair| pairs.numbers[pair]));
             }
         }
         Ok(())

@@ -225,7 +225,8 @@ impl Tables {
             None => {
                 // Jobs know a table by its database and name in one.
                 let same = self.entries.keys().find(|(database, other)| {
-                    Name { database: database.clone(), ident: Ident::new(other.as_str()) }.to_string() == name.to_string()
+                    Name { database: database.clone(), ident: Ident::new(other.as_str()) }.to_string()
+                        == name.to_string()
                 });
                 match same {
                     Some(_) => Err(SqlError::at_ident(format!("'{name}' already exists"), name)),

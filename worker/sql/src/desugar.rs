@@ -9,8 +9,7 @@ use std::{collections::HashSet, ops::ControlFlow};
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select,
     SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor, TableFunctionArgs,
-    Value as SqlValue,
-    VisitMut, VisitorMut,
+    Value as SqlValue, VisitMut, VisitorMut,
 };
 
 use crate::{

@@ -112,10 +112,7 @@ fn state(operator: &OperatorSpec) -> Option<&'static str> {
         OperatorSpec::Rank(_) => "the first rows by key",
         OperatorSpec::Deduplicate(_) => "one row by key",
         OperatorSpec::Limit(_) => "the number of rows",
-        OperatorSpec::Calc(_)
-        | OperatorSpec::Unnest(_)
-        | OperatorSpec::LocalAggregate(_)
-        | OperatorSpec::Sink(_) => {
+        OperatorSpec::Calc(_) | OperatorSpec::Unnest(_) | OperatorSpec::LocalAggregate(_) | OperatorSpec::Sink(_) => {
             return None;
         }
     })

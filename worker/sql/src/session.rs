@@ -154,7 +154,9 @@ impl Session {
             Statement::AlterTable { name, change, .. } => self.tables.alter_table(&name, *change, &*self.catalog),
             Statement::AlterView { name, change } => self.tables.alter_view(&name, change),
             Statement::Drop { what, name, if_exists } => self.drop(what, &name, if_exists),
-            Statement::DropDatabase { name, if_exists, cascade } => self.tables.drop_database(&name, if_exists, cascade),
+            Statement::DropDatabase { name, if_exists, cascade } => {
+                self.tables.drop_database(&name, if_exists, cascade)
+            }
             Statement::Use(database) => self.tables.use_database(&database),
             Statement::Set(Some((key, value))) => {
                 self.set(&key, &value);

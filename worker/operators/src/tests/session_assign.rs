@@ -91,15 +91,19 @@ fn without_keys_all_rows_share_sessions() {
     let rows = [row(1, 1, 0), row(2, 2, 9), row(3, 3, 30)];
     cluster.process(0, batch(&rows.each_ref().map(|row| (Insert, row.clone()))));
     cluster.watermark(i64::MAX);
-    let expected =
-        [in_session(Insert, &rows[0], 0, 19), in_session(Insert, &rows[1], 0, 19), in_session(Insert, &rows[2], 30, 40)];
+    let expected = [
+        in_session(Insert, &rows[0], 0, 19),
+        in_session(Insert, &rows[1], 0, 19),
+        in_session(Insert, &rows[2], 30, 40),
+    ];
     assert_eq!(cluster.take(), expected);
 }
 
 #[test]
 fn rows_keep_their_kinds() {
     let mut cluster = cluster(&[K], 10, false);
-    let changes = [(Insert, row(1, 1, 0)), (UpdateBefore, row(1, 1, 0)), (UpdateAfter, row(1, 2, 5)), (Delete, row(1, 2, 5))];
+    let changes =
+        [(Insert, row(1, 1, 0)), (UpdateBefore, row(1, 1, 0)), (UpdateAfter, row(1, 2, 5)), (Delete, row(1, 2, 5))];
     cluster.process(0, batch(&changes));
     cluster.restart(2, On::RocksDb);
     cluster.watermark(i64::MAX);

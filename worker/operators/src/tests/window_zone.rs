@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow::array::{Int64Array, RecordBatch, TimestampMillisecondArray};
 use graph::{
     ChangelogMode, Node, OperatorSpec,
-    operator::{AggregateCall, AggregateFunction, LocalAggregateSpec, WindowAggregateSpec, WindowAssignSpec, WindowKind},
+    operator::{
+        AggregateCall, AggregateFunction, LocalAggregateSpec, WindowAggregateSpec, WindowAssignSpec, WindowKind,
+    },
 };
 use model::{Batch, DataType, Field, Schema};
 

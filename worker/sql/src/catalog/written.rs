@@ -19,8 +19,7 @@ pub(crate) fn of_table(table: &CreateTable) -> String {
         elements.push(format!("{constraint}PRIMARY KEY ({}) NOT ENFORCED", list(&table.primary_key)));
     }
     let temporary = if table.temporary { "TEMPORARY " } else { "" };
-    let mut text =
-        format!("CREATE {temporary}TABLE {} (\n  {}\n)", full(&table.name), elements.join(",\n  "));
+    let mut text = format!("CREATE {temporary}TABLE {} (\n  {}\n)", full(&table.name), elements.join(",\n  "));
     if let Some(comment) = &table.comment {
         text.push_str(&format!("\nCOMMENT {}", string(comment)));
     }

@@ -40,8 +40,7 @@ impl Lowering<'_> {
         let partition = window.of.partition.as_ref();
         let partition = partition.map(|columns| columns.iter().map(position).collect::<Result<_, _>>()).transpose()?;
         let of_instants = matches!(self.types(&input)?.get(time), Some(DataType::TimestampLtz(_)));
-        let of =
-            WindowOf { time, window: window.of.window, processing: window.of.processing, of_instants, partition };
+        let of = WindowOf { time, window: window.of.window, processing: window.of.processing, of_instants, partition };
         let mut names = input.names.clone();
         names.extend(WINDOW_COLUMNS.iter().map(|name| (*name).to_owned()));
         let exprs = (0..names.len()).map(Expr::Column).collect();

@@ -40,7 +40,8 @@ pub(super) fn apply(graph: &mut JobGraph, zone: &str) -> Result<(), SqlError> {
         inputs.dedup_by_key(|edge| edge.port);
         let fields = inputs.iter().flat_map(|edge| graph.nodes[edge.from].schema.fields.clone()).collect();
         let node = &mut graph.nodes[id];
-        let schema = if let OperatorSpec::Source(_) = node.operator { node.schema.clone() } else { Schema::new(fields) };
+        let schema =
+            if let OperatorSpec::Source(_) = node.operator { node.schema.clone() } else { Schema::new(fields) };
         Local { zone, schema }.operator(&mut node.operator)?;
     }
     Ok(())
@@ -55,9 +56,7 @@ struct Local<'a> {
 impl Local<'_> {
     fn operator(&self, operator: &mut OperatorSpec) -> Result<(), SqlError> {
         match operator {
-            OperatorSpec::Source(source) => {
-                self.all(source.filters.iter_mut().chain(&mut source.watermark))
-            }
+            OperatorSpec::Source(source) => self.all(source.filters.iter_mut().chain(&mut source.watermark)),
             OperatorSpec::Calc(calc) => self.all(calc.filter.iter_mut().chain(&mut calc.projection)),
             OperatorSpec::WindowJoin(join) => self.all(&mut join.condition),
             OperatorSpec::Join(join) => self.all(&mut join.condition),

@@ -31,7 +31,10 @@ pub(super) fn show(tables: &Tables, statement: &Statement) -> Result<String, Sql
 
 fn wrong_kind(what: Dropped, name: &Name, entry: &Entry) -> SqlError {
     let kind = entry.kind();
-    SqlError::at_ident(format!("'{name}' is a {kind}: it is shown by SHOW CREATE {}, not {}", upper(kind), upper(what)), name)
+    SqlError::at_ident(
+        format!("'{name}' is a {kind}: it is shown by SHOW CREATE {}, not {}", upper(kind), upper(what)),
+        name,
+    )
 }
 
 fn upper(kind: Dropped) -> String {

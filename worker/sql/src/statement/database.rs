@@ -37,7 +37,9 @@ impl StatementParser<'_> {
                 check_catalog(catalog)?;
                 database.value.clone()
             }
-            [first, ..] => return Err(SqlError::at_ident("a name has a catalog, a database and a name at most", first)),
+            [first, ..] => {
+                return Err(SqlError::at_ident("a name has a catalog, a database and a name at most", first));
+            }
         };
         Ok(Name { database, ident })
     }

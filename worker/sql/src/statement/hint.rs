@@ -45,7 +45,8 @@ pub(super) fn apply(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Sq
         let json = serde_json::to_string(&options).map_err(|error| SqlError::internal(error.to_string()))?;
         let part = Ident::with_quote('`', format!("{MARK}{json}"));
         let span = applied[start].span;
-        let word = Word { value: part.value, quote_style: part.quote_style, keyword: sqlparser::keywords::Keyword::NoKeyword };
+        let word =
+            Word { value: part.value, quote_style: part.quote_style, keyword: sqlparser::keywords::Keyword::NoKeyword };
         applied.insert(start, TokenWithSpan { token: Token::Period, span });
         applied.insert(start, TokenWithSpan { token: Token::Word(word), span });
     }

@@ -251,10 +251,16 @@ fn sessions_are_assigned_where_an_aggregation_does_not_do_it() {
     assert_eq!(by("id, window_start, window_end"), ["aggregate 1"]);
     assert_eq!(by("window_start, window_end"), ["assign [0]", "aggregate 1"]);
     assert_eq!(by("id, name, window_start, window_end"), ["assign [0]", "aggregate 3"]);
-    assert_eq!(by("GROUPING SETS ((id, window_start, window_end), (window_start, window_end))"), ["assign [0]", "aggregate 3"]);
+    assert_eq!(
+        by("GROUPING SETS ((id, window_start, window_end), (window_start, window_end))"),
+        ["assign [0]", "aggregate 3"]
+    );
     assert_eq!(of("SELECT id, window_start, window_time FROM sessions"), ["assign [0]"]);
     let global = "TABLE(SESSION(TABLE events, DESCRIPTOR(at), INTERVAL '5' MINUTE))";
-    assert_eq!(of(&format!("SELECT name, COUNT(*) FROM {global} GROUP BY name, window_start, window_end")), ["assign []", "aggregate 2"]);
+    assert_eq!(
+        of(&format!("SELECT name, COUNT(*) FROM {global} GROUP BY name, window_start, window_end")),
+        ["assign []", "aggregate 2"]
+    );
     assert_eq!(of(&format!("SELECT COUNT(*) FROM {global} GROUP BY window_start, window_end")), ["aggregate 0"]);
     assert_eq!(
         of("SELECT l.id FROM sessions l JOIN sessions r
@@ -290,7 +296,8 @@ fn windows_are_joined_where_in_and_exists_compare_them() {
 
 #[test]
 fn a_union_of_windows_is_one() {
-    let union = "(SELECT id, window_start, window_end FROM hours UNION ALL SELECT 7, window_start, window_end FROM hours)";
+    let union =
+        "(SELECT id, window_start, window_end FROM hours UNION ALL SELECT 7, window_start, window_end FROM hours)";
     let counted = operators(&format!("SELECT window_end, COUNT(*) FROM {union} GROUP BY window_start, window_end"));
     assert_eq!(counted.last().unwrap(), "aggregate 0");
     let other = "(SELECT window_start, window_end FROM hours UNION ALL SELECT window_start, window_end FROM

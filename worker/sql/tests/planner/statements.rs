@@ -359,7 +359,8 @@ fn options_are_given_where_a_table_is_used() {
     };
     assert_eq!(option("k"), ["2", "1", "4", ""]);
     assert_eq!(option("x"), ["", "", "", "y"]);
-    let windows = "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t /*+ OPTIONS('k'='7') */, DESCRIPTOR(at), INTERVAL '1' DAY))
+    let windows =
+        "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t /*+ OPTIONS('k'='7') */, DESCRIPTOR(at), INTERVAL '1' DAY))
         GROUP BY window_start, window_end";
     let graph = job(&mut session, windows).graph;
     let graph::OperatorSpec::Source(source) = &graph.nodes[0].operator else { panic!("no source") };
@@ -382,7 +383,11 @@ fn partitions_are_given_with_the_insert() {
         graph::OperatorSpec::Calc(calc) => Some(format!("{:?}", calc.projection)),
         _ => None,
     });
-    assert!(calc.is_some_and(|calc| calc.contains("2020-01-01")), "{}", text(&mut session, "EXPLAIN INSERT INTO t PARTITION (day = '2020-01-01', hour) SELECT 1 AS x, 5 AS y"));
+    assert!(
+        calc.is_some_and(|calc| calc.contains("2020-01-01")),
+        "{}",
+        text(&mut session, "EXPLAIN INSERT INTO t PARTITION (day = '2020-01-01', hour) SELECT 1 AS x, 5 AS y")
+    );
     job(&mut session, "INSERT INTO t PARTITION (day = 'x', hour = 1) (a) VALUES (1), (2)");
     let mut mistake = |script: &str| crate::support::error(&mut session, script).message;
     assert_eq!(mistake("INSERT INTO t PARTITION (a = 1) SELECT 'x', 1"), "column 'a' is no partition column of 't'");

@@ -151,15 +151,21 @@ fn windows_over_instants_are_of_the_zone() {
     let count = format!("SELECT window_start, COUNT(*) AS n FROM {HOURS} GROUP BY window_start, window_end");
     assert_eq!(zones("Europe/Berlin", &count), [berlin()]);
     assert_eq!(zones("UTC", &count), [None]);
-    let join = format!("SELECT l.id FROM {HOURS} l JOIN {HOURS} r
-        ON l.window_start = r.window_start AND l.window_end = r.window_end AND l.id = r.id");
+    let join = format!(
+        "SELECT l.id FROM {HOURS} l JOIN {HOURS} r
+        ON l.window_start = r.window_start AND l.window_end = r.window_end AND l.id = r.id"
+    );
     assert_eq!(zones("Europe/Berlin", &join), [berlin(), berlin()]);
-    let first = format!("SELECT id FROM (SELECT *, ROW_NUMBER() OVER
-        (PARTITION BY window_start, window_end ORDER BY id) AS n FROM {HOURS}) WHERE n <= 3");
+    let first = format!(
+        "SELECT id FROM (SELECT *, ROW_NUMBER() OVER
+        (PARTITION BY window_start, window_end ORDER BY id) AS n FROM {HOURS}) WHERE n <= 3"
+    );
     assert_eq!(zones("Europe/Berlin", &first), [berlin(), berlin()]);
-    let session = "SELECT window_end FROM TABLE(SESSION(TABLE events PARTITION BY id, DESCRIPTOR(at), INTERVAL '1' HOUR))";
+    let session =
+        "SELECT window_end FROM TABLE(SESSION(TABLE events PARTITION BY id, DESCRIPTOR(at), INTERVAL '1' HOUR))";
     assert_eq!(zones("Europe/Berlin", session), [berlin()]);
-    let processing = "SELECT COUNT(*) FROM (SELECT *, PROCTIME() AS p FROM events) GROUP BY TUMBLE(p, INTERVAL '1' DAY)";
+    let processing =
+        "SELECT COUNT(*) FROM (SELECT *, PROCTIME() AS p FROM events) GROUP BY TUMBLE(p, INTERVAL '1' DAY)";
     assert_eq!(zones("Europe/Berlin", processing), [berlin()]);
     let local = "CREATE VIEW v AS SELECT id, window_time FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' HOUR));
         SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE v, DESCRIPTOR(window_time), INTERVAL '1' DAY)) GROUP BY window_start, window_end";
