@@ -54,7 +54,6 @@ pub(crate) fn merged(base: &CreateTable, like: &Like, create: CreateTable) -> Re
         (own, _) => own,
     };
     let primary_key_name = create.primary_key_name.or_else(|| base.primary_key_name.clone());
-    let comment = create.comment.or_else(|| base.comment.clone());
     let mut options = create.options;
     for (key, value) in base.options.iter().filter(|_| inherits(Feature::Options)) {
         let given = options.iter().any(|(own, _)| own == key);
@@ -70,7 +69,6 @@ pub(crate) fn merged(base: &CreateTable, like: &Like, create: CreateTable) -> Re
         watermark,
         primary_key,
         primary_key_name,
-        comment,
         distribution,
         partitioned_by,
         options,

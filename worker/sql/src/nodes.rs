@@ -70,6 +70,13 @@ impl UserDefinedLogicalNodeCore for WatermarkNode {
 /// Names of the columns that a window table function adds.
 pub(crate) const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
 
+/// Their names where the input has columns of those names.
+pub(crate) const MORE_WINDOW_COLUMNS: [[&str; 3]; 3] = [
+    ["window_start0", "window_end0", "window_time0"],
+    ["window_start1", "window_end1", "window_time1"],
+    ["window_start2", "window_end2", "window_time2"],
+];
+
 /// Their names where `GROUP BY TUMBLE(…)` adds them, which no query can read.
 pub(crate) const GROUP_WINDOW_COLUMNS: [&str; 3] = ["$window_start", "$window_end", "$window_time"];
 

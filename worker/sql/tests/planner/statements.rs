@@ -235,8 +235,8 @@ fn what_is_shown_of_a_table_declares_it_again() {
     assert_eq!(text(&mut session, "DESCRIBE t"), described);
     session.run("CREATE TABLE u LIKE t (EXCLUDING DISTRIBUTION EXCLUDING PARTITIONS EXCLUDING OPTIONS)").unwrap();
     let like = text(&mut session, "SHOW CREATE TABLE u");
-    assert!(like.contains("COMMENT 'all'") && like.contains("CONSTRAINT `pk`"), "{like}");
-    assert!(!like.contains("DISTRIBUTED") && !like.contains("PARTITIONED") && !like.contains("WITH"), "{like}");
+    assert!(like.contains("COMMENT 'who''s'") && like.contains("CONSTRAINT `pk`"), "{like}");
+    assert!(!like.contains("'all'") && !like.contains("DISTRIBUTED") && !like.contains("PARTITIONED") && !like.contains("WITH"), "{like}");
     session.run("CREATE TABLE v (a INT) DISTRIBUTED INTO 2 BUCKETS WITH ('connector' = 'x')").unwrap();
 }
 
@@ -379,15 +379,11 @@ fn partitions_are_given_with_the_insert() {
         CREATE TABLE t (a INT, day STRING, hour INT) PARTITIONED BY (day, hour) WITH ('connector' = 'blackhole');
         INSERT INTO t PARTITION (day = '2020-01-01', hour) SELECT 1 AS x, 5 AS y";
     let graph = job(&mut session, script).graph;
-    let calc = graph.nodes.iter().find_map(|node| match &node.operator {
-        graph::OperatorSpec::Calc(calc) => Some(format!("{:?}", calc.projection)),
-        _ => None,
+    let has_day = graph.nodes.iter().any(|node| match &node.operator {
+        graph::OperatorSpec::Calc(calc) => format!("{:?}", calc.projection).contains("2020-01-01"),
+        _ => false,
     });
-    assert!(
-        calc.is_some_and(|calc| calc.contains("2020-01-01")),
-        "{}",
-        text(&mut session, "EXPLAIN INSERT INTO t PARTITION (day = '2020-01-01', hour) SELECT 1 AS x, 5 AS y")
-    );
+    assert!(has_day, "{graph:?}");
     job(&mut session, "INSERT INTO t PARTITION (day = 'x', hour = 1) (a) VALUES (1), (2)");
     let mut mistake = |script: &str| crate::support::error(&mut session, script).message;
     assert_eq!(mistake("INSERT INTO t PARTITION (a = 1) SELECT 'x', 1"), "column 'a' is no partition column of 't'");
