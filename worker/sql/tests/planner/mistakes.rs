@@ -17,11 +17,7 @@ fn mistakes_have_a_message_and_a_place() {
         ("FLY ME", (1, 1), "FLY statements are not supported"),
         ("SELECT price FROM bid ORDER BY price", (1, 32), "ORDER BY without LIMIT on a stream is not supported"),
         ("SELECT price /*+ OPTIONS('a'='b') */ FROM bid", (1, 14), "OPTIONS belongs behind the name of a table"),
-        (
-            "SELECT price FROM bid /*+ OPTIONS(a) */",
-            (1, 23),
-            "the hint OPTIONS: ",
-        ),
+        ("SELECT price FROM bid /*+ OPTIONS(a) */", (1, 23), "the hint OPTIONS: "),
         ("ALTER TABLE bid DROP nothing", (1, 13), "table 'bid' not found"),
         ("ALTER CATALOG a RENAME TO b", (1, 7), "ALTER CATALOG is not supported"),
         ("USE elsewhere", (1, 5), "database 'elsewhere' not found"),

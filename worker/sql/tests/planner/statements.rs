@@ -236,7 +236,13 @@ fn what_is_shown_of_a_table_declares_it_again() {
     session.run("CREATE TABLE u LIKE t (EXCLUDING DISTRIBUTION EXCLUDING PARTITIONS EXCLUDING OPTIONS)").unwrap();
     let like = text(&mut session, "SHOW CREATE TABLE u");
     assert!(like.contains("COMMENT 'who''s'") && like.contains("CONSTRAINT `pk`"), "{like}");
-    assert!(!like.contains("'all'") && !like.contains("DISTRIBUTED") && !like.contains("PARTITIONED") && !like.contains("WITH"), "{like}");
+    assert!(
+        !like.contains("'all'")
+            && !like.contains("DISTRIBUTED")
+            && !like.contains("PARTITIONED")
+            && !like.contains("WITH"),
+        "{like}"
+    );
     session.run("CREATE TABLE v (a INT) DISTRIBUTED INTO 2 BUCKETS WITH ('connector' = 'x')").unwrap();
 }
 
