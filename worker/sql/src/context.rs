@@ -31,7 +31,7 @@ use crate::{
     desugar::{self, WINDOW_FUNCTIONS, last_ident},
     escape::{self, Escape},
     functions,
-    nodes::{MORE_WINDOW_COLUMNS, WINDOW_COLUMNS, WindowNode, Windowing},
+    nodes::{self, WindowNode, Windowing},
     row_number,
     unnest::UnnestPlanner,
 };
@@ -254,9 +254,7 @@ fn plan_window_function(
     let lengths = lengths.into_iter().map(|length| length.map(interval).transpose()).collect::<Result<Vec<_>, _>>()?;
     let window = window_kind(&function, &lengths, &ident)?;
     let partition = Some(partition);
-    // Of a window over windows the columns are called otherwise.
-    let taken = |names: &[&str]| names.iter().any(|name| input.schema().has_column_with_unqualified_name(name));
-    let names = [WINDOW_COLUMNS].into_iter().chain(MORE_WINDOW_COLUMNS).find(|names| !taken(names));
+    let names = nodes::window_columns(input.schema());
     let names = names.ok_or_else(|| SqlError::at_ident("so many windows over each other are not supported", &ident))?;
     let node = WindowNode::try_new(input, Windowing { time: column, window, processing, partition, names })?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))

@@ -133,7 +133,7 @@ impl Zone {
     /// The local times of instants; one out of range stays as it is.
     pub fn all_to_local(self, instants: &[i64]) -> Vec<i64> {
         let mut offset = self.remembering(Self::offset_of_instant);
-        let local = |&instant: &i64| instant.checked_add(offset(instant.div_euclid(1000))? * 1000);
+        let mut local = |&instant: &i64| instant.checked_add(offset(instant.div_euclid(1000))? * 1000);
         instants.iter().map(|instant| local(instant).unwrap_or(*instant)).collect()
     }
 
