@@ -29,7 +29,7 @@ fn identifier(table: &TableSpec) -> Result<String, Failure> {
 
 fn capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
     identifier(table)?;
-    Ok(SinkCapabilities { changelog: ChangelogMode::ALL })
+    Ok(SinkCapabilities::of(ChangelogMode::ALL))
 }
 
 fn build(spec: &SinkSpec, context: &mut OpenContext, environment: &Environment) -> Result<Box<dyn Sink>, Failure> {

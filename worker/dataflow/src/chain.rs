@@ -228,7 +228,10 @@ impl Chain {
                     self.writers[index].broadcast(Element::Watermark(watermark)).await?;
                 }
                 Work::Signal(Target::Edge(index), Signal::Flush) => self.writers[index].flush().await?,
-                Work::Signal(Target::Sink(_), _) => {}
+                Work::Signal(Target::Sink(index), Signal::Watermark(watermark)) => {
+                    self.sinks[index].sink.watermark(watermark);
+                }
+                Work::Signal(Target::Sink(_), Signal::Flush) => {}
                 Work::Late(index, batch) => {
                     if let Some(dead_letters) = &mut self.dead_letters {
                         dead_letters.late(&self.links[index].uid, &batch).await?;
