@@ -55,7 +55,7 @@ impl Default for CsvOptions {
 pub fn check_type(data_type: &DataType) -> Result<(), Failure> {
     let is_scalar = |data_type: &DataType| {
         !matches!(
-            data_type.clone().without_not_null(),
+            data_type.without_not_null(),
             DataType::Row(_)
                 | DataType::Array(_)
                 | DataType::Map(..)

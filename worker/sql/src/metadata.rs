@@ -27,7 +27,7 @@ pub(crate) fn columns(
         let key = key.as_ref().unwrap_or(name);
         let given = match &known {
             None => data_type.clone(),
-            Some(known) => match known.iter().find(|(other, _)| other == key) {
+            Some(known) => match known.iter().find(|(other, _)| *other == key.as_str()) {
                 Some((_, given)) => given.clone(),
                 None => return Err(SqlError::at_ident(unknown(table, name, key, known), &column.name)),
             },

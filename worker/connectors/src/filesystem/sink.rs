@@ -129,7 +129,7 @@ impl FileSink {
     }
 
     /// Tells readers of a partition that it is complete.
-    async fn tell(&self, folder: &str, success_file: &str) -> Result<(), Failure> {
+    async fn tell(&mut self, folder: &str, success_file: &str) -> Result<(), Failure> {
         let path = storage::join(&self.options.path, &format!("{folder}{success_file}"));
         let storage = self.environment.storage.clone();
         let told = self.environment.runtime.spawn(async move { storage.put(&path, bytes::Bytes::new()).await });
