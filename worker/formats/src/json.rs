@@ -31,20 +31,6 @@ pub struct JsonOptions {
     pub ignore_null_fields: bool,
     /// Whether decimals are written without an exponent, always.
     pub plain_decimals: bool,
-    /// What becomes of null keys of maps when written.
-    pub null_keys: NullKeys,
-}
-
-/// What becomes of null keys of maps, which JSON does not have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum NullKeys {
-    /// They are an error.
-    #[default]
-    Fail,
-    /// Their entries are left out.
-    Drop,
-    /// They are this text.
-    Literal(String),
 }
 
 /// Whether a type has a form in JSON.

@@ -16,7 +16,7 @@ use crate::{
     desugar, escape, functions, interval, like, metadata,
     nodes::{WINDOW_COLUMNS, WatermarkNode, WindowNode},
     plan,
-    statement::{ColumnDefinition, ColumnKind, CreateFunction, CreateTable, CreateView},
+    statement::{ColumnKind, CreateFunction, CreateTable, CreateView},
 };
 
 /// A declared table.
@@ -255,13 +255,12 @@ fn plan_table(spec: &TableSpec, create: &CreateTable, tables: &Tables) -> Result
     let scan = LogicalPlanBuilder::scan(TableReference::bare(spec.name.as_str()), Arc::new(source), None)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| place(&error))?;
-    let own = |column: &ColumnDefinition| {
-        Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
-    };
+    let scan = metadata::declared(scan, spec, &create.columns)?;
     let columns = create.columns.iter().map(|column| {
         let expr = match &column.kind {
-            ColumnKind::Physical { .. } => own(column),
-            ColumnKind::Metadata { data_type, .. } => metadata::cast(own(column), spec, &column.name.value, data_type)?,
+            ColumnKind::Physical { .. } | ColumnKind::Metadata { .. } => {
+                Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
+            }
             ColumnKind::Computed(syntax, _) => expression((**syntax).clone(), &scan, tables)?,
         };
         Ok(expr.alias(column.name.value.as_str()))

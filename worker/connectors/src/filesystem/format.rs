@@ -4,7 +4,7 @@ use arrow::datatypes::TimeUnit;
 use formats::{
     Column, Decoder, Encoder, TimestampStyle,
     csv::{self, CsvDecoder, CsvEncoder, CsvOptions},
-    json::{self, DebeziumEncoder, JsonDecoder, JsonEncoder, JsonOptions, NullKeys},
+    json::{self, DebeziumEncoder, JsonDecoder, JsonEncoder, JsonOptions},
     parquet::{self, Codec, ParquetEncoder, ParquetOptions},
     raw::{self, Charset, Endianness, RawDecoder, RawEncoder, RawOptions},
 };
@@ -106,12 +106,9 @@ impl Format {
 fn json_options(reader: &mut OptionReader<'_>, format: &str) -> Result<JsonOptions, Failure> {
     let key = |name: &str| format!("{format}.{name}");
     let style = reader.word(&key("timestamp-format.standard"), &["SQL", "ISO-8601"])?;
-    let literal = reader.text(&key("map-null-key.literal")).unwrap_or_else(|| "null".to_owned());
-    let null_keys = match reader.word(&key("map-null-key.mode"), &["FAIL", "DROP", "LITERAL"])? {
-        "DROP" => NullKeys::Drop,
-        "LITERAL" => NullKeys::Literal(literal),
-        _ => NullKeys::Fail,
-    };
+    // Maps have no null keys here, so it does not matter what becomes of them.
+    reader.word(&key("map-null-key.mode"), &["FAIL", "DROP", "LITERAL"])?;
+    reader.text(&key("map-null-key.literal"));
     // There is one way of reading.
     reader.optional::<bool>(&key("decode.json-parser.enabled"))?;
     let options = JsonOptions {
@@ -120,7 +117,6 @@ fn json_options(reader: &mut OptionReader<'_>, format: &str) -> Result<JsonOptio
         fail_on_missing_field: format == "json" && reader.get(&key("fail-on-missing-field"), false)?,
         ignore_null_fields: reader.get(&key("encode.ignore-null-fields"), false)?,
         plain_decimals: reader.get(&key("encode.decimal-as-plain-number"), false)?,
-        null_keys,
     };
     if options.fail_on_missing_field && options.ignore_parse_errors {
         let problem = "is not possible with 'json.ignore-parse-errors', which makes null of what cannot be read";

@@ -6,7 +6,7 @@ use arrow::{
 };
 use model::{Batch, Failure, Schema};
 
-use super::{JsonOptions, NullKeys};
+use super::JsonOptions;
 use crate::{Encoder, scalar, text};
 
 /// Encodes rows as JSON, one object a line.
@@ -116,25 +116,15 @@ impl JsonEncoder {
         Ok(())
     }
 
+    /// Keys are never null: columns of maps have none.
     fn map(&self, out: &mut Vec<u8>, entries: &StructArray) -> Result<(), Failure> {
         let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1));
         out.push(b'{');
-        let mut first = true;
         for entry in 0..entries.len() {
-            let key = match (&self.options.null_keys, keys.is_null(entry)) {
-                (_, false) => keys.value(entry),
-                (NullKeys::Literal(literal), true) => literal.as_str(),
-                (NullKeys::Drop, true) => continue,
-                (NullKeys::Fail, true) => {
-                    return Err(Failure::data(
-                        "a null key of a map has no form in JSON; 'json.map-null-key.mode' can be DROP or LITERAL",
-                    ));
-                }
-            };
-            if !std::mem::replace(&mut first, false) {
+            if entry > 0 {
                 out.push(b',');
             }
-            push_string(out, key);
+            push_string(out, keys.value(entry));
             out.push(b':');
             self.value(out, values.as_ref(), entry)?;
         }

@@ -193,32 +193,6 @@ fn malformed_records_are_kept_a_bounded_number_at_a_time() {
 }
 
 #[test]
-fn null_keys_of_maps_are_refused_left_out_or_named() {
-    let map = DataType::Map(Box::new(DataType::String), Box::new(DataType::BigInt));
-    let schema = Schema::new(vec![Field::new("m", map.clone())]);
-    // Nothing that is decoded has such keys.
-    let arrow::datatypes::DataType::Map(entry, _) = map.to_arrow() else { unreachable!() };
-    let arrow::datatypes::DataType::Struct(fields) = entry.data_type() else { unreachable!() };
-    let keys: Vec<_> = fields.iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-    let values: Vec<ArrayRef> =
-        vec![Arc::new(StringArray::from(vec![None, Some("k")])), Arc::new(Int64Array::from(vec![1, 2]))];
-    let entries = StructArray::new(keys.into(), values, None);
-    let entry = arrow::datatypes::Field::new("entries", entries.data_type().clone(), false);
-    let offsets = arrow::buffer::OffsetBuffer::new(vec![0, 2].into());
-    let map: ArrayRef = Arc::new(arrow::array::MapArray::new(entry.into(), offsets, entries, None, false));
-    let batch = model::Batch::append(RecordBatch::try_from_iter([("m", map)]).unwrap());
-    let write = |null_keys: NullKeys| {
-        let mut out = Vec::new();
-        let options = JsonOptions { null_keys, ..JsonOptions::default() };
-        let written = JsonEncoder::new(&schema, options).unwrap().encode(&batch, &mut out);
-        written.map(|()| String::from_utf8(out).unwrap())
-    };
-    assert!(write(NullKeys::Fail).unwrap_err().message.contains("a null key of a map has no form in JSON"));
-    assert_eq!(write(NullKeys::Drop).unwrap(), "{\"m\":{\"k\":2}}\n");
-    assert_eq!(write(NullKeys::Literal("none".to_owned())).unwrap(), "{\"m\":{\"none\":1,\"k\":2}}\n");
-}
-
-#[test]
 fn missing_fields_are_null_or_refused() {
     let options = JsonOptions { fail_on_missing_field: true, ..JsonOptions::default() };
     let mut decoder = JsonDecoder::new(&[column("a", DataType::Int), column("r.b", DataType::Int)], options).unwrap();
