@@ -58,10 +58,18 @@ impl Prepared {
     }
 }
 
-/// Moves prepared files to their places. Done twice, even at the same time, it does nothing more.
-pub(super) async fn commit(storage: &Storage, prepared: &Prepared) -> Result<(), Failure> {
-    if !is_marked(storage, prepared).await? {
-        let moved = each(prepared, |file| place(storage, file, prepared.mark.is_some())).await;
+/// Moves prepared files to their places. Done twice, even at the same time, it does nothing more; `is_first` says that
+/// nobody can have begun it before.
+pub(super) async fn commit(storage: &Storage, prepared: &Prepared, is_first: bool) -> Result<(), Failure> {
+    if is_first || !is_marked(storage, prepared).await? {
+        let is_marked_later = prepared.mark.is_some();
+        let moved =
+            each(
+                storage,
+                prepared,
+                |storage, file| async move { place(&storage, &file, is_first, is_marked_later).await },
+            );
+        let moved = moved.await;
         // Someone else may just have committed the same.
         if moved.is_err() && !is_marked(storage, prepared).await? {
             return moved;
@@ -70,7 +78,7 @@ pub(super) async fn commit(storage: &Storage, prepared: &Prepared) -> Result<(),
             storage.put(mark, Bytes::from(prepared.to_item()?.0)).await?;
         }
     }
-    each(prepared, |file| storage.delete(&file.staged)).await
+    each(storage, prepared, |storage, file| async move { storage.delete(&file.staged).await }).await
 }
 
 async fn is_marked(storage: &Storage, prepared: &Prepared) -> Result<bool, Failure> {
@@ -80,16 +88,21 @@ async fn is_marked(storage: &Storage, prepared: &Prepared) -> Result<bool, Failu
     }
 }
 
-async fn each<'a, F>(prepared: &'a Prepared, work: impl Fn(&'a StagedFile) -> F) -> Result<(), Failure>
+async fn each<F>(storage: &Storage, prepared: &Prepared, work: impl Fn(Storage, StagedFile) -> F) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    stream::iter(&prepared.files).map(work).buffer_unordered(MOVES_IN_FLIGHT).try_collect().await
+    let work = stream::iter(prepared.files.clone()).map(|file| work(storage.clone(), file));
+    work.buffer_unordered(MOVES_IN_FLIGHT).try_collect().await
 }
 
 /// Copies a staged file to its place. `is_marked_later` says that it would be marked if it had been there before.
-async fn place(storage: &Storage, file: &StagedFile, is_marked_later: bool) -> Result<(), Failure> {
+async fn place(storage: &Storage, file: &StagedFile, is_first: bool, is_marked_later: bool) -> Result<(), Failure> {
     let StagedFile { staged, target } = file;
+    // Names are not used twice, so it is what was staged.
+    if !is_first && storage.exists(target).await? {
+        return Ok(());
+    }
     let Err(failure) = storage.copy(staged, target).await else { return Ok(()) };
     if storage.exists(staged).await? {
         return Err(failure);

@@ -189,8 +189,10 @@ impl Sink for FileSink {
     async fn commit(&mut self, committables: &[Committable]) -> Result<(), Failure> {
         for item in committables {
             let prepared = Arc::new(Prepared::from_item(item)?);
+            let is_own = prepared.mark.as_ref().is_some_and(|mark| mark.contains(&format!("/{}-", self.prefix)));
             let (storage, files) = (self.environment.storage.clone(), Arc::clone(&prepared));
-            let moved = self.environment.runtime.spawn(async move { commit::commit(&storage, &files).await }).await;
+            let moving = async move { commit::commit(&storage, &files, is_own).await };
+            let moved = self.environment.runtime.spawn(moving).await;
             moved.map_err(|error| Failure::internal(format!("moving prepared files: {error}")))??;
             // Without a policy that a snapshot had, nobody is told.
             let Some(options) = self.options.partition_commit.clone() else { continue };

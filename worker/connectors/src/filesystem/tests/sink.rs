@@ -45,9 +45,9 @@ async fn a_commit_that_was_cut_short_is_finished_and_not_repeated() {
     sink.write(batch(0..10)).await.unwrap();
     let prepared = sink.prepare().await.unwrap();
     let file = prepared_files(&prepared).remove(0);
-    // Killed behind the copy: it is copied again.
+    // Killed behind the copy.
     environment.storage.copy(&file.staged, &file.target).await.unwrap();
-    sink.commit(&prepared).await.unwrap();
+    super::sink(&table, &environment).commit(&prepared).await.unwrap();
     assert_eq!(rows(&source_of_all(table.clone()), 1).await, lines(0..10));
     assert!(!environment.storage.exists(&file.staged).await.unwrap());
 
