@@ -321,3 +321,47 @@ impl Chain {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// Keeps the watermarks it is told of.
+    struct Told(Arc<Mutex<Vec<Watermark>>>);
+
+    #[async_trait]
+    impl Sink for Told {
+        fn watermark(&mut self, watermark: Watermark) {
+            self.0.lock().expect("one thread").push(watermark);
+        }
+
+        async fn write(&mut self, _: Batch) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        async fn prepare(&mut self) -> Result<Vec<Committable>, Failure> {
+            Ok(Vec::new())
+        }
+
+        async fn commit(&mut self, _: &[Committable]) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn sinks_are_told_of_event_time() {
+        let told = Arc::<Mutex<Vec<Watermark>>>::default();
+        let sink = Box::new(Told(Arc::clone(&told)));
+        let link = SinkLink { uid: "sink".to_owned(), sink, pending: Vec::new(), list: COMMITTABLES };
+        let metrics = Arc::<TaskMetrics>::default();
+        let mut chain = Chain::new(vec![Target::Sink(0)], Vec::new(), Vec::new(), vec![link], metrics);
+        for watermark in [Watermark(7), Watermark::MAX] {
+            chain.watermark(watermark).await.expect("nothing fails");
+        }
+        assert_eq!(*told.lock().expect("one thread"), [Watermark(7), Watermark::MAX]);
+    }
+}

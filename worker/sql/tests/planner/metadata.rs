@@ -81,6 +81,13 @@ fn a_sink_may_want_partitions_together_and_event_time() {
     assert!(!has_watermark(&graph), "nobody needs it");
     session.run("CREATE TABLE v (a INT) WITH ('connector' = 'x', 'event-time' = 'y')").unwrap();
     assert!(has_watermark(&job(&mut session, "INSERT INTO v SELECT a FROM t").graph));
+
+    session.run("CREATE TABLE w (record STRING) WITH ('connector' = 'x', 'by-partition' = 'y')").unwrap();
+    session.set("pipeline.dead-letter-table", "w");
+    let message = error(&mut session, "INSERT INTO v SELECT a FROM t").message;
+    let expected =
+        "option 'pipeline.dead-letter-table': every task writes the table 'w', so its rows cannot come by partition";
+    assert_eq!(message, expected);
 }
 
 #[test]
