@@ -3,6 +3,7 @@
 //! Row n is a pure function of the seed and n; see [`crate::generator`].
 
 mod column;
+mod plan;
 
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,17 @@ pub struct SourceCapabilities {
 pub struct SinkCapabilities {
     /// The row kinds it takes.
     pub changelog: ChangelogMode,
+    /// Whether all rows of a partition, as `PARTITIONED BY` makes them, must come to one subtask.
+    pub by_partition: bool,
+    /// Whether it is to be told of event time.
+    pub event_time: bool,
+}
+
+impl SinkCapabilities {
+    /// Those of a sink that only takes these row kinds.
+    pub fn of(changelog: ChangelogMode) -> Self {
+        Self { changelog, by_partition: false, event_time: false }
+    }
 }
 
 /// How the planner sees connectors. Each call checks the table's options and names the one that is wrong.

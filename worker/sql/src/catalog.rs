@@ -23,8 +23,8 @@ use crate::{
     nodes::{WINDOW_COLUMNS, WatermarkNode, WindowNode},
     plan,
     statement::{
-        AlterTable, AlterView, ColumnDefinition, ColumnKind, CreateFunction, CreateTable, CreateView, DEFAULT_DATABASE,
-        Dropped, Name, options_of,
+        AlterTable, AlterView, ColumnKind, CreateFunction, CreateTable, CreateView, DEFAULT_DATABASE, Dropped, Name,
+        options_of,
     },
 };
 pub(crate) use written::{of_table, of_view};
@@ -428,13 +428,12 @@ fn plan_table(spec: &TableSpec, create: &CreateTable, tables: &Tables) -> Result
     let scan = LogicalPlanBuilder::scan(TableReference::bare(spec.name.as_str()), Arc::new(source), None)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| place(&error))?;
-    let own = |column: &ColumnDefinition| {
-        Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
-    };
+    let scan = metadata::declared(scan, spec, &create.columns)?;
     let columns = create.columns.iter().map(|column| {
         let expr = match &column.kind {
-            ColumnKind::Physical { .. } => own(column),
-            ColumnKind::Metadata { data_type, .. } => metadata::cast(own(column), spec, &column.name.value, data_type)?,
+            ColumnKind::Physical { .. } | ColumnKind::Metadata { .. } => {
+                Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
+            }
             ColumnKind::Computed(syntax, _) => expression((**syntax).clone(), &scan, tables)?,
         };
         Ok(expr.alias(column.name.value.as_str()))

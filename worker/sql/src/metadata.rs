@@ -1,7 +1,8 @@
 //! `METADATA` columns: the connector's keys that they stand for, and the casts to their declared types.
 
 use arrow::datatypes::FieldRef;
-use datafusion_expr::Expr;
+use datafusion_common::TableReference;
+use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use expressions::{Evaluator, Typed};
 use graph::{Catalog, MetadataColumn, TableSpec};
 use model::{DataType, Field, Schema};
@@ -27,7 +28,7 @@ pub(crate) fn columns(
         let key = key.as_ref().unwrap_or(name);
         let given = match &known {
             None => data_type.clone(),
-            Some(known) => match known.iter().find(|(other, _)| other == key) {
+            Some(known) => match known.iter().find(|(other, _)| *other == key.as_str()) {
                 Some((_, given)) => given.clone(),
                 None => return Err(SqlError::at_ident(unknown(table, name, key, known), &column.name)),
             },
@@ -69,12 +70,30 @@ pub(crate) fn fields(table: &TableSpec, columns: &[ColumnDefinition]) -> Vec<Fie
     table.metadata.iter().map(field).collect()
 }
 
-/// A metadata column in its declared type.
-pub(crate) fn cast(of: Expr, table: &TableSpec, name: &str, to: &DataType) -> Result<Expr, SqlError> {
-    match table.metadata.iter().find(|column| column.name == name) {
-        Some(column) if column.data_type != *to => escape::to_logical(Escape::Cast { to: to.clone(), safe: false }, of),
-        _ => Ok(of),
+/// A scan with its metadata columns in the types that are declared, which is what computed columns see of them.
+pub(crate) fn declared(
+    scan: LogicalPlan,
+    table: &TableSpec,
+    columns: &[ColumnDefinition],
+) -> Result<LogicalPlan, SqlError> {
+    if table.metadata.is_empty() {
+        return Ok(scan);
     }
+    let exprs = scan.schema().columns().into_iter().map(|column| {
+        let name = column.name.clone();
+        let declared = columns.iter().find(|declared| declared.name.value == name);
+        let given = table.metadata.iter().find(|column| column.name == name);
+        let expr = match (declared.map(|declared| &declared.kind), given) {
+            (Some(ColumnKind::Metadata { data_type, .. }), Some(given)) if given.data_type != *data_type => {
+                escape::to_logical(Escape::Cast { to: data_type.clone(), safe: false }, Expr::Column(column))?
+            }
+            _ => Expr::Column(column),
+        };
+        Ok(expr.alias_qualified(Some(TableReference::bare(table.name.as_str())), name))
+    });
+    let exprs = exprs.collect::<Result<Vec<_>, SqlError>>()?;
+    let projected = LogicalPlanBuilder::from(scan).project(exprs).and_then(LogicalPlanBuilder::build);
+    projected.map_err(|error| SqlError::from_planner(&error, &|_| None))
 }
 
 /// How a column says that it is metadata.

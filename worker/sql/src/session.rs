@@ -265,7 +265,10 @@ impl Session {
             |failure: model::Failure| SqlError::new(format!("option '{DEAD_LETTERS_KEY}': {}", failure.message));
         graph::dead_letter::columns(&table.spec).map_err(wrong)?;
         metadata::check_writable(&table.spec).map_err(|message| wrong(model::Failure::user(message)))?;
-        self.catalog.sink(&table.spec).map_err(wrong)?;
+        if self.catalog.sink(&table.spec).map_err(wrong)?.by_partition {
+            let message = format!("every task writes the table '{name}', so its rows cannot come by partition");
+            return Err(wrong(model::Failure::user(message)));
+        }
         Ok(Some(Box::new(table.spec.clone())))
     }
 

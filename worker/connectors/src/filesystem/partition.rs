@@ -50,6 +50,12 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
+/// The names and values of a folder.
+pub(super) fn values(folder: &str) -> Vec<(String, String)> {
+    let parts = folder.split('/').filter_map(|part| part.split_once('='));
+    parts.map(|(name, value)| (unescaped(name), unescaped(value))).collect()
+}
+
 fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

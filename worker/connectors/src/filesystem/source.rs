@@ -176,7 +176,7 @@ impl FileSource {
                 if self.keeps_rejected {
                     decoder.losses().keep();
                 }
-                Reading::Lines(LineReader::open(split, decoder, storage, runtime))
+                Reading::Lines(LineReader::open(split, decoder, self.options.format.skips_mark(), storage, runtime))
             }
             None => Reading::Rows(RowGroupReader::open(split, &self.layout.stored, storage, runtime)),
         });

@@ -95,6 +95,7 @@ impl Lowering<'_> {
             OperatorSpec::WindowAssign(spec) => !spec.processing,
             OperatorSpec::WindowAggregate(spec) => !spec.processing,
             OperatorSpec::WindowJoin(_) | OperatorSpec::IntervalJoin(_) => true,
+            OperatorSpec::Sink(spec) => self.catalog.sink(&spec.table).is_ok_and(|sink| sink.event_time),
             _ => false,
         };
         takes_time || self.graph.outputs(node).any(|edge| self.needs_event_time(edge.to))

@@ -94,7 +94,7 @@ fn mistakes_have_a_message_and_a_place() {
             (1, 17),
             "column 'a' cannot be DATE: the metadata 'file.size' is BIGINT",
         ),
-        ("CREATE TABLE t (a INT METADATA FROM x) WITH ('connector' = 'x')", (1, 37), "a string"),
+        ("CREATE TABLE t (a INT METADATA FROM x) WITH ('connector' = 'x')", (1, 37), "a quoted string"),
         ("CREATE VIEW bid AS SELECT 1", (1, 13), "'bid' already exists"),
         ("CREATE VIEW v AS SELECT nothing FROM bid", (1, 25), "column 'nothing' not found"),
         ("DROP TABLE nothing", (1, 12), "table 'nothing' not found"),

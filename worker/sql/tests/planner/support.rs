@@ -36,7 +36,8 @@ impl Catalog for TestCatalog {
             "print" => ChangelogMode::ALL,
             _ => ChangelogMode::APPEND,
         };
-        Ok(SinkCapabilities { changelog })
+        let has = |option: &str| table.options.contains_key(option);
+        Ok(SinkCapabilities { changelog, by_partition: has("by-partition"), event_time: has("event-time") })
     }
 }
 
