@@ -9,7 +9,7 @@ mod matches;
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, RecordBatchOptions},
+    array::{Array, ArrayRef, RecordBatch, RecordBatchOptions},
     compute,
     datatypes::SchemaRef,
 };
@@ -191,7 +191,7 @@ impl WindowJoin {
                 output.emit(Batch::append(compute::filter_record_batch(&joined, &mask)?));
             }
             (WindowJoinKind::Semi | WindowJoinKind::Anti, mask) => {
-                let matches = |pair: usize| mask.as_ref().is_none_or(|mask| mask.value(pair));
+                let matches = |pair: usize| mask.as_ref().is_none_or(|mask| mask.is_valid(pair) && mask.value(pair));
                 self.matches
                     .mark((0..pairs.numbers.len()).filter(|&pair| matches(pair)).map(|pair| pairs.numbers[pair]));
             }
