@@ -27,12 +27,13 @@ use sqlparser::{
 
 use crate::{
     SqlError,
-    catalog::{Tables, TimeAttribute, find_time_attribute},
+    catalog::Tables,
     desugar::{self, WINDOW_FUNCTIONS, last_ident},
     escape::{self, Escape},
     functions,
     nodes::{self, WindowNode, Windowing},
     row_number,
+    time_attribute::{TimeAttribute, find_time_attribute},
     unnest::UnnestPlanner,
 };
 

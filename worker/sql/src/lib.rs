@@ -24,6 +24,7 @@ mod plan;
 mod row_number;
 mod session;
 mod statement;
+mod time_attribute;
 mod two_phase;
 mod types;
 mod typing;

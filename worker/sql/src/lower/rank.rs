@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     SqlError,
-    catalog::{TimeAttribute, find_time_attribute},
     row_number::{self, RowNumber},
+    time_attribute::{TimeAttribute, find_time_attribute},
 };
 
 /// Numbered rows that are not an operator yet: the input's fields, then the number. Partition and order are over the
