@@ -123,7 +123,16 @@ impl Session {
                 None => return Ok(None),
             },
             Statement::Explain { explained, as_json } => {
-                let job = self.job(*explained)?;
+                let job = match *explained {
+                    Statement::CreateTable(create) => {
+                        // It is not declared by being explained.
+                        let before = self.tables.clone();
+                        let job = self.create_as(*create);
+                        self.tables = before;
+                        job?.ok_or_else(|| SqlError::new("the table is there already: nothing would be done"))?
+                    }
+                    other => self.job(other)?,
+                };
                 let parallelism = self.settings.get(PARALLELISM_KEY).and_then(|text| text.trim().parse().ok());
                 let explain = if as_json { explain::as_json } else { explain::explain };
                 Outcome::Text(explain(&job.graph, parallelism.unwrap_or(1)))

@@ -60,7 +60,11 @@ impl Lowering<'_> {
         let mut columns = self.graph.nodes[input].schema.fields.clone();
         let time_type = columns[time].data_type.clone();
         columns.extend(fields(&time_type));
-        let keys = of.partition.clone().filter(|_| of.is_session()).unwrap_or_default();
+        let keys = match (of.is_session(), &of.partition) {
+            (true, None) => return Err(SqlError::internal("the keys of sessions are not known")),
+            (true, Some(keys)) => keys.clone(),
+            (false, _) => Vec::new(),
+        };
         let zone = self.zone_of(of_instants);
         let spec = WindowAssignSpec { time, window, zone, processing, keys: keys.clone() };
         let node = self.add(OperatorSpec::WindowAssign(spec), Schema::new(columns));

@@ -74,7 +74,13 @@ impl StatementParser<'_> {
             Statement::Query(_) | Statement::Insert(_) | Statement::Inserts(_) => {
                 Ok(Statement::Explain { explained: Box::new(explained), as_json })
             }
-            _ => Err(SqlError::at_span("EXPLAIN takes a query, an INSERT or a STATEMENT SET", token.span)),
+            Statement::CreateTable(create) if create.query.is_some() => {
+                Ok(Statement::Explain { explained: Box::new(Statement::CreateTable(create)), as_json })
+            }
+            _ => {
+                let message = "EXPLAIN takes a query, an INSERT, a STATEMENT SET or a CREATE TABLE … AS";
+                Err(SqlError::at_span(message, token.span))
+            }
         }
     }
 

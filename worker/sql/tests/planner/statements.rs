@@ -409,4 +409,7 @@ fn plans_are_explained_as_json() {
     let tables = "CREATE TABLE a (p BIGINT) WITH ('connector' = 'blackhole'); CREATE TABLE b LIKE a;";
     let explained = text(&mut session, &format!("{tables} {set}"));
     assert!(explained.contains("Sink(table=[a]") && explained.contains("Sink(table=[b]"), "{explained}");
+    let created = "EXPLAIN CREATE TABLE c WITH ('connector' = 'blackhole') AS SELECT price FROM bid";
+    assert!(text(&mut session, created).contains("Sink(table=[c], columns=[price])"));
+    assert_eq!(crate::support::error(&mut session, "DESCRIBE c").message, "table 'c' not found");
 }
