@@ -22,13 +22,13 @@ pub fn path() -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// `sluice` with these arguments.
+/// `sluice` with these arguments, in UTC wherever the machine is.
 ///
 /// # Errors
 /// As [`path`].
 pub fn command(arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(path()?);
-    command.args(arguments).stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).env("TZ", "UTC");
     Ok(command)
 }
 

@@ -16,7 +16,7 @@ pub(crate) const DESCRIPTOR: Descriptor =
 
 fn capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
     OptionReader::new(table).finish()?;
-    Ok(SinkCapabilities { changelog: ChangelogMode::UPSERT })
+    Ok(SinkCapabilities::of(ChangelogMode::UPSERT))
 }
 
 fn build(spec: &SinkSpec, _: &mut OpenContext, _: &Environment) -> Result<Box<dyn Sink>, Failure> {

@@ -16,7 +16,7 @@ pub(crate) const DESCRIPTOR: Descriptor =
 
 fn capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
     OptionReader::new(table).finish()?;
-    Ok(SinkCapabilities { changelog: ChangelogMode::ALL })
+    Ok(SinkCapabilities::of(ChangelogMode::ALL))
 }
 
 fn build(spec: &SinkSpec, _: &mut OpenContext, environment: &Environment) -> Result<Box<dyn Sink>, Failure> {

@@ -3,6 +3,7 @@
 //! Row n is a pure function of the seed and n; see [`crate::generator`].
 
 mod column;
+mod plan;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use crate::{
 use column::{Clocked, ColumnPlan};
 
 pub(crate) const DESCRIPTOR: Descriptor =
-    Descriptor { name: "datagen", source: Some(SourceEntry { capabilities, build }), sink: None };
+    Descriptor { name: "datagen", source: Some(SourceEntry { capabilities, build, metadata: &[] }), sink: None };
 
 const ROWS_PER_SECOND_DEFAULT: u64 = 10_000;
 

@@ -26,12 +26,15 @@ pub struct Environment {
     pub collector: Option<Collector>,
     /// Where `print` writes.
     pub output: PrintOutput,
+    /// Where `print` writes with `standard-error`.
+    pub errors: PrintOutput,
 }
 
 impl Environment {
     /// An environment that prints to standard output and collects nothing.
     pub fn new(storage: Storage, runtime: Handle) -> Self {
-        Self { storage, runtime, collector: None, output: Arc::new(Mutex::new(std::io::stdout())) }
+        let (output, errors) = (Arc::new(Mutex::new(std::io::stdout())), Arc::new(Mutex::new(std::io::stderr())));
+        Self { storage, runtime, collector: None, output, errors }
     }
 
     /// The same environment with somewhere for `collect` to send.

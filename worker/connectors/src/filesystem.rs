@@ -1,12 +1,15 @@
 //! The `filesystem` connector: files of lines or Parquet, local or in object storage; read once or watched, and
 //! written exactly once.
 
+mod commit;
 mod compression;
 mod discovery;
 mod format;
 mod lines;
+mod metadata;
 mod part;
 mod partition;
+mod partition_commit;
 mod path;
 mod rows;
 mod sink;
@@ -27,10 +30,11 @@ use crate::{
     registry::{Descriptor, SinkEntry, SourceEntry},
 };
 use format::Format;
+use partition_commit::PartitionCommit;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     name: "filesystem",
-    source: Some(SourceEntry { capabilities: source_capabilities, build: source::build }),
+    source: Some(SourceEntry { capabilities: source_capabilities, build: source::build, metadata: metadata::KEYS }),
     sink: Some(SinkEntry { capabilities: sink_capabilities, build: sink::build }),
 };
 
@@ -50,6 +54,10 @@ struct Options {
     rollover_interval: Duration,
     /// The folder of rows whose partition column is null.
     default_partition: String,
+    /// Whether rows of one partition are to come to one subtask.
+    is_shuffled: bool,
+    /// How readers are told that a partition is complete.
+    partition_commit: Option<PartitionCommit>,
 }
 
 impl Options {
@@ -70,10 +78,27 @@ impl Options {
         let rollover_interval = reader.get("sink.rolling-policy.rollover-interval", ROLLOVER_INTERVAL_DEFAULT)?;
         // Open files are looked at with each row written to them, so nothing waits for a check; known for Flink's sake.
         reader.optional::<Duration>("sink.rolling-policy.check-interval")?;
-        let default_partition = reader.get("partition.default-name", "__HIVE_DEFAULT_PARTITION__".to_owned())?;
+        let default_partition = reader.get("partition.default-name", "__DEFAULT_PARTITION__".to_owned())?;
+        let partition_commit = PartitionCommit::read(table, &mut reader)?;
+        // A partition is told of by the subtask that writes it.
+        let is_shuffled = reader.get("sink.shuffle-by-partition.enable", false)? || partition_commit.is_some();
+        reader.optional::<ByteSize>("compaction.file-size")?;
+        if reader.get("auto-compaction", false)? {
+            return Err(reader.wrong("auto-compaction", "files are not compacted; fewer come of rarer checkpoints"));
+        }
         let format = Format::read(&mut reader)?;
         reader.finish()?;
-        Ok(Self { path, format, monitor_interval, rows_per_second, file_size, rollover_interval, default_partition })
+        Ok(Self {
+            path,
+            format,
+            monitor_interval,
+            rows_per_second,
+            file_size,
+            rollover_interval,
+            default_partition,
+            is_shuffled,
+            partition_commit,
+        })
     }
 }
 
@@ -116,5 +141,7 @@ fn sink_capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
             table.name, options.path
         )));
     }
-    Ok(SinkCapabilities { changelog: options.format.changelog() })
+    let by_partition = options.is_shuffled && !table.partitioned_by.is_empty();
+    let event_time = options.partition_commit.is_some_and(|commit| commit.needs_event_time());
+    Ok(SinkCapabilities { changelog: options.format.changelog(), by_partition, event_time })
 }

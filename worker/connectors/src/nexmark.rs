@@ -7,6 +7,7 @@ mod columns;
 mod event;
 mod price;
 mod text;
+mod values;
 
 #[cfg(test)]
 mod tests;
@@ -27,11 +28,13 @@ use crate::{
     options::OptionReader,
     registry::{Descriptor, SourceEntry},
 };
-use columns::{Column, Texts};
+use columns::Column;
 use event::{Events, Kind, Shape};
+use settings::ByteSize;
+use values::Texts;
 
 pub(crate) const DESCRIPTOR: Descriptor =
-    Descriptor { name: "nexmark", source: Some(SourceEntry { capabilities, build }), sink: None };
+    Descriptor { name: "nexmark", source: Some(SourceEntry { capabilities, build, metadata: &[] }), sink: None };
 
 /// 2026-01-01 00:00:00: fixed, so that runs can be compared.
 const BASE_TIME_DEFAULT: u64 = 1_767_225_600_000;
@@ -85,9 +88,9 @@ impl Options {
                 half_period_ms: u64::try_from(period.as_millis() / 2).unwrap_or(u64::MAX).max(1),
                 base_ms: reader.get("base-time", BASE_TIME_DEFAULT)? as i64,
             },
-            person_size: reader.get("person.avg-size", 200)?,
-            auction_size: reader.get("auction.avg-size", 500)?,
-            bid_size: reader.get("bid.avg-size", 100)?,
+            person_size: reader.get("person.avg-size", ByteSize(200))?.0,
+            auction_size: reader.get("auction.avg-size", ByteSize(500))?.0,
+            bid_size: reader.get("bid.avg-size", ByteSize(100))?.0,
             hot_auctions: positive(&mut reader, "bid.hot-ratio.auctions", 2)?,
             hot_bidders: positive(&mut reader, "bid.hot-ratio.bidders", 4)?,
             hot_sellers: positive(&mut reader, "auction.hot-ratio.sellers", 4)?,

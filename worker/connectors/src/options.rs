@@ -26,6 +26,12 @@ impl<'a> OptionReader<'a> {
         }
     }
 
+    /// The text of an option as it is given, with all its spaces.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        self.known.insert(name.to_owned());
+        self.table.options.get(name).cloned()
+    }
+
     /// The value of an option, or its default.
     pub(crate) fn get<T: Value>(&mut self, name: &str, default: T) -> Result<T, Failure> {
         Ok(self.optional(name)?.unwrap_or(default))
@@ -52,13 +58,18 @@ impl<'a> OptionReader<'a> {
             .ok_or_else(|| self.wrong(name, format!("'{text}' is not one of {}", allowed.join(", "))))
     }
 
-    /// A single character, such as a delimiter; `\t` is a tab.
+    /// A single character, such as a delimiter; `\t` is a tab, and `\u0001` the character of that number.
     pub(crate) fn character(&mut self, name: &str) -> Result<Option<u8>, Failure> {
-        let Some(text) = self.optional::<String>(name)? else { return Ok(None) };
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let number = text.strip_prefix("\\u").filter(|digits| digits.len() == 4);
+        let number = number.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match text.as_str() {
             "\\t" => Ok(Some(b'\t')),
             text if text.len() == 1 => Ok(Some(text.as_bytes()[0])),
-            _ => Err(self.wrong(name, format!("'{text}' is not a single ASCII character"))),
+            _ => match number.filter(u8::is_ascii) {
+                Some(number) => Ok(Some(number)),
+                None => Err(self.wrong(name, format!("'{text}' is not a single ASCII character"))),
+            },
         }
     }
 

@@ -20,27 +20,29 @@ use crate::{
 pub(crate) const DESCRIPTOR: Descriptor =
     Descriptor { name: "print", source: None, sink: Some(SinkEntry { capabilities, build }) };
 
-fn identifier(table: &TableSpec) -> Result<String, Failure> {
+/// What stands before each row, and whether rows go to standard error.
+fn options(table: &TableSpec) -> Result<(String, bool), Failure> {
     let mut reader = OptionReader::new(table);
-    let identifier = reader.get("print-identifier", String::new())?;
+    let options = (reader.get("print-identifier", String::new())?, reader.get("standard-error", false)?);
     reader.finish()?;
-    Ok(identifier)
+    Ok(options)
 }
 
 fn capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
-    identifier(table)?;
-    Ok(SinkCapabilities { changelog: ChangelogMode::ALL })
+    options(table)?;
+    Ok(SinkCapabilities::of(ChangelogMode::ALL))
 }
 
 fn build(spec: &SinkSpec, context: &mut OpenContext, environment: &Environment) -> Result<Box<dyn Sink>, Failure> {
-    let identifier = identifier(&spec.table)?;
+    let (identifier, to_errors) = options(&spec.table)?;
     let prefix = match (identifier.as_str(), context.parallelism) {
         ("", 0..=1) => String::new(),
         (name, 0..=1) => format!("{name}> "),
         ("", _) => format!("{}> ", context.subtask + 1),
         (name, _) => format!("{name}:{}> ", context.subtask + 1),
     };
-    Ok(Box::new(Print { prefix, output: environment.output.clone() }))
+    let output = if to_errors { &environment.errors } else { &environment.output };
+    Ok(Box::new(Print { prefix, output: output.clone() }))
 }
 
 struct Print {

@@ -7,7 +7,7 @@ use graph::{
     Catalog, SinkCapabilities, SourceCapabilities, TableSpec,
     operator::{SinkSpec, SourceSpec},
 };
-use model::Failure;
+use model::{DataType, Failure};
 
 use crate::{Environment, blackhole, collect, datagen, filesystem, nexmark, print, values};
 
@@ -23,6 +23,8 @@ pub(crate) struct SourceEntry {
     /// Checks the table's options.
     pub(crate) capabilities: fn(&TableSpec) -> Result<SourceCapabilities, Failure>,
     pub(crate) build: fn(&SourceSpec, &mut OpenContext, &Environment) -> Result<Box<dyn Source>, Failure>,
+    /// Keys and types of what it tells about a row beside its fields.
+    pub(crate) metadata: &'static [(&'static str, DataType)],
 }
 
 /// The sink side of a connector.
@@ -77,6 +79,10 @@ struct Connectors;
 impl Catalog for Connectors {
     fn source(&self, table: &TableSpec) -> Result<SourceCapabilities, Failure> {
         (source_entry(table)?.capabilities)(table)
+    }
+
+    fn metadata(&self, table: &TableSpec) -> Result<Vec<(&'static str, DataType)>, Failure> {
+        Ok(source_entry(table)?.metadata.to_vec())
     }
 
     fn sink(&self, table: &TableSpec) -> Result<SinkCapabilities, Failure> {

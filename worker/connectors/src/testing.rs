@@ -1,6 +1,12 @@
 //! What the tests of connectors share.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use arrow::{
     array::RecordBatch,
@@ -49,11 +55,19 @@ pub(crate) fn source_of_all(table: TableSpec) -> SourceSpec {
     source_of(table, &columns)
 }
 
-struct StoppedClock;
+/// A clock that is set by hand; it begins at 0.
+#[derive(Default)]
+pub(crate) struct HandClock(AtomicI64);
 
-impl Clock for StoppedClock {
+impl HandClock {
+    pub(crate) fn set(&self, now_ms: i64) {
+        self.0.store(now_ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for HandClock {
     fn now_ms(&self) -> i64 {
-        0
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -76,7 +90,7 @@ pub(crate) fn context(subtask: u32, parallelism: u32) -> OpenContext {
         parallelism,
         max_parallelism: 128,
         settings: Arc::default(),
-        clock: Arc::new(StoppedClock),
+        clock: Arc::<HandClock>::default(),
         restored: BTreeMap::new(),
         is_restored: false,
         keyed,

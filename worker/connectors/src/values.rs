@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) const DESCRIPTOR: Descriptor =
-    Descriptor { name: "values", source: Some(SourceEntry { capabilities, build }), sink: None };
+    Descriptor { name: "values", source: Some(SourceEntry { capabilities, build, metadata: &[] }), sink: None };
 
 const STATE: &str = "values-position";
 const SPLIT: &str = "values";

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use checkpoint::{Item, KeyedState, Manifest};
 use expressions::Evaluator;
-use graph::{ChangelogMode, JobGraph, OperatorSpec, Partitioning, PhysicalGraph, VertexId, operator::SinkSpec};
+use graph::{
+    ChangelogMode, JobGraph, OperatorSpec, Partitioning, PhysicalGraph, VertexId,
+    operator::{SinkSpec, WindowKind},
+};
 use model::{Failure, Schema, key};
 use settings::{
     Settings, keys,
@@ -321,9 +324,8 @@ impl Assembly<'_> {
 
 fn is_keyed(operator: &OperatorSpec) -> bool {
     match operator {
-        OperatorSpec::Source(_) | OperatorSpec::Calc(_) | OperatorSpec::WindowAssign(_) | OperatorSpec::Sink(_) => {
-            false
-        }
+        OperatorSpec::Source(_) | OperatorSpec::Calc(_) | OperatorSpec::Sink(_) => false,
+        OperatorSpec::WindowAssign(spec) => matches!(spec.window, WindowKind::Session { .. }),
         OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
         OperatorSpec::Rank(_) | OperatorSpec::Deduplicate(_) => true,
         OperatorSpec::SemiJoin(_) | OperatorSpec::WindowJoin(_) | OperatorSpec::IntervalJoin(_) => true,

@@ -228,7 +228,10 @@ impl Chain {
                     self.writers[index].broadcast(Element::Watermark(watermark)).await?;
                 }
                 Work::Signal(Target::Edge(index), Signal::Flush) => self.writers[index].flush().await?,
-                Work::Signal(Target::Sink(_), _) => {}
+                Work::Signal(Target::Sink(index), Signal::Watermark(watermark)) => {
+                    self.sinks[index].sink.watermark(watermark);
+                }
+                Work::Signal(Target::Sink(_), Signal::Flush) => {}
                 Work::Late(index, batch) => {
                     if let Some(dead_letters) = &mut self.dead_letters {
                         dead_letters.late(&self.links[index].uid, &batch).await?;
@@ -316,5 +319,49 @@ impl Chain {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// Keeps the watermarks it is told of.
+    struct Told(Arc<Mutex<Vec<Watermark>>>);
+
+    #[async_trait]
+    impl Sink for Told {
+        fn watermark(&mut self, watermark: Watermark) {
+            self.0.lock().expect("one thread").push(watermark);
+        }
+
+        async fn write(&mut self, _: Batch) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        async fn prepare(&mut self) -> Result<Vec<Committable>, Failure> {
+            Ok(Vec::new())
+        }
+
+        async fn commit(&mut self, _: &[Committable]) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn sinks_are_told_of_event_time() {
+        let told = Arc::<Mutex<Vec<Watermark>>>::default();
+        let sink = Box::new(Told(Arc::clone(&told)));
+        let link = SinkLink { uid: "sink".to_owned(), sink, pending: Vec::new(), list: COMMITTABLES };
+        let metrics = Arc::<TaskMetrics>::default();
+        let mut chain = Chain::new(vec![Target::Sink(0)], Vec::new(), Vec::new(), vec![link], metrics);
+        for watermark in [Watermark(7), Watermark::MAX] {
+            chain.watermark(watermark).await.expect("nothing fails");
+        }
+        assert_eq!(*told.lock().expect("one thread"), [Watermark(7), Watermark::MAX]);
     }
 }

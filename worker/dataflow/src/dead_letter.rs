@@ -133,8 +133,7 @@ mod tests {
             name: "rejected".to_owned(),
             schema: Schema::new(names.map(|name| Field::new(name, DataType::String)).to_vec()),
             options: [("connector".to_owned(), "print".to_owned())].into(),
-            primary_key: Vec::new(),
-            partitioned_by: Vec::new(),
+            ..TableSpec::default()
         };
         let sink = Box::new(Kept(Arc::clone(&kept)));
         let link = SinkLink { uid: "source".to_owned(), sink, pending: Vec::new(), list: DEAD_LETTERS };

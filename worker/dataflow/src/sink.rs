@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use checkpoint::Item;
-use model::{Batch, Failure};
+use model::{Batch, Failure, Watermark};
 
 /// Something prepared that becomes visible when committed; opaque to the runtime, kept in checkpoints.
 pub type Committable = Item;
@@ -13,6 +13,9 @@ pub trait Sink: Send {
     /// The sink starts as part of a job. Called once, before the first row. What earlier attempts of the job prepared must
     /// be left alone: a savepoint may hold it.
     fn start(&mut self, _job_id: &str) {}
+
+    /// No row with an earlier time follows, late ones aside; once the input has ended, [`Watermark::MAX`].
+    fn watermark(&mut self, _watermark: Watermark) {}
 
     /// Takes rows. Returning late is back-pressure.
     ///

@@ -56,7 +56,7 @@ pub trait Source: Send {
     /// As [`Source::poll`].
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure>;
 
-    /// Rows that were skipped because they could not be read, so far.
+    /// Records that could not be read, so far: skipped, kept, or with null in place of a field.
     fn skipped_rows(&self) -> u64;
 
     /// Malformed records are kept from now on, for [`Source::take_rejected`], and no longer fail the task. A source

@@ -13,6 +13,7 @@ mod rows;
 mod run;
 mod script;
 mod taskmanager_process;
+mod time_zone;
 
 use std::process::ExitCode;
 

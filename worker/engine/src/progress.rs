@@ -105,7 +105,7 @@ fn tell_losses(job: &JobDetail) {
         subtasks.map(|subtask| count(&subtask.metrics)).sum::<u64>()
     };
     for (count, what) in [
-        (sum(|figures| figures.rows_skipped), "malformed records were skipped"),
+        (sum(|figures| figures.rows_skipped), "malformed records (skipped, or with null for a field)"),
         (sum(|figures| figures.late_rows_dropped), "late rows were dropped"),
     ] {
         if count > 0 {

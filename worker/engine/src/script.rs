@@ -7,6 +7,8 @@ use model::{Failure, Schema};
 use settings::{Settings, keys};
 use sql::{JobKind, Outcome, Session};
 
+use crate::time_zone;
+
 /// A job of a script.
 pub(crate) struct ScriptJob {
     /// Its name.
@@ -46,6 +48,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
 /// Plans a script. Options: `file`, then the script's SET, then `given`.
 pub(crate) fn plan(text: &str, name: &str, file: &Settings, given: &Settings) -> Result<Vec<Step>, Failure> {
     let mut session = Session::new(connectors::catalog());
+    session.set_default_zone(time_zone::of_machine());
     for (key, value) in file.values().iter().chain(given.values()) {
         session.set(key, value);
     }

@@ -2,6 +2,7 @@
 
 mod decoder;
 mod encoder;
+mod value;
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,11 @@ pub struct CsvOptions {
     pub escape: Option<u8>,
     /// The text that means null.
     pub null_literal: Option<String>,
-    /// Whether malformed records are skipped.
+    /// What stands between the elements of an array or row in a field.
+    pub array_element_delimiter: String,
+    /// Whether decimals are written with an exponent where Java does that.
+    pub scientific_decimals: bool,
+    /// Whether malformed fields are null and malformed records skipped.
     pub ignore_parse_errors: bool,
     /// Whether lines that begin with `#` are skipped.
     pub allow_comments: bool,
@@ -35,6 +40,8 @@ impl Default for CsvOptions {
             quote: Some(b'"'),
             escape: None,
             null_literal: None,
+            array_element_delimiter: ";".to_owned(),
+            scientific_decimals: true,
             ignore_parse_errors: false,
             allow_comments: false,
         }
@@ -46,12 +53,20 @@ impl Default for CsvOptions {
 /// # Errors
 /// Class `User` if not.
 pub fn check_type(data_type: &DataType) -> Result<(), Failure> {
-    match data_type {
-        DataType::Row(_)
-        | DataType::Array(_)
-        | DataType::Map(..)
-        | DataType::IntervalDayTime
-        | DataType::IntervalYearMonth => Err(Failure::user(format!("format csv has no {data_type}"))),
-        _ => Ok(()),
-    }
+    let is_scalar = |data_type: &DataType| {
+        !matches!(
+            data_type.without_not_null(),
+            DataType::Row(_)
+                | DataType::Array(_)
+                | DataType::Map(..)
+                | DataType::IntervalDayTime
+                | DataType::IntervalYearMonth
+        )
+    };
+    let has_form = match data_type {
+        DataType::Row(fields) => fields.iter().all(|field| is_scalar(&field.data_type)),
+        DataType::Array(item) => is_scalar(item),
+        other => is_scalar(other),
+    };
+    if has_form { Ok(()) } else { Err(Failure::user(format!("format csv has no {data_type}"))) }
 }

@@ -205,6 +205,14 @@ pub fn push_timestamp(
     push_time(out, seconds.rem_euclid(SECONDS_OF_DAY), rest * (1_000_000_000 / scale), fraction, short);
 }
 
+/// An instant in milliseconds as text, such as `2026-01-02 03:04:05.678Z`.
+pub fn instant_text(millis: i64) -> String {
+    let mut text = Vec::new();
+    push_timestamp(&mut text, millis, TimeUnit::Millisecond, Separator::Space, Fraction::Shortest, false);
+    text.push(b'Z');
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

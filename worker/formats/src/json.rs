@@ -4,6 +4,7 @@ mod cursor;
 mod debezium;
 mod decoder;
 mod encoder;
+mod value;
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,6 @@ pub use cursor::find_newline;
 pub use debezium::DebeziumEncoder;
 pub use decoder::JsonDecoder;
 pub use encoder::JsonEncoder;
-pub(crate) use encoder::push_temporal;
 
 use crate::TimestampStyle;
 
@@ -23,12 +23,14 @@ use crate::TimestampStyle;
 pub struct JsonOptions {
     /// How timestamps are written.
     pub timestamps: TimestampStyle,
-    /// Whether malformed records are skipped.
+    /// Whether malformed fields are null and malformed records skipped.
     pub ignore_parse_errors: bool,
     /// Whether a field that is missing is an error rather than null.
     pub fail_on_missing_field: bool,
     /// Whether null fields are left out when written.
     pub ignore_null_fields: bool,
+    /// Whether decimals are written without an exponent, always.
+    pub plain_decimals: bool,
 }
 
 /// Whether a type has a form in JSON.

@@ -5,11 +5,13 @@
 mod builder;
 pub mod csv;
 pub mod datetime;
+mod decoded;
 pub mod json;
 mod malformed;
 pub mod parquet;
 pub mod raw;
 mod scalar;
+pub mod text;
 
 use arrow::{
     array::{ArrayRef, RecordBatch, UInt32Array},
@@ -18,6 +20,7 @@ use arrow::{
 };
 use model::{Batch, DataType, Failure};
 
+pub use decoded::Decoded;
 pub use json::find_newline;
 pub use malformed::{Losses, Malformed, Rejected};
 pub use scalar::TimestampStyle;
@@ -64,27 +67,41 @@ pub fn constant(data_type: &DataType, text: Option<&str>, rows: usize) -> Result
 
 /// Decodes records that follow one another.
 pub trait Decoder: Send {
-    /// Decodes whole records from the start of `data` until it holds `rows_max` rows; returns how many bytes they took.
-    /// With `last`, the end of `data` also ends a record; otherwise what follows the last whole record is left.
+    /// Decodes whole records from the start of `data` until it holds `rows_max` rows or as many malformed records as it
+    /// keeps; returns how many bytes they took. With `last`, the end of `data` also ends a record; otherwise what follows the last whole record is left.
     ///
     /// # Errors
     /// If a record is malformed and malformed records are not to be skipped.
     fn decode(&mut self, data: &[u8], last: bool, rows_max: usize) -> Result<usize, Malformed>;
 
+    /// What was decoded.
+    fn decoded(&self) -> &Decoded;
+
+    /// What was decoded, to take it.
+    fn decoded_mut(&mut self) -> &mut Decoded;
+
     /// Rows held.
-    fn rows(&self) -> usize;
+    fn rows(&self) -> usize {
+        self.decoded().rows
+    }
 
     /// Takes the rows held.
     ///
     /// # Errors
     /// Class `Internal` if the columns do not fit together.
-    fn take(&mut self) -> Result<RecordBatch, Failure>;
+    fn take(&mut self) -> Result<RecordBatch, Failure> {
+        self.decoded_mut().take()
+    }
 
     /// Malformed records, and what is done with them.
-    fn losses(&mut self) -> &mut Losses;
+    fn losses(&mut self) -> &mut Losses {
+        &mut self.decoded_mut().losses
+    }
 
     /// Lines consumed so far.
-    fn lines(&self) -> u64;
+    fn lines(&self) -> u64 {
+        self.decoded().lines
+    }
 }
 
 /// Encodes rows.

@@ -17,7 +17,7 @@ use parquet::{
     file::metadata::ParquetMetaDataReader,
 };
 
-pub use encoder::ParquetEncoder;
+pub use encoder::{Codec, ParquetEncoder, ParquetOptions};
 pub use row_group::{RowGroup, RowGroupRows};
 
 use crate::Column;

@@ -1,103 +1,185 @@
-//! Lines as they are: one column of text or bytes.
+//! Lines as they are: one column of text, bytes, or a number in its binary form.
+
+#[cfg(test)]
+mod tests;
 
 use arrow::{
-    array::{Array, AsArray, RecordBatch, RecordBatchOptions},
-    datatypes::{DataType as Arrow, SchemaRef},
+    array::{Array, AsArray},
+    datatypes::{DataType as Arrow, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type},
 };
 use model::{Batch, DataType, Failure, Schema};
 
 use crate::{
-    Column, Decoder, Encoder, Losses, Malformed,
-    builder::{Builder, Values},
-    find_newline, schema_of,
+    Column, Decoded, Decoder, Encoder, Malformed,
+    builder::{Builder, Problem, Values},
+    decoded::Taken,
 };
 
-/// Whether the columns of a table have a form: there is one, of text or bytes.
+/// How text is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Charset {
+    /// As it is held.
+    #[default]
+    Utf8,
+    /// A byte a character, of the first 256.
+    Latin1,
+    /// A byte a character, of the first 128.
+    Ascii,
+}
+
+/// Which byte of a number comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Endianness {
+    /// The highest.
+    #[default]
+    Big,
+    /// The lowest.
+    Little,
+}
+
+/// How values are read and written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RawOptions {
+    /// Of text.
+    pub charset: Charset,
+    /// Of numbers.
+    pub endianness: Endianness,
+}
+
+/// Whether the columns of a table have a form: there is one, of text, bytes or numbers.
 ///
 /// # Errors
 /// Class `User` if not.
 pub fn check_schema(schema: &Schema) -> Result<(), Failure> {
     match schema.fields.as_slice() {
-        [field] => match field.data_type {
-            DataType::Char(_) | DataType::Varchar(_) | DataType::String => Ok(()),
+        [field] => match &field.data_type {
+            data_type if is_text(data_type) || width(data_type).is_some() => Ok(()),
             DataType::Binary(_) | DataType::Varbinary(_) | DataType::Bytes => Ok(()),
-            _ => Err(Failure::user(format!("format raw has no {}, only text and bytes", field.data_type))),
+            other => Err(Failure::user(format!("format raw has no {other}, only text, bytes, numbers and BOOLEAN"))),
         },
         fields => Err(Failure::user(format!("format raw has one column, not {}", fields.len()))),
     }
 }
 
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Char(_) | DataType::Varchar(_) | DataType::String)
+}
+
+/// Bytes of a value of a type whose values all have as many.
+fn width(data_type: &DataType) -> Option<usize> {
+    match data_type {
+        DataType::Boolean | DataType::TinyInt => Some(1),
+        DataType::SmallInt => Some(2),
+        DataType::Int | DataType::Float => Some(4),
+        DataType::BigInt | DataType::Double => Some(8),
+        _ => None,
+    }
+}
+
 /// Decodes each line as the value of the one column, or just counts them.
 pub struct RawDecoder {
-    schema: SchemaRef,
-    column: Option<Builder>,
-    rows: usize,
-    losses: Losses,
-    lines: u64,
+    options: RawOptions,
+    decoded: Decoded,
 }
 
 impl RawDecoder {
     /// A decoder of at most one column.
-    pub fn new(columns: &[Column]) -> Self {
-        let column = columns.first().map(|column| Builder::new(&column.data_type));
-        Self { schema: schema_of(columns), column, rows: 0, losses: Losses::new(false), lines: 0 }
-    }
-
-    fn append(&mut self, line: &[u8]) -> Result<(), &'static str> {
-        let Some(column) = &mut self.column else { return Ok(()) };
-        let is_text = column.is_text();
-        if is_text && std::str::from_utf8(line).is_err() {
-            return Err("text is not UTF-8");
-        }
-        if let Values::Bytes { bytes, offsets } = &mut column.values {
-            bytes.extend_from_slice(line);
-            offsets.push(bytes.len() as i32);
-            column.appended();
-        }
-        Ok(())
+    pub fn new(columns: &[Column], options: RawOptions) -> Self {
+        Self { options, decoded: Decoded::new(columns.get(..1).unwrap_or_default(), false) }
     }
 }
 
 impl Decoder for RawDecoder {
     fn decode(&mut self, data: &[u8], last: bool, rows_max: usize) -> Result<usize, Malformed> {
-        let mut at = 0;
-        while at < data.len() && self.rows < rows_max {
-            let (line, next) = match find_newline(&data[at..]) {
-                Some(length) => (&data[at..at + length], at + length + 1),
-                None if last => (&data[at..], data.len()),
-                None => break,
-            };
-            match self.append(line) {
-                Ok(()) => self.rows += 1,
-                Err(message) => self.losses.add(line, at, self.lines, message.to_owned())?,
+        let options = self.options;
+        self.decoded.each_line(data, last, rows_max, |decoded, line| {
+            if let Some(column) = decoded.columns.first_mut() {
+                append(column, line, options)?;
             }
-            self.lines += 1;
-            at = next;
-        }
-        Ok(at)
+            Ok(Taken { rows: 1, losses: 0 })
+        })
     }
 
-    fn rows(&self) -> usize {
-        self.rows
+    fn decoded(&self) -> &Decoded {
+        &self.decoded
     }
 
-    fn take(&mut self) -> Result<RecordBatch, Failure> {
-        let arrays = self.column.iter_mut().map(Builder::finish).collect::<Result<Vec<_>, _>>()?;
-        let rows = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), arrays, &rows)?)
-    }
-
-    fn losses(&mut self) -> &mut Losses {
-        &mut self.losses
-    }
-
-    fn lines(&self) -> u64 {
-        self.lines
+    fn decoded_mut(&mut self) -> &mut Decoded {
+        &mut self.decoded
     }
 }
 
+fn append(column: &mut Builder, line: &[u8], options: RawOptions) -> Result<(), Problem> {
+    let text = line.strip_suffix(b"\r").unwrap_or(line);
+    if let Some(width) = width(&column.data_type) {
+        // The last byte of a number may be the one that ends lines elsewhere.
+        return append_number(column, if line.len() > width { text } else { line }, options.endianness);
+    }
+    let is_text = column.is_text();
+    let Values::Bytes { bytes, offsets } = &mut column.values else { return Err("there is no such value".to_owned()) };
+    match options.charset {
+        _ if !is_text => bytes.extend_from_slice(text),
+        Charset::Utf8 if std::str::from_utf8(text).is_ok() => bytes.extend_from_slice(text),
+        Charset::Utf8 => return Err("text is not UTF-8".to_owned()),
+        Charset::Ascii if !text.is_ascii() => return Err("text is not US-ASCII".to_owned()),
+        Charset::Latin1 | Charset::Ascii => {
+            for byte in text {
+                bytes.extend_from_slice(char::from(*byte).encode_utf8(&mut [0; 4]).as_bytes());
+            }
+        }
+    }
+    offsets.push(bytes.len() as i32);
+    column.appended();
+    Ok(())
+}
+
+fn append_number(column: &mut Builder, line: &[u8], endianness: Endianness) -> Result<(), Problem> {
+    let wrong = |data_type: &DataType| {
+        let width = width(data_type).unwrap_or_default();
+        format!("a {data_type} has {width} bytes, not {}", line.len())
+    };
+    macro_rules! number {
+        ($native:ty) => {{
+            let bytes = line.try_into().map_err(|_| wrong(&column.data_type))?;
+            match endianness {
+                Endianness::Big => <$native>::from_be_bytes(bytes),
+                Endianness::Little => <$native>::from_le_bytes(bytes),
+            }
+        }};
+    }
+    let long = match &column.data_type {
+        DataType::TinyInt => i64::from(number!(i8)),
+        DataType::SmallInt => i64::from(number!(i16)),
+        DataType::Int => i64::from(number!(i32)),
+        DataType::BigInt => number!(i64),
+        DataType::Boolean => i64::from(number!(i8)),
+        DataType::Float | DataType::Double => {
+            let value = if column.data_type == DataType::Float { f64::from(number!(f32)) } else { number!(f64) };
+            if let Values::Double(values) = &mut column.values {
+                values.push(value);
+                column.appended();
+            }
+            return Ok(());
+        }
+        other => return Err(wrong(other)),
+    };
+    if let Values::Boolean(values) = &mut column.values {
+        values.push(long != 0);
+        column.appended();
+        return Ok(());
+    }
+    column.append_long(long)
+}
+
 /// Encodes the value of the one column as a line.
-pub struct RawEncoder;
+pub struct RawEncoder(RawOptions);
+
+impl RawEncoder {
+    /// An encoder.
+    pub fn new(options: RawOptions) -> Self {
+        Self(options)
+    }
+}
 
 impl Encoder for RawEncoder {
     fn encode(&mut self, rows: &Batch, out: &mut Vec<u8>) -> Result<(), Failure> {
@@ -106,11 +188,7 @@ impl Encoder for RawEncoder {
             if column.is_null(row) {
                 return Err(Failure::data("a null has no form in format raw"));
             }
-            match column.data_type() {
-                Arrow::Utf8 => out.extend_from_slice(column.as_string::<i32>().value(row).as_bytes()),
-                Arrow::Binary => out.extend_from_slice(column.as_binary::<i32>().value(row)),
-                other => return Err(Failure::internal(format!("format raw has no {other}"))),
-            }
+            push(out, column.as_ref(), row, self.0)?;
             out.push(b'\n');
         }
         Ok(())
@@ -121,54 +199,45 @@ impl Encoder for RawEncoder {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::Field;
-
-    #[test]
-    fn lines_are_values_and_come_back() {
-        let columns = [Column::new("line", DataType::String)];
-        let text = "first\n\n {\"ü\": 1}\r\nlast";
-        let mut decoder = RawDecoder::new(&columns);
-        assert_eq!(decoder.decode(text.as_bytes(), false, usize::MAX).unwrap(), text.len() - 4);
-        assert_eq!(decoder.decode(b"last", true, usize::MAX).unwrap(), 4);
-        let rows = decoder.take().unwrap();
-        let values: Vec<_> = rows.column(0).as_string::<i32>().iter().flatten().collect();
-        assert_eq!(values, ["first", "", " {\"ü\": 1}\r", "last"]);
-        let mut written = Vec::new();
-        RawEncoder.encode(&Batch::append(rows), &mut written).unwrap();
-        assert_eq!(written, format!("{text}\n").into_bytes());
-
-        let mut counting = RawDecoder::new(&[]);
-        counting.decode(text.as_bytes(), true, usize::MAX).unwrap();
-        assert_eq!(counting.take().unwrap().num_rows(), 4);
+fn push(out: &mut Vec<u8>, column: &dyn Array, row: usize, options: RawOptions) -> Result<(), Failure> {
+    macro_rules! number {
+        ($type:ty) => {{
+            let value = column.as_primitive::<$type>().value(row);
+            match options.endianness {
+                Endianness::Big => out.extend_from_slice(&value.to_be_bytes()),
+                Endianness::Little => out.extend_from_slice(&value.to_le_bytes()),
+            }
+        }};
     }
-
-    #[test]
-    fn bytes_are_anything_and_text_is_utf8() {
-        let data = b"\xFF\xFE\nok\n";
-        let mut bytes = RawDecoder::new(&[Column::new("b", DataType::Bytes)]);
-        bytes.decode(data, true, usize::MAX).unwrap();
-        assert_eq!(bytes.take().unwrap().column(0).as_binary::<i32>().value(0), b"\xFF\xFE");
-        let text = [Column::new("t", DataType::String)];
-        assert_eq!(RawDecoder::new(&text).decode(data, true, usize::MAX).unwrap_err().offset, 0);
-        let mut keeping = RawDecoder::new(&text);
-        keeping.losses().keep();
-        assert_eq!(keeping.decode(data, true, usize::MAX).unwrap(), data.len());
-        assert_eq!((keeping.rows(), keeping.losses().count()), (1, 1));
-        let rejected = keeping.losses().take();
-        assert_eq!((rejected.len(), rejected[0].lines, rejected[0].record.as_slice()), (1, 0, b"\xFF\xFE".as_slice()));
+    match column.data_type() {
+        Arrow::Utf8 => push_text(out, column.as_string::<i32>().value(row), options.charset)?,
+        Arrow::Binary => out.extend_from_slice(column.as_binary::<i32>().value(row)),
+        Arrow::Boolean => out.push(u8::from(column.as_boolean().value(row))),
+        Arrow::Int8 => number!(Int8Type),
+        Arrow::Int16 => number!(Int16Type),
+        Arrow::Int32 => number!(Int32Type),
+        Arrow::Int64 => number!(Int64Type),
+        Arrow::Float32 => number!(Float32Type),
+        Arrow::Float64 => number!(Float64Type),
+        other => return Err(Failure::internal(format!("format raw has no {other}"))),
     }
+    Ok(())
+}
 
-    #[test]
-    fn tables_have_one_column_of_text_or_bytes() {
-        let schema = |types: &[DataType]| {
-            Schema::new(types.iter().map(|data_type| Field::new("c", data_type.clone())).collect())
-        };
-        assert!(check_schema(&schema(&[DataType::String])).is_ok());
-        let message = |types: &[DataType]| check_schema(&schema(types)).unwrap_err().message;
-        assert_eq!(message(&[DataType::BigInt]), "format raw has no BIGINT, only text and bytes");
-        assert_eq!(message(&[DataType::String, DataType::Bytes]), "format raw has one column, not 2");
+fn push_text(out: &mut Vec<u8>, text: &str, charset: Charset) -> Result<(), Failure> {
+    let last = match charset {
+        Charset::Utf8 => {
+            out.extend_from_slice(text.as_bytes());
+            return Ok(());
+        }
+        Charset::Latin1 => '\u{FF}',
+        Charset::Ascii => '\u{7F}',
+    };
+    for letter in text.chars() {
+        match u8::try_from(letter).ok().filter(|_| letter <= last) {
+            Some(byte) => out.push(byte),
+            None => return Err(Failure::data(format!("'{letter}' has no form in the charset of 'raw.charset'"))),
+        }
     }
+    Ok(())
 }

@@ -11,7 +11,7 @@ pub mod job;
 pub mod operator;
 pub mod physical;
 
-pub use catalog::{Catalog, SinkCapabilities, SourceCapabilities, TableSpec};
+pub use catalog::{Catalog, MetadataColumn, SinkCapabilities, SourceCapabilities, TableSpec};
 pub use changelog::ChangelogMode;
 pub use expr::{Expr, Value};
 pub use job::{Edge, JobGraph, Node, NodeId, Partitioning};

@@ -15,7 +15,8 @@ pub enum OperatorSpec {
     Source(SourceSpec),
     /// Filters, then projects.
     Calc(CalcSpec),
-    /// Adds `window_start`, `window_end`, `window_time`; HOP repeats the row for each window.
+    /// Adds `window_start`, `window_end`, `window_time`; HOP repeats the row for each window, SESSION keeps it until its
+    /// session has ended.
     WindowAssign(WindowAssignSpec),
     /// Groups by window and keys; emits when the watermark passes the window's end.
     WindowAggregate(WindowAggregateSpec),
@@ -107,7 +108,7 @@ pub enum WindowKind {
         /// Shift of the alignment.
         offset: i64,
     },
-    /// For each key, from a row until no row has come for the gap; only in aggregations.
+    /// For each key, from a row until no row has come for the gap.
     Session {
         /// Rows that are farther apart are in different windows.
         gap: i64,
@@ -121,9 +122,15 @@ pub struct WindowAssignSpec {
     pub time: usize,
     /// The windows.
     pub window: WindowKind,
+    /// The zone whose local time the windows are made of, where the times are instants; none for UTC.
+    #[serde(default)]
+    pub zone: Option<String>,
     /// Whether rows belong to the time at which they are processed; `time` is not read then.
     #[serde(default)]
     pub processing: bool,
+    /// The columns that are the keys of sessions; none for sessions of all rows, and with other windows.
+    #[serde(default)]
+    pub keys: Vec<usize>,
 }
 
 /// A windowed aggregation. Output: keys, aggregates, `window_start`, `window_end`, `window_time`.
@@ -137,6 +144,9 @@ pub struct WindowAggregateSpec {
     pub time: usize,
     /// The windows.
     pub window: WindowKind,
+    /// The zone whose local time the windows are made of, where the times are instants; none for UTC.
+    #[serde(default)]
+    pub zone: Option<String>,
     /// Whether rows belong to the time at which they are processed; `time` is not read then.
     #[serde(default)]
     pub processing: bool,
@@ -176,6 +186,9 @@ pub struct LocalAggregateSpec {
     /// The event-time column and the windows, if there are any.
     #[serde(default)]
     pub window: Option<(usize, WindowKind)>,
+    /// The zone whose local time the windows are made of, where the times are instants; none for UTC.
+    #[serde(default)]
+    pub zone: Option<String>,
 }
 
 /// An aggregate function.
@@ -280,6 +293,9 @@ pub struct RankSpec {
     /// window's rows come out once, when the watermark has passed it; the input is append-only.
     #[serde(default)]
     pub window_end: Option<usize>,
+    /// The zone of which the window's end is a local time, where windows are of instants; none for UTC.
+    #[serde(default)]
+    pub zone: Option<String>,
     /// Whether the number, a `BIGINT`, is the last column of the output.
     pub with_number: bool,
     /// What the input may carry.
@@ -359,9 +375,25 @@ pub struct SemiJoinSpec {
     pub right_schema: Schema,
 }
 
-/// A join of windows, of inputs without updates. Output: left columns, right columns.
+/// Which rows a join of windows emits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowJoinKind {
+    /// Pairs of rows: left columns, right columns.
+    #[default]
+    Inner,
+    /// The left rows that have a match.
+    Semi,
+    /// The left rows that have none.
+    Anti,
+}
+
+/// A join of windows, of inputs without updates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowJoinSpec {
+    /// What it emits.
+    #[serde(default)]
+    pub kind: WindowJoinKind,
     /// Equal columns of the left input, the start and end of the window among them.
     pub left_keys: Vec<usize>,
     /// Equal columns of the right input.
@@ -373,6 +405,9 @@ pub struct WindowJoinSpec {
     pub left_end: usize,
     /// The right column with the end of the window.
     pub right_end: usize,
+    /// The zone of which the ends are local times, where windows are of instants; none for UTC.
+    #[serde(default)]
+    pub zone: Option<String>,
     /// The rest of the condition, over left columns then right columns.
     pub condition: Option<Expr>,
     /// The left input's columns.

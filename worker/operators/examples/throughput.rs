@@ -9,7 +9,7 @@ use graph::{
     ChangelogMode, Node, OperatorSpec,
     operator::{
         AggregateCall, AggregateFunction, GroupAggregateSpec, JoinSpec, SemiJoinSpec, WindowAggregateSpec,
-        WindowJoinSpec, WindowKind,
+        WindowJoinKind, WindowJoinSpec, WindowKind,
     },
 };
 use model::{Batch, DataType, Failure, Field, Schema, Watermark};
@@ -196,6 +196,7 @@ fn windowed(input: &Schema, window: WindowKind) -> Node {
         aggregates,
         time: 6,
         window,
+        zone: None,
         processing: false,
         input: ChangelogMode::APPEND,
         partial: None,
@@ -242,11 +243,13 @@ fn semi_join(input: &Schema) -> Node {
 
 fn window_join(input: &Schema) -> Node {
     let spec = WindowJoinSpec {
+        kind: WindowJoinKind::Inner,
         left_keys: vec![0, 6],
         right_keys: vec![0, 6],
         nulls_equal: false,
         left_end: 6,
         right_end: 6,
+        zone: None,
         condition: None,
         left_schema: input.clone(),
         right_schema: input.clone(),

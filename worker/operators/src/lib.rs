@@ -17,6 +17,8 @@ mod rank;
 mod registry;
 mod semi_join;
 mod session_aggregate;
+mod session_assign;
+mod sessions;
 mod signature;
 mod unnest;
 mod window;
@@ -25,6 +27,7 @@ mod window_assign;
 mod window_join;
 mod window_output;
 mod window_rank;
+mod window_time;
 
 pub use registry::build;
 

@@ -19,13 +19,15 @@ use crate::{
     emission::Pending,
     group_aggregate::{InputColumns, MiniBatch, take_all},
     grouping::Grouper,
-    window::{Windows, timed, times},
+    window::{Windows, timed},
     window_aggregate::slices,
+    window_time::WindowTime,
 };
 
 pub(crate) struct LocalAggregate {
     columns: InputColumns,
     layout: Layout,
+    time: WindowTime,
     windows: Option<Windows>,
     schema: SchemaRef,
     grouper: Grouper,
@@ -50,6 +52,7 @@ impl LocalAggregate {
         Ok(Self {
             columns,
             layout,
+            time: WindowTime::new(spec.zone.as_deref())?,
             windows: window.map(Windows::new).transpose()?,
             schema: node.schema.to_arrow(),
             grouper: Grouper::default(),
@@ -63,7 +66,7 @@ impl LocalAggregate {
         let keys: Vec<ArrayRef> = self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
         let encoded = row::encode(&keys, batch.rows())?;
         let slices = match &self.windows {
-            Some(windows) => Some(slices(&times(batch.column(self.columns.time))?.0, windows)),
+            Some(windows) => Some(slices(&self.time.times(batch.column(self.columns.time))?.0, windows)),
             None => None,
         };
         let groups = match &slices {
@@ -88,7 +91,7 @@ impl Operator for LocalAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
         let mut batch = self.columns.narrow(batch)?;
         if self.windows.is_some() {
-            batch = timed(batch.clone(), &mut batch, self.columns.time, output)?.0;
+            batch = timed(batch.clone(), &mut batch, self.columns.time, &self.time, output)?.0;
         }
         if self.held.add(batch) {
             self.fold_held_back()?;

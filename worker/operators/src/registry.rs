@@ -18,6 +18,7 @@ use crate::{
     rank::Rank,
     semi_join::SemiJoin,
     session_aggregate::SessionAggregate,
+    session_assign::SessionAssign,
     unnest::Unnest,
     window_aggregate::WindowAggregate,
     window_assign::WindowAssign,
@@ -57,7 +58,10 @@ pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Resul
         },
         OperatorSpec::Unnest(spec) => Unnest::new(spec, node, input(inputs, 0)?).map(boxed),
         OperatorSpec::WindowJoin(spec) => WindowJoin::new(spec, node, context).map(boxed),
-        OperatorSpec::WindowAssign(spec) => WindowAssign::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        OperatorSpec::WindowAssign(spec) => match spec.window {
+            WindowKind::Session { gap } => SessionAssign::new(spec, gap, node, input(inputs, 0)?, context).map(boxed),
+            _ => WindowAssign::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        },
         OperatorSpec::Sink(_) | OperatorSpec::Source(_) => {
             Err(Failure::internal("sources and sinks are not built as operators"))
         }

@@ -1,4 +1,4 @@
-//! Windows as arithmetic on event time: `[start, end)` aligned to the epoch plus an offset.
+//! Windows as arithmetic on time: `[start, end)` aligned to the epoch plus an offset.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use dataflow::Output;
 use graph::operator::WindowKind;
 use model::{Batch, EventTime, Failure};
 
-use crate::accumulator::not_null;
+use crate::{accumulator::not_null, window_time::WindowTime};
 
 /// Windows whose ends are at regular distances. A slice is the time between two neighbouring ends: windows are made of
 /// whole slices, so what windows share is kept once for each slice.
@@ -161,16 +161,17 @@ pub(crate) fn timed(
     batch: Batch,
     whole: &mut Batch,
     column: usize,
+    time: &WindowTime,
     output: &mut Output,
 ) -> Result<(Batch, ScalarBuffer<EventTime>), Failure> {
-    let (values, nulls) = times(batch.column(column))?;
+    let (values, nulls) = time.times(batch.column(column))?;
     let Some(nulls) = nulls else { return Ok((batch, values)) };
     let count = nulls.null_count() as u64;
     let kept = BooleanArray::from(nulls.into_inner());
     output.drop_late(count, || whole.filter(&compute::not(&kept)?))?;
     *whole = whole.filter(&kept)?;
     let batch = batch.filter(&kept)?;
-    let values = times(batch.column(column))?.0;
+    let values = time.times(batch.column(column))?.0;
     Ok((batch, values))
 }
 

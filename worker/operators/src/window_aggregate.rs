@@ -28,8 +28,9 @@ use crate::{
     group_aggregate::InputColumns,
     grouping::Grouper,
     signature::Signature,
-    window::{Windows, timed, times},
+    window::{Windows, timed},
     window_output::WindowOutput,
+    window_time::WindowTime,
 };
 
 const SLICES: &str = "slices-v1";
@@ -42,6 +43,7 @@ const WATERMARK: &str = "watermark";
 pub(crate) struct WindowAggregate {
     columns: InputColumns,
     layout: Layout,
+    time: WindowTime,
     windows: Windows,
     /// By end of slice.
     slices: Box<dyn AccumulatorTable>,
@@ -87,7 +89,8 @@ impl WindowAggregate {
         let output = WindowOutput::new(spec, &columns, node)?;
         let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false)?;
         let windows = Windows::new(spec.window)?;
-        let signature = format!("{} in {:?}", columns.signature(&layout), spec.window);
+        let time = WindowTime::new(spec.zone.as_deref())?;
+        let signature = format!("{} in {:?}{}", columns.signature(&layout), spec.window, time.signature());
         let slices = accumulator::open(&layout, SLICES, Lifetime::Window, context)?;
         let merged = match windows.is_tumbling() {
             true => None,
@@ -103,6 +106,7 @@ impl WindowAggregate {
             output,
             columns,
             layout,
+            time,
             windows,
             is_partial: spec.partial.is_some(),
             signature: Signature::new(signature, context)?,
@@ -174,7 +178,7 @@ impl WindowAggregate {
     /// The slices that the rows of a batch, which all have a time, belong to.
     fn slices_of(&self, batch: &Batch) -> Result<Slices, Failure> {
         if !self.is_partial {
-            return Ok(slices(&times(batch.column(self.columns.time))?.0, &self.windows));
+            return Ok(slices(&self.time.times(batch.column(self.columns.time))?.0, &self.windows));
         }
         let column = batch.column(self.columns.keys.len()).as_primitive_opt::<Int64Type>();
         let of_rows = column.ok_or_else(|| Failure::internal("the end of a slice is no BIGINT"))?.values();
@@ -349,12 +353,14 @@ impl Operator for WindowAggregate {
         let mut whole = batch.clone();
         let batch = if self.is_partial { batch } else { self.columns.narrow(batch)? };
         if let Some(clock) = &self.clock {
-            // A clock that was set back stands still meanwhile.
-            let now = clock.now_ms().max(self.watermark.saturating_add(1));
+            let now = self.time.now(clock, self.watermark);
             self.fold(&batch, &vec![0; batch.rows()], &[self.windows.slice_end(now)], false)?;
             return Ok(Flow::Done);
         }
-        let mut batch = if self.is_partial { batch } else { timed(batch, &mut whole, self.columns.time, output)?.0 };
+        let mut batch = match self.is_partial {
+            true => batch,
+            false => timed(batch, &mut whole, self.columns.time, &self.time, output)?.0,
+        };
         let mut found = self.slices_of(&batch)?;
         let is_fired = |end: EventTime| end.wrapping_sub(1) <= self.watermark;
         if found.ends.iter().any(|&end| is_fired(end)) {
@@ -390,15 +396,15 @@ impl Operator for WindowAggregate {
         if self.clock.is_some() {
             return Ok(Flow::Done);
         }
-        self.advance(watermark.0, output)
+        self.advance(self.time.passed(watermark.0), output)
     }
 
     fn timer(&self) -> Option<i64> {
-        self.clock.as_ref().and(self.next_end)
+        self.clock.as_ref().and(self.next_end).map(|end| self.time.timer(end))
     }
 
     fn processing_time(&mut self, now: i64, output: &mut Output) -> Result<Flow, Failure> {
-        self.advance(now.saturating_sub(1), output)
+        self.advance(self.time.passed(now.saturating_sub(1)), output)
     }
 
     fn flush(&mut self, _output: &mut Output) -> Result<Flow, Failure> {

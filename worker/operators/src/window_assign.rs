@@ -11,10 +11,14 @@ use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAssignSpec};
 use model::{Batch, EventTime, Failure, RowKind, Schema, Watermark, batch::ROWS_TARGET};
 
-use crate::window::{Windows, timed, timestamps};
+use crate::{
+    window::{Windows, timed},
+    window_time::WindowTime,
+};
 
 pub(crate) struct WindowAssign {
     time: usize,
+    of: WindowTime,
     windows: Windows,
     schema: SchemaRef,
     /// With processing time: the clock.
@@ -41,6 +45,7 @@ impl WindowAssign {
         }
         Ok(Self {
             time: spec.time,
+            of: WindowTime::new(spec.zone.as_deref())?,
             windows: Windows::new(spec.window)?,
             schema: node.schema.to_arrow(),
             clock: spec.processing.then(|| Arc::clone(&context.clock)),
@@ -56,12 +61,20 @@ impl WindowAssign {
             let (rows, ends) = progress.next(&self.windows);
             let finished = progress.next_row >= progress.batch.rows();
             let batch = progress.batch.take(&rows)?;
-            output.emit(with_windows(batch, ends, &self.windows, &self.schema)?);
             if finished {
                 self.current = None;
             }
+            output.emit(self.with_windows(batch, &ends)?);
         }
         Ok(Flow::Done)
+    }
+
+    fn with_windows(&self, batch: Batch, ends: &[EventTime]) -> Result<Batch, Failure> {
+        let (columns, kinds) = batch.into_parts();
+        let windows = ends.iter().map(|&end| (self.windows.start(end), end));
+        let added = self.of.columns(windows, &self.schema, columns.num_columns())?;
+        let all = columns.columns().iter().cloned().chain(added).collect();
+        Ok(Batch::new(RecordBatch::try_new(Arc::clone(&self.schema), all)?, kinds))
     }
 }
 
@@ -90,30 +103,18 @@ impl Progress {
     }
 }
 
-fn with_windows(batch: Batch, ends: Vec<EventTime>, windows: &Windows, schema: &SchemaRef) -> Result<Batch, Failure> {
-    let (columns, kinds) = batch.into_parts();
-    let inputs = columns.num_columns();
-    let arrow = |index: usize| schema.field(inputs + index).data_type();
-    let mut all = columns.columns().to_vec();
-    all.push(timestamps(ends.iter().map(|&end| windows.start(end)).collect(), arrow(0))?);
-    let last: Vec<EventTime> = ends.iter().map(|end| end.wrapping_sub(1)).collect();
-    all.push(timestamps(ends, arrow(1))?);
-    all.push(timestamps(last, arrow(2))?);
-    Ok(Batch::new(RecordBatch::try_new(Arc::clone(schema), all)?, kinds))
-}
-
 impl Operator for WindowAssign {
     fn process(&mut self, _port: usize, mut batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
         let (batch, times) = match &self.clock {
             Some(clock) => {
-                let times = vec![clock.now_ms(); batch.rows()].into();
+                let times = vec![self.of.now(clock, EventTime::MIN); batch.rows()].into();
                 (batch, times)
             }
-            None => timed(batch.clone(), &mut batch, self.time, output)?,
+            None => timed(batch.clone(), &mut batch, self.time, &self.of, output)?,
         };
         let slice_ends: Vec<EventTime> = times.iter().map(|&time| self.windows.slice_end(time)).collect();
         if self.windows.is_tumbling() {
-            output.emit(with_windows(batch, slice_ends, &self.windows, &self.schema)?);
+            output.emit(self.with_windows(batch, &slice_ends)?);
             return Ok(Flow::Done);
         }
         self.current = (!batch.is_empty()).then_some(Progress { batch, slice_ends, next_row: 0 });

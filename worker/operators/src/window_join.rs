@@ -1,17 +1,23 @@
 //! The window join: joins the rows of two inputs that are in the same window, when the watermark passes its end, and
-//! forgets them.
+//! forgets them. A semi join emits the left rows that have a match instead, an anti join those that have none.
 //!
-//! Rows with a null key match nothing and are not kept; nor are rows that come after their window was joined.
+//! Rows with a null key match nothing and are not kept, but for the left ones of an anti join; nor are rows that come
+//! after their window was joined.
+
+mod matches;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, RecordBatchOptions},
+    array::{Array, ArrayRef, RecordBatch, RecordBatchOptions},
     compute,
     datatypes::SchemaRef,
 };
 use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
-use graph::{Node, operator::WindowJoinSpec};
+use graph::{
+    Node,
+    operator::{WindowJoinKind, WindowJoinSpec},
+};
 use model::{
     Batch, EventTime, Failure, Schema, Watermark,
     batch::ROWS_TARGET,
@@ -19,29 +25,39 @@ use model::{
 };
 use state::Table;
 
+use self::matches::{Matches, Pairs};
 use crate::{
+    emission::Pending,
     grouping::Grouper,
     join::{Piece, Sides, all_valid},
     projection::Projection,
     signature::Signature,
     window::{ByWindow, by_window},
     window_aggregate::{put_watermark, restored_watermark},
+    window_time::WindowTime,
 };
 
 /// Pieces of matches that are looked at in one call at most, even if the condition leaves little of them.
 const PIECES_MAX: usize = 8;
 
 pub(crate) struct WindowJoin {
+    kind: WindowJoinKind,
     sides: [Side; 2],
     nulls_equal: bool,
     condition: Option<Projection>,
+    /// The columns of both sides.
+    joined: SchemaRef,
     schema: SchemaRef,
     signature: Signature,
     grouper: Grouper,
+    /// What windows are made of, and with it the watermark.
+    time: WindowTime,
     watermark: EventTime,
     /// The ends of windows that are to be joined.
     due: BTreeSet<EventTime>,
     matches: Matches,
+    /// Left rows of a semi or anti join.
+    pending: Pending,
 }
 
 /// One input.
@@ -54,50 +70,31 @@ struct Side {
     table: Table<Piece>,
 }
 
-/// Rows of both sides with the same key, and how far they have been joined.
-#[derive(Default)]
-struct Matches {
-    keys: Vec<(Piece, Piece)>,
-    key: usize,
-    /// Positions in bytes.
-    left: usize,
-    right: usize,
-}
-
-impl Matches {
-    /// The next pairs; none after the last.
-    fn next(&mut self) -> Option<(Rows, Rows)> {
-        let (mut left, mut right) = (Rows::default(), Rows::default());
-        while let Some((left_rows, right_rows)) = self.keys.get(self.key) {
-            let Some((left_row, next_left)) = left_rows.at(self.left) else {
-                (self.key, self.left, self.right) = (self.key + 1, 0, 0);
-                continue;
-            };
-            while let Some((right_row, next_right)) = right_rows.at(self.right) {
-                if left.len() >= ROWS_TARGET {
-                    return Some((left, right));
-                }
-                left.push(left_row);
-                right.push(right_row);
-                self.right = next_right;
-            }
-            (self.left, self.right) = (next_left, 0);
-        }
-        *self = Self::default();
-        (!left.is_empty()).then_some((left, right))
-    }
-}
-
 impl WindowJoin {
     pub(crate) fn new(spec: &WindowJoinSpec, node: &Node, context: &mut OpenContext) -> Result<Self, Failure> {
         let (left, right) = (&spec.left_schema, &spec.right_schema);
         let nulls_equal = spec.nulls_equal;
         let sides = Sides { left, right, left_keys: &spec.left_keys, right_keys: &spec.right_keys, nulls_equal };
-        sides.check(&node.schema)?;
+        match spec.kind {
+            WindowJoinKind::Inner => sides.check(&node.schema)?,
+            WindowJoinKind::Semi | WindowJoinKind::Anti => {
+                sides.check_keys()?;
+                if node.schema.len() != left.len() {
+                    return Err(Failure::internal("the join's output is not the left columns"));
+                }
+            }
+        }
         if spec.left_end >= left.len() || spec.right_end >= right.len() {
             return Err(Failure::internal("the join's window is no column of its inputs"));
         }
-        let signature = format!("{} WINDOW JOIN {}{}", sides.left_text(), sides.right_text(), sides.nulls_text());
+        let time = WindowTime::new(spec.zone.as_deref())?;
+        let (left_text, right_text) = (sides.left_text(), sides.right_text());
+        let name = match spec.kind {
+            WindowJoinKind::Inner => "WINDOW JOIN",
+            WindowJoinKind::Semi => "WINDOW SEMI JOIN",
+            WindowJoinKind::Anti => "WINDOW ANTI JOIN",
+        };
+        let signature = format!("{left_text} {name} {right_text}{}{}", sides.nulls_text(), time.signature());
         let side = |keys: &[usize], end: usize, schema: &Schema, table| Side {
             keys: keys.to_vec(),
             end,
@@ -105,6 +102,7 @@ impl WindowJoin {
             table,
         };
         Ok(Self {
+            kind: spec.kind,
             signature: Signature::new(signature, context)?,
             sides: [
                 side(&spec.left_keys, spec.left_end, left, context.keyed.table("left-v2")?),
@@ -112,26 +110,32 @@ impl WindowJoin {
             ],
             nulls_equal: spec.nulls_equal,
             condition: sides.condition(spec.condition.as_ref())?,
+            joined: Schema::new(left.fields.iter().chain(&right.fields).cloned().collect()).to_arrow(),
             schema: node.schema.to_arrow(),
             grouper: Grouper::default(),
+            time,
             watermark: restored_watermark(context)?,
             due: BTreeSet::new(),
             matches: Matches::default(),
+            pending: Pending::default(),
         })
     }
 
     fn fire(&mut self, output: &mut Output) -> Result<Flow, Failure> {
         let mut pieces = 0;
         loop {
-            if output.is_full() || pieces >= PIECES_MAX {
+            if self.pending.emit(output) == Flow::More || output.is_full() || pieces >= PIECES_MAX {
                 return Ok(Flow::More);
             }
             pieces += 1;
-            if let Some((left, right)) = self.matches.next() {
-                self.emit(&left, &right, output)?;
+            if let Some(pairs) = self.matches.next_pairs() {
+                self.join(&pairs, output)?;
                 continue;
             }
-            let Some(&end) = self.due.first() else { return Ok(Flow::Done) };
+            self.put_out_left()?;
+            let Some(&end) = self.due.first() else {
+                return Ok(if self.pending.emit(output) == Flow::More { Flow::More } else { Flow::Done });
+            };
             if !self.collect(end)? {
                 self.due.remove(&end);
             }
@@ -149,9 +153,19 @@ impl WindowJoin {
         if !keys.is_empty() {
             let mut entries = Vec::with_capacity(keys.len());
             right.table.hydrate(end, &keys, None, &mut entries)?;
-            let others = entries.into_iter().map(|entry| right.table.get_mut(entry).take());
-            self.matches.keys = rows.into_iter().zip(others).filter_map(|(own, other)| Some((own, other?))).collect();
+            let others: Vec<Option<Piece>> =
+                entries.into_iter().map(|entry| right.table.get_mut(entry).take()).collect();
             right.table.end_batch()?;
+            let is_alone = self.kind == WindowJoinKind::Anti;
+            let of_keys = rows.into_iter().zip(others);
+            let of_keys = of_keys.filter_map(|(own, other)| match other {
+                None if !is_alone => None,
+                other => Some((own, other.unwrap_or_default())),
+            });
+            self.matches = match self.kind {
+                WindowJoinKind::Inner => Matches::new(of_keys.collect()),
+                _ => Matches::of_left(of_keys.collect(), self.condition.is_none()),
+            };
         }
         if more {
             return Ok(true);
@@ -160,17 +174,37 @@ impl WindowJoin {
         right.table.drain(end, ROWS_TARGET, &mut |_, _| {})
     }
 
-    fn emit(&self, left: &Rows, right: &Rows, output: &mut Output) -> Result<(), Failure> {
-        let left_rows = row::decode(&self.sides[0].schema, left.iter())?;
-        let right_rows = row::decode(&self.sides[1].schema, right.iter())?;
+    /// Emits the pairs that meet the condition; in a semi or anti join the left rows are marked.
+    fn join(&mut self, pairs: &Pairs, output: &mut Output) -> Result<(), Failure> {
+        let left_rows = row::decode(&self.sides[0].schema, pairs.left.iter())?;
+        let right_rows = row::decode(&self.sides[1].schema, pairs.right.iter())?;
         let columns: Vec<ArrayRef> = left_rows.columns().iter().chain(right_rows.columns()).cloned().collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(left.len()));
-        let mut joined = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        if let Some(condition) = &self.condition {
-            let mask = condition.evaluators()[0].evaluate_predicate(&condition.narrow(&joined)?)?;
-            joined = compute::filter_record_batch(&joined, &mask)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(pairs.left.len()));
+        let joined = RecordBatch::try_new_with_options(Arc::clone(&self.joined), columns, &options)?;
+        let mask = match &self.condition {
+            Some(condition) => Some(condition.evaluators()[0].evaluate_predicate(&condition.narrow(&joined)?)?),
+            None => None,
+        };
+        match (self.kind, mask) {
+            (WindowJoinKind::Inner, None) => output.emit(Batch::append(joined)),
+            (WindowJoinKind::Inner, Some(mask)) => {
+                output.emit(Batch::append(compute::filter_record_batch(&joined, &mask)?));
+            }
+            (WindowJoinKind::Semi | WindowJoinKind::Anti, mask) => {
+                let matches = |pair: usize| mask.as_ref().is_none_or(|mask| mask.is_valid(pair) && mask.value(pair));
+                self.matches
+                    .mark((0..pairs.numbers.len()).filter(|&pair| matches(pair)).map(|pair| pairs.numbers[pair]));
+            }
         }
-        output.emit(Batch::append(joined));
+        Ok(())
+    }
+
+    /// What a semi or anti join emits of the keys that have been looked at.
+    fn put_out_left(&mut self) -> Result<(), Failure> {
+        let rows = self.matches.take_left(self.kind == WindowJoinKind::Semi);
+        if !rows.is_empty() {
+            self.pending.push(row::decode(&self.schema, rows.iter())?, None);
+        }
         Ok(())
     }
 }
@@ -183,7 +217,8 @@ impl Operator for WindowJoin {
         let Some(side) = self.sides.get_mut(port) else {
             return Err(Failure::internal(format!("a join has no input {port}")));
         };
-        let batch = match all_valid(&batch, &side.keys).filter(|_| !self.nulls_equal) {
+        let keeps_nulls = self.nulls_equal || (self.kind == WindowJoinKind::Anti && port == 0);
+        let batch = match all_valid(&batch, &side.keys).filter(|_| !keeps_nulls) {
             Some(valid) => batch.filter(&valid)?,
             None => batch,
         };
@@ -213,12 +248,13 @@ impl Operator for WindowJoin {
     }
 
     fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure> {
-        if watermark.0 <= self.watermark {
+        let watermark = self.time.passed(watermark.0);
+        if watermark <= self.watermark {
             return Ok(Flow::Done);
         }
-        self.watermark = watermark.0;
+        self.watermark = watermark;
         let ends = self.sides.iter().flat_map(|side| side.table.namespaces());
-        self.due = ends.filter(|end| end.wrapping_sub(1) <= watermark.0).collect();
+        self.due = ends.filter(|end| end.wrapping_sub(1) <= watermark).collect();
         self.fire(output)
     }
 

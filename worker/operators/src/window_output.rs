@@ -10,10 +10,11 @@ use dataflow::Output;
 use graph::{Node, operator::WindowAggregateSpec};
 use model::{Batch, EventTime, Failure, Schema, row};
 
-use crate::{group_aggregate::InputColumns, window::timestamps};
+use crate::{group_aggregate::InputColumns, window_time::WindowTime};
 
 pub(crate) struct WindowOutput {
     keys: SchemaRef,
+    time: WindowTime,
     schema: SchemaRef,
 }
 
@@ -23,7 +24,11 @@ impl WindowOutput {
             return Err(Failure::internal("the output columns are not keys, aggregates and window"));
         }
         let keys = columns.keys.iter().map(|&key| columns.schema.fields[key].clone()).collect();
-        Ok(Self { keys: Schema::new(keys).to_arrow(), schema: node.schema.to_arrow() })
+        Ok(Self {
+            keys: Schema::new(keys).to_arrow(),
+            time: WindowTime::new(spec.zone.as_deref())?,
+            schema: node.schema.to_arrow(),
+        })
     }
 
     /// Emits a row for each encoded key, with its results and its window's start and end.
@@ -36,12 +41,7 @@ impl WindowOutput {
     ) -> Result<(), Failure> {
         let mut columns = row::decode(&self.keys, keys)?.columns().to_vec();
         columns.extend(results);
-        let bounds: [fn((EventTime, EventTime)) -> EventTime; 3] =
-            [|(start, _)| start, |(_, end)| end, |(_, end)| end.wrapping_sub(1)];
-        for bound in bounds {
-            let bounds = windows.clone().map(bound).collect();
-            columns.push(timestamps(bounds, self.schema.field(columns.len()).data_type())?);
-        }
+        columns.extend(self.time.columns(windows, &self.schema, columns.len())?);
         output.emit(Batch::append(RecordBatch::try_new(Arc::clone(&self.schema), columns)?));
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::{
     signature::{self, Signature},
     window::by_window,
     window_aggregate::{put_watermark, restored_watermark},
+    window_time::WindowTime,
 };
 
 const TABLE: &str = "window-ranked-v1";
@@ -41,6 +42,8 @@ pub(crate) struct WindowRank {
     table: Table<RankedRows>,
     signature: Signature,
     grouper: Grouper,
+    /// What windows are made of, and with it the watermark.
+    time: WindowTime,
     watermark: EventTime,
     /// The ends of windows that are to be emitted.
     due: BTreeSet<EventTime>,
@@ -67,9 +70,13 @@ impl WindowRank {
         }
         let columns = signature::types(input.fields.iter().map(|field| &field.data_type));
         let latest = if spec.latest_first { ", the latest first" } else { "" };
+        let time = WindowTime::new(spec.zone.as_deref())?;
         let signature = format!(
-            "first {} of ({columns}) by {:?} in {:?}{latest} in windows that end at {end}",
-            spec.to, spec.partition, spec.order
+            "first {} of ({columns}) by {:?} in {:?}{latest} in windows that end at {end}{}",
+            spec.to,
+            spec.partition,
+            spec.order,
+            time.signature()
         );
         Ok(Self {
             partition: spec.partition.clone(),
@@ -83,6 +90,7 @@ impl WindowRank {
             table: context.keyed.table(TABLE)?,
             signature: Signature::new(signature, context)?,
             grouper: Grouper::default(),
+            time,
             watermark: restored_watermark(context)?,
             due: BTreeSet::new(),
             pending: Pending::default(),
@@ -163,11 +171,12 @@ impl Operator for WindowRank {
     }
 
     fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure> {
-        if watermark.0 <= self.watermark {
+        let watermark = self.time.passed(watermark.0);
+        if watermark <= self.watermark {
             return Ok(Flow::Done);
         }
-        self.watermark = watermark.0;
-        self.due = self.table.namespaces().into_iter().filter(|end| end.wrapping_sub(1) <= watermark.0).collect();
+        self.watermark = watermark;
+        self.due = self.table.namespaces().into_iter().filter(|end| end.wrapping_sub(1) <= watermark).collect();
         self.fire(output)
     }
 

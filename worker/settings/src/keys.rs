@@ -43,7 +43,7 @@ keys! {
     BUFFER_TIMEOUT: Duration = "execution.buffer-timeout.interval", "10 ms", "How long rows may wait in an output buffer that is not full.";
     WATERMARK_INTERVAL: Duration = "pipeline.auto-watermark-interval", "200 ms", "How often sources emit watermarks at most.";
     SOURCE_IDLE_TIMEOUT: Duration = "table.exec.source.idle-timeout", "0 ms", "A source split without rows for this long no longer holds the watermark back; 0 turns it off.";
-    LOCAL_TIME_ZONE: TimeZone = "table.local-time-zone", "UTC", "The session's time zone: where TIMESTAMP_LTZ meets dates and times without a zone.";
+    LOCAL_TIME_ZONE: TimeZone = "table.local-time-zone", "default", "The session's time zone: where TIMESTAMP_LTZ meets dates and times without a zone. default: that of the machine that plans the job, from the variable TZ or /etc/localtime.";
     MINI_BATCH_ENABLED: bool = "table.exec.mini-batch.enabled", "false", "Whether updating operators collect rows before they emit.";
     MINI_BATCH_LATENCY: Duration = "table.exec.mini-batch.allow-latency", "0 ms", "How long they may collect.";
     MINI_BATCH_SIZE: u64 = "table.exec.mini-batch.size", "50000", "How many rows they may collect.";

@@ -1,47 +1,54 @@
 //! The tables and views of a session, each as a plan over what its connector reads.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod alter;
+mod written;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use datafusion_common::{Column, ExprSchema, TableReference};
-use datafusion_expr::{Expr, Extension, Join, LogicalPlan, LogicalPlanBuilder, TableSource, Window};
+use datafusion_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, TableSource};
 use expressions::Typed;
-use graph::TableSpec;
+use graph::{Catalog, TableSpec};
 use model::{DataType, Field, Schema};
 use sqlparser::ast::{Expr as Syntax, Ident};
 
 use crate::{
     SqlError,
     context::PlannedTable,
-    desugar, escape, functions, interval, like,
-    nodes::{WINDOW_COLUMNS, WatermarkNode, WindowNode},
+    desugar, escape, functions, like, metadata,
+    nodes::WatermarkNode,
     plan,
-    statement::{ColumnKind, CreateFunction, CreateTable, CreateView},
+    statement::{
+        AlterTable, AlterView, ColumnKind, CreateFunction, CreateTable, CreateView, DEFAULT_DATABASE, Dropped, Name,
+        options_of,
+    },
 };
+pub(crate) use written::{of_table, of_view};
 
 /// A declared table.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) spec: TableSpec,
-    /// All columns, computed ones included, as `SELECT *` gives them.
+    /// All columns, computed ones and metadata included, as `SELECT *` gives them.
     pub(crate) columns: Schema,
-    /// For each of `columns`, what it is computed from.
-    pub(crate) computed: Vec<Option<String>>,
+    /// For each of `columns` that is not physical, how it says where it is from.
+    pub(crate) origins: Vec<Option<String>>,
     /// The time attribute and its watermark, as written.
     pub(crate) watermark: Option<(String, String)>,
-    /// The statement that declared it.
-    pub(crate) text: String,
-    /// What it says, for tables that are like it.
-    definition: CreateTable,
+    /// What it says, for tables that are like it and changes.
+    pub(crate) definition: CreateTable,
     source: Arc<PlannedTable>,
 }
 
-/// A declared view.
+/// A declared view. Its query is planned where it is used, over the tables as they are then.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) columns: Schema,
-    pub(crate) text: String,
-    source: Arc<PlannedTable>,
+    pub(crate) definition: CreateView,
 }
 
 #[derive(Clone, Debug)]
@@ -50,32 +57,131 @@ pub(crate) enum Entry {
     View(Arc<View>),
 }
 
+impl Entry {
+    pub(crate) fn columns(&self) -> &Schema {
+        match self {
+            Self::Table(table) => &table.columns,
+            Self::View(view) => &view.columns,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Dropped {
+        match self {
+            Self::Table(_) => Dropped::Table,
+            Self::View(_) => Dropped::View,
+        }
+    }
+}
+
 /// All tables and views by name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tables {
-    entries: BTreeMap<String, Entry>,
+    /// By database and name.
+    entries: BTreeMap<(String, String), Entry>,
+    databases: BTreeSet<String>,
+    /// The database that `USE` chose.
+    current: String,
     /// Functions declared by `CREATE FUNCTION`, in upper case, and the built-in ones that they are.
     functions: BTreeMap<String, &'static str>,
 }
 
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            databases: [DEFAULT_DATABASE.to_owned()].into(),
+            current: DEFAULT_DATABASE.to_owned(),
+            functions: BTreeMap::new(),
+        }
+    }
+}
+
+fn key(name: &Name) -> (String, String) {
+    (name.database.clone(), name.ident.value.clone())
+}
+
 impl Tables {
-    pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(name)
+    pub(crate) fn get(&self, name: &Name) -> Option<&Entry> {
+        self.entries.get(&key(name))
     }
 
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.entries.contains_key(name)
+    /// A table or view, or the error that there is none.
+    pub(crate) fn find(&self, name: &Name) -> Result<&Entry, SqlError> {
+        self.get(name).ok_or_else(|| SqlError::at_ident(format!("table '{name}' not found"), name))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Entry)> {
-        self.entries.iter()
+    /// The names of a database.
+    pub(crate) fn names_in(&self, database: &str) -> impl Iterator<Item = (&String, &Entry)> {
+        self.entries.iter().filter(move |((of, _), _)| of == database).map(|((_, name), entry)| (name, entry))
     }
 
-    pub(crate) fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
-        Some(match self.entries.get(name)? {
-            Entry::Table(table) => Arc::clone(&table.source) as Arc<dyn TableSource>,
-            Entry::View(view) => Arc::clone(&view.source) as Arc<dyn TableSource>,
-        })
+    pub(crate) fn current_database(&self) -> &str {
+        &self.current
+    }
+
+    pub(crate) fn databases(&self) -> impl Iterator<Item = &String> {
+        self.databases.iter()
+    }
+
+    pub(crate) fn check_database(&self, name: &Ident) -> Result<(), SqlError> {
+        match self.databases.contains(&name.value) {
+            true => Ok(()),
+            false => Err(SqlError::at_ident(format!("database '{}' not found", name.value), name)),
+        }
+    }
+
+    pub(crate) fn use_database(&mut self, name: &Ident) -> Result<(), SqlError> {
+        self.check_database(name)?;
+        self.current.clone_from(&name.value);
+        Ok(())
+    }
+
+    pub(crate) fn create_database(&mut self, name: &Ident, if_not_exists: bool) -> Result<(), SqlError> {
+        if !self.databases.insert(name.value.clone()) && !if_not_exists {
+            return Err(SqlError::at_ident(format!("database '{}' already exists", name.value), name));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn drop_database(&mut self, name: &Ident, if_exists: bool, cascade: bool) -> Result<(), SqlError> {
+        if if_exists && !self.databases.contains(&name.value) {
+            return Ok(());
+        }
+        self.check_database(name)?;
+        let refused = if name.value == self.current {
+            Some("is the current one and cannot be dropped")
+        } else if !cascade && self.names_in(&name.value).next().is_some() {
+            Some("is not empty; DROP DATABASE … CASCADE drops what it has")
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            return Err(SqlError::at_ident(format!("database '{}' {why}", name.value), name));
+        }
+        self.databases.remove(&name.value);
+        self.entries.retain(|(database, _), _| *database != name.value);
+        Ok(())
+    }
+
+    /// What the planner reads for a name; its first part may be options.
+    pub(crate) fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>, SqlError> {
+        let database = name.schema().unwrap_or(DEFAULT_DATABASE).to_owned();
+        let name_of = Name { database, ident: Ident::new(name.table()) };
+        let options = name.catalog().and_then(options_of);
+        match (self.find(&name_of)?, options) {
+            (Entry::Table(table), None) => Ok(Arc::clone(&table.source) as Arc<dyn TableSource>),
+            (Entry::Table(table), Some(options)) => {
+                let table = table.with_options(options);
+                Ok(planned(plan_table(&table, &self.definition_of(&name_of)?, self)?))
+            }
+            (Entry::View(_), Some(_)) => Err(SqlError::new(format!("'{name_of}' is a view: it takes no OPTIONS"))),
+            (Entry::View(view), None) => {
+                let plan = self.plan_view(&view.definition);
+                // Its places are those of another script.
+                let plan = plan.map_err(|error| SqlError::new(format!("view '{name_of}': {}", error.message)))?;
+                Ok(planned(plan))
+            }
+        }
     }
 
     /// The built-in function that a declared one is.
@@ -108,53 +214,121 @@ impl Tables {
         self.functions.remove(&name.to_ascii_uppercase()).is_some()
     }
 
-    /// Removes an entry; tells whether it was there.
-    pub(crate) fn remove(&mut self, name: &str) -> Option<Entry> {
-        self.entries.remove(name)
+    pub(crate) fn remove(&mut self, name: &Name) {
+        self.entries.remove(&key(name));
     }
 
-    fn check_new(&self, name: &Ident, if_not_exists: bool) -> Result<bool, SqlError> {
-        match self.entries.contains_key(&name.value) {
-            true if if_not_exists => Ok(false),
-            true => Err(SqlError::at_ident(format!("'{}' already exists", name.value), name)),
-            false => Ok(true),
+    /// Whether a name is to be declared: not if it is there already and that is allowed.
+    fn check_new(&self, name: &Name, if_not_exists: bool, replaces: Option<Dropped>) -> Result<bool, SqlError> {
+        self.check_database(&Ident::with_span(name.span, name.database.as_str()))?;
+        match self.get(name) {
+            None => {
+                // Jobs know a table by its database and name in one.
+                let same = self.entries.keys().find(|(database, other)| {
+                    Name { database: database.clone(), ident: Ident::new(other.as_str()) }.to_string()
+                        == name.to_string()
+                });
+                match same {
+                    Some(_) => Err(SqlError::at_ident(format!("'{name}' already exists"), name)),
+                    None => Ok(true),
+                }
+            }
+            Some(_) if if_not_exists => Ok(false),
+            Some(entry) if replaces == Some(entry.kind()) => Ok(true),
+            Some(_) => Err(SqlError::at_ident(format!("'{name}' already exists"), name)),
         }
     }
 
-    pub(crate) fn create_table(&mut self, create: CreateTable) -> Result<(), SqlError> {
-        if self.check_new(&create.name, create.if_not_exists)? {
+    pub(crate) fn create_table(&mut self, create: CreateTable, catalog: &dyn Catalog) -> Result<(), SqlError> {
+        if self.check_new(&create.name, create.if_not_exists, create.replaces.then_some(Dropped::Table))? {
             let create = match &create.like {
-                Some(like) => match self.get(&like.table.value) {
-                    Some(Entry::Table(base)) => like::merged(&base.definition, like, create.clone())?,
-                    _ => {
-                        return Err(SqlError::at_ident(format!("table '{}' not found", like.table.value), &like.table));
-                    }
-                },
+                Some(like) => like::merged(&self.definition_of(&like.table)?, like, create.clone())?,
                 None => create,
             };
-            let table = declare(create, self)?;
-            self.entries.insert(table.spec.name.clone(), Entry::Table(Arc::new(table)));
+            self.declare(create, catalog)?;
         }
         Ok(())
+    }
+
+    fn declare(&mut self, create: CreateTable, catalog: &dyn Catalog) -> Result<(), SqlError> {
+        let at = key(&create.name);
+        let table = declare(create, self, catalog)?;
+        self.entries.insert(at, Entry::Table(Arc::new(table)));
+        Ok(())
+    }
+
+    fn definition_of(&self, name: &Name) -> Result<CreateTable, SqlError> {
+        match self.get(name) {
+            Some(Entry::Table(table)) => Ok(table.definition.clone()),
+            _ => Err(SqlError::at_ident(format!("table '{name}' not found"), name)),
+        }
+    }
+
+    pub(crate) fn alter_table(
+        &mut self,
+        name: &Name,
+        change: AlterTable,
+        catalog: &dyn Catalog,
+    ) -> Result<(), SqlError> {
+        let mut definition = self.definition_of(name)?;
+        if let AlterTable::Rename(to) = &change {
+            self.check_new(to, false, None)?;
+        }
+        alter::apply(&mut definition, change)?;
+        let renamed = key(&definition.name) != key(name);
+        self.declare(definition, catalog).map_err(|error| SqlError::at_ident(error.message, name))?;
+        if renamed {
+            self.remove(name);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn alter_view(&mut self, name: &Name, change: AlterView) -> Result<(), SqlError> {
+        let Some(Entry::View(view)) = self.get(name) else {
+            return Err(SqlError::at_ident(format!("view '{name}' not found"), name));
+        };
+        let mut definition = view.definition.clone();
+        match change {
+            AlterView::Rename(to) => {
+                self.check_new(&to, false, None)?;
+                let renamed = View { columns: view.columns.clone(), definition: CreateView { name: to, ..definition } };
+                self.entries.insert(key(&renamed.definition.name), Entry::View(Arc::new(renamed)));
+                self.remove(name);
+                Ok(())
+            }
+            AlterView::As { query, text } => {
+                definition = CreateView { query, text, columns: Vec::new(), replaces: true, ..definition };
+                self.create_view(definition)
+            }
+        }
     }
 
     pub(crate) fn create_view(&mut self, mut create: CreateView) -> Result<(), SqlError> {
-        if !self.check_new(&create.name, create.if_not_exists)? {
+        if !self.check_new(&create.name, create.if_not_exists, create.replaces.then_some(Dropped::View))? {
             return Ok(());
         }
         desugar::query(&mut create.query, self)?;
-        let mut planned = plan::query(self, &create.query)?;
-        if !create.columns.is_empty() {
-            planned = rename(planned, &create.columns)?;
-        }
-        let columns = schema_of(&planned)?;
-        let view = View {
-            text: create.text,
-            source: Arc::new(PlannedTable { schema: Arc::new(planned.schema().as_arrow().clone()), plan: planned }),
-            columns,
-        };
-        self.entries.insert(create.name.value, Entry::View(Arc::new(view)));
+        let columns = schema_of(&self.plan_view(&create)?)?;
+        self.entries.insert(key(&create.name), Entry::View(Arc::new(View { columns, definition: create })));
         Ok(())
+    }
+
+    fn plan_view(&self, view: &CreateView) -> Result<LogicalPlan, SqlError> {
+        let planned = plan::query(self, &view.query)?;
+        if view.columns.is_empty() { Ok(planned) } else { rename(planned, &view.columns) }
+    }
+}
+
+fn planned(plan: LogicalPlan) -> Arc<dyn TableSource> {
+    Arc::new(PlannedTable { schema: Arc::new(plan.schema().as_arrow().clone()), plan })
+}
+
+impl Table {
+    /// What its connector is told with some options anew.
+    pub(crate) fn with_options(&self, options: Vec<(String, String)>) -> TableSpec {
+        let mut spec = self.spec.clone();
+        spec.options.extend(options);
+        spec
     }
 }
 
@@ -194,7 +368,7 @@ impl TableSource for PhysicalTable {
     }
 }
 
-fn declare(create: CreateTable, tables: &Tables) -> Result<Table, SqlError> {
+fn declare(create: CreateTable, tables: &Tables, catalog: &dyn Catalog) -> Result<Table, SqlError> {
     let mut physical = Vec::new();
     let mut names: Vec<&Ident> = Vec::new();
     for column in &create.columns {
@@ -216,24 +390,26 @@ fn declare(create: CreateTable, tables: &Tables) -> Result<Table, SqlError> {
         create.primary_key.iter().map(|name| position(name, "primary key")).collect::<Result<Vec<_>, _>>()?;
     let partitioned_by =
         create.partitioned_by.iter().map(|name| position(name, "partition")).collect::<Result<Vec<_>, _>>()?;
-    let spec = TableSpec {
-        name: create.name.value.clone(),
+    let mut spec = TableSpec {
+        name: create.name.to_string(),
         options: create.options.iter().cloned().collect(),
         primary_key,
         partitioned_by,
         schema,
+        metadata: Vec::new(),
     };
+    spec.metadata = metadata::columns(&spec, &create.columns, catalog)?;
     let planned = plan_table(&spec, &create, tables)?;
-    let computed = create.columns.iter().map(|column| match &column.kind {
-        ColumnKind::Computed(_, text) => Some(text.clone()),
+    let origins = create.columns.iter().map(|column| match &column.kind {
+        ColumnKind::Computed(_, text) => Some(format!("AS {text}")),
+        ColumnKind::Metadata { key, is_virtual, .. } => Some(metadata::text(key.as_deref(), *is_virtual)),
         ColumnKind::Physical { .. } => None,
     });
     Ok(Table {
-        computed: computed.collect(),
+        origins: origins.collect(),
         watermark: create.watermark.as_ref().map(|mark| (mark.column.value.clone(), mark.text.clone())),
         columns: schema_of(&planned)?,
         source: Arc::new(PlannedTable { schema: Arc::new(planned.schema().as_arrow().clone()), plan: planned }),
-        text: create.text.clone(),
         definition: create,
         spec,
     })
@@ -247,14 +423,15 @@ fn plan_table(spec: &TableSpec, create: &CreateTable, tables: &Tables) -> Result
         let nullable = field.nullable && !spec.primary_key.contains(&index);
         escape::typed_arrow_field(&field.name, &Typed { data_type: field.data_type.clone(), nullable })
     });
-    let fields: Vec<_> = fields.collect();
+    let fields: Vec<_> = fields.chain(metadata::fields(spec, &create.columns)).collect();
     let source = PhysicalTable { spec: Arc::new(spec.clone()), schema: Arc::new(ArrowSchema::new(fields)) };
     let scan = LogicalPlanBuilder::scan(TableReference::bare(spec.name.as_str()), Arc::new(source), None)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| place(&error))?;
+    let scan = metadata::declared(scan, spec, &create.columns)?;
     let columns = create.columns.iter().map(|column| {
         let expr = match &column.kind {
-            ColumnKind::Physical { .. } => {
+            ColumnKind::Physical { .. } | ColumnKind::Metadata { .. } => {
                 Expr::Column(Column::new(Some(TableReference::bare(spec.name.as_str())), &column.name.value))
             }
             ColumnKind::Computed(syntax, _) => expression((**syntax).clone(), &scan, tables)?,
@@ -292,102 +469,4 @@ fn plan_table(spec: &TableSpec, create: &CreateTable, tables: &Tables) -> Result
 fn expression(mut syntax: Syntax, input: &LogicalPlan, tables: &Tables) -> Result<Expr, SqlError> {
     desugar::expression(&mut syntax, tables)?;
     plan::expression(&syntax, input)
-}
-
-/// What makes a column a time attribute: declared by a watermark or `PROCTIME()` and passed on unchanged, or a window's.
-pub(crate) fn find_time_attribute(plan: &LogicalPlan, column: &Column) -> Option<TimeAttribute> {
-    time_attribute(plan, plan.schema().index_of_column(column).ok()?)
-}
-
-/// A kind of time attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TimeAttribute {
-    /// Event time, declared by a watermark.
-    Declared,
-    /// The `window_time` of windows in event time.
-    Window,
-    /// Processing time.
-    Processing,
-    /// The `window_time` of windows in processing time.
-    ProcessingWindow,
-}
-
-/// Only a join that compares the times of its sides keeps them.
-fn joined_time_attribute(join: &Join, above: Option<&Expr>, index: usize) -> Option<TimeAttribute> {
-    interval::of_join(join, above)?;
-    match index.checked_sub(join.left.schema().fields().len()) {
-        None => time_attribute(&join.left, index),
-        Some(index) => time_attribute(&join.right, index),
-    }
-}
-
-/// Rows that are numbered in windows come out once, so that the window's time stays one.
-fn numbered_time_attribute(numbered: &Window, index: usize) -> Option<TimeAttribute> {
-    let [call] = numbered.window_expr.as_slice() else { return None };
-    let mut call = call;
-    while let Expr::Alias(alias) = call {
-        call = &alias.expr;
-    }
-    let Expr::WindowFunction(call) = call else { return None };
-    let has = |name: &str| {
-        call.params.partition_by.iter().any(|expr| matches!(expr, Expr::Column(column) if column.name == name))
-    };
-    let [start, end, _] = WINDOW_COLUMNS;
-    let kind = time_attribute(&numbered.input, index).filter(|_| has(start) && has(end));
-    kind.filter(|kind| *kind == TimeAttribute::Window)
-}
-
-fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
-    match plan {
-        LogicalPlan::Projection(projection) => {
-            let mut expr = projection.expr.get(index)?;
-            while let Expr::Alias(alias) = expr {
-                expr = &alias.expr;
-            }
-            match expr {
-                Expr::Column(column) => {
-                    time_attribute(&projection.input, projection.input.schema().index_of_column(column).ok()?)
-                }
-                Expr::ScalarFunction(call) if call.name() == functions::PROCTIME => Some(TimeAttribute::Processing),
-                _ => None,
-            }
-        }
-        LogicalPlan::Filter(filter) => match filter.input.as_ref() {
-            LogicalPlan::Join(join) => joined_time_attribute(join, Some(&filter.predicate), index),
-            input => time_attribute(input, index),
-        },
-        LogicalPlan::Join(join) => joined_time_attribute(join, None, index),
-        LogicalPlan::Window(window) => numbered_time_attribute(window, index),
-        LogicalPlan::SubqueryAlias(alias) => time_attribute(&alias.input, index),
-        LogicalPlan::Union(union) => {
-            let mut found = union.inputs.iter().map(|input| time_attribute(input, index));
-            let first = found.next().flatten()?;
-            found.all(|other| other == Some(first)).then_some(first)
-        }
-        LogicalPlan::Aggregate(aggregate) => {
-            let mut expr = aggregate.group_expr.get(index)?;
-            while let Expr::Alias(alias) = expr {
-                expr = &alias.expr;
-            }
-            let Expr::Column(column) = expr else { return None };
-            let index = aggregate.input.schema().index_of_column(column).ok()?;
-            let of_window =
-                |kind: &TimeAttribute| matches!(kind, TimeAttribute::Window | TimeAttribute::ProcessingWindow);
-            time_attribute(&aggregate.input, index).filter(of_window)
-        }
-        LogicalPlan::Extension(extension) => {
-            let node = extension.node.as_any();
-            if let Some(mark) = node.downcast_ref::<WatermarkNode>() {
-                let own = mark.input.schema().index_of_column(&mark.time).is_ok_and(|time| time == index);
-                if own { Some(TimeAttribute::Declared) } else { time_attribute(&mark.input, index) }
-            } else if let Some(window) = node.downcast_ref::<WindowNode>() {
-                // window_time is the last of the three columns.
-                let kind = if window.of.processing { TimeAttribute::ProcessingWindow } else { TimeAttribute::Window };
-                (index == window.input.schema().fields().len() + 2).then_some(kind)
-            } else {
-                None
-            }
-        }
-        _ => None,
-    }
 }

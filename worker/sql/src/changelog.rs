@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use graph::{
     ChangelogMode, JobGraph, NodeId, OperatorSpec,
-    operator::{JoinSpec, Keep, RankSpec, SortColumn},
+    operator::{JoinSpec, Keep, RankSpec, SortColumn, WindowKind},
 };
 
 use crate::{SqlError, explain, lower::scalar::columns_of};
@@ -93,6 +93,7 @@ fn without_time(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode>) -
             },
             latest_first: spec.processing && descending,
             window_end: None,
+            zone: None,
             from: 1,
             to: 1,
             with_number: false,
@@ -198,7 +199,7 @@ fn needs_before(
                 });
                 !by_key || needed[edge.to]
             }
-            OperatorSpec::WindowAssign(_) => needed[edge.to],
+            OperatorSpec::WindowAssign(spec) => needed[edge.to] || matches!(spec.window, WindowKind::Session { .. }),
             OperatorSpec::WindowAggregate(_) | OperatorSpec::GroupAggregate(_) | OperatorSpec::Join(_) => true,
             OperatorSpec::Rank(_)
             | OperatorSpec::Deduplicate(_)

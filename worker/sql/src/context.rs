@@ -27,12 +27,13 @@ use sqlparser::{
 
 use crate::{
     SqlError,
-    catalog::{Tables, TimeAttribute, find_time_attribute},
-    desugar::{WINDOW_FUNCTIONS, last_ident},
+    catalog::Tables,
+    desugar::{self, WINDOW_FUNCTIONS, last_ident},
     escape::{self, Escape},
     functions,
-    nodes::{WINDOW_COLUMNS, WindowNode, Windowing},
+    nodes::{self, WindowNode, Windowing},
     row_number,
+    time_attribute::{TimeAttribute, find_time_attribute},
     unnest::UnnestPlanner,
 };
 
@@ -57,10 +58,7 @@ impl<'a> Context<'a> {
 
 impl ContextProvider for Context<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
-        match self.tables.source(name.table()) {
-            Some(source) => Ok(source),
-            None => Err(SqlError::new(format!("table '{}' not found", name.table())).into()),
-        }
+        Ok(self.tables.source(&name)?)
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
@@ -265,8 +263,9 @@ fn plan_window_function(
     let lengths = lengths.into_iter().map(|length| length.map(interval).transpose()).collect::<Result<Vec<_>, _>>()?;
     let window = window_kind(&function, &lengths, &ident)?;
     let partition = Some(partition);
-    let node =
-        WindowNode::try_new(input, Windowing { time: column, window, processing, partition, names: WINDOW_COLUMNS })?;
+    let names = nodes::window_columns(input.schema());
+    let names = names.ok_or_else(|| SqlError::at_ident("so many windows over each other are not supported", &ident))?;
+    let node = WindowNode::try_new(input, Windowing { time: column, window, processing, partition, names })?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
@@ -342,21 +341,7 @@ fn plan_data(arg: Option<Syntax>, function: &Ident, context: &mut dyn RelationPl
         Some(Syntax::Subquery(query)) => {
             TableFactor::Derived { lateral: false, subquery: query, alias: None, sample: None }
         }
-        Some(Syntax::CompoundIdentifier(mut parts)) if !parts.is_empty() => {
-            let table = parts.swap_remove(parts.len() - 1);
-            TableFactor::Table {
-                name: ObjectName::from(vec![table]),
-                alias: None,
-                args: None,
-                with_hints: vec![],
-                version: None,
-                with_ordinality: false,
-                partitions: vec![],
-                json_path: None,
-                sample: None,
-                index_hints: vec![],
-            }
-        }
+        Some(Syntax::CompoundIdentifier(parts)) if !parts.is_empty() => desugar::table(parts),
         _ => {
             let message = format!("the first argument of {} is TABLE and a name", function.value);
             return Err(SqlError::at_ident(message, function).into());

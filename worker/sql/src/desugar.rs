@@ -12,7 +12,13 @@ use sqlparser::ast::{
     Value as SqlValue, VisitMut, VisitorMut,
 };
 
-use crate::{SqlError, catalog::Tables, dialect::string, escape, functions};
+use crate::{
+    SqlError,
+    catalog::Tables,
+    dialect::string,
+    escape, functions,
+    statement::{DEFAULT_CATALOG, DEFAULT_DATABASE, Name, options_of},
+};
 use expression::rewrite;
 
 /// Window table functions that are planned.
@@ -98,6 +104,17 @@ impl VisitorMut for Desugar<'_> {
             return ControlFlow::Continue(());
         }
         if let Expr::Function(function) = expr
+            && function.name.to_string() == "TABLE"
+            && let FunctionArguments::List(list) = &mut function.args
+            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(parts)))) =
+                list.args.first_mut()
+        {
+            match self.resolved(std::mem::take(parts)) {
+                Ok(resolved) => *parts = resolved,
+                Err(error) => return ControlFlow::Break(error),
+            }
+        }
+        if let Expr::Function(function) = expr
             && let Ok(name) = last_ident(&function.name)
             && let Some(known) = self.tables.function(&name.value)
         {
@@ -157,6 +174,26 @@ fn check_select(select: &Select) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// A table by the parts of its name; behind other parts it is called by the last one.
+pub(crate) fn table(parts: Vec<Ident>) -> TableFactor {
+    let alias = match parts.as_slice() {
+        [_, .., last] => Some(TableAlias { explicit: true, name: last.clone(), columns: vec![], at: None }),
+        _ => None,
+    };
+    TableFactor::Table {
+        name: ObjectName::from(parts),
+        alias,
+        args: None,
+        with_hints: vec![],
+        version: None,
+        with_ordinality: false,
+        partitions: vec![],
+        json_path: None,
+        sample: None,
+        index_hints: vec![],
+    }
+}
+
 impl Desugar<'_> {
     /// Names the queries without one that are joined, so that equal columns of two of them are told apart.
     fn name_queries(&mut self, select: &mut Select) {
@@ -173,6 +210,35 @@ impl Desugar<'_> {
                 self.named += 1;
             }
         }
+    }
+
+    /// The parts of a name as the planner looks for it: the name alone if it is in the default database or from
+    /// `WITH`, else the database and the name, behind the options if there are some.
+    fn resolved(&self, mut parts: Vec<Ident>) -> Result<Vec<Ident>, SqlError> {
+        let options = match parts.first() {
+            Some(first) if options_of(&first.value).is_some() => Some(parts.remove(0)),
+            _ => None,
+        };
+        let (ident, database) = match parts.as_slice() {
+            [name] if self.with.contains(&name.value) => match options {
+                None => return Ok(parts),
+                Some(_) => return Err(SqlError::at_ident("the hint OPTIONS belongs behind the name of a table", name)),
+            },
+            [name] => (name.clone(), Ident::new(self.tables.current_database())),
+            [database, name] => (name.clone(), database.clone()),
+            [catalog, database, name] if catalog.value == DEFAULT_CATALOG => (name.clone(), database.clone()),
+            [first, ..] => {
+                let name = parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
+                return Err(SqlError::at_ident(format!("table '{name}' not found"), first));
+            }
+            [] => return Err(SqlError::internal("a name without parts")),
+        };
+        self.tables.find(&Name { database: database.value.clone(), ident: ident.clone() })?;
+        Ok(match options {
+            Some(options) => vec![options, database, ident],
+            None if database.value == DEFAULT_DATABASE => vec![ident],
+            None => vec![database, ident],
+        })
     }
 
     fn table_factor(&self, factor: &mut TableFactor) -> Result<(), SqlError> {
@@ -209,18 +275,21 @@ impl Desugar<'_> {
             };
         }
         match factor {
-            TableFactor::Table { name, args, version, .. } => {
+            TableFactor::Table { name, args, version, alias, .. } => {
                 if version.is_some() {
                     return unsupported("FOR SYSTEM_TIME AS OF", name);
                 }
-                let ident = last_ident(name)?;
                 if args.is_some() {
-                    return check_table_function(&ident);
+                    return check_table_function(&last_ident(name)?);
                 }
-                if !self.with.contains(&ident.value) && !self.tables.contains(&ident.value) {
-                    return Err(SqlError::at_ident(format!("table '{}' not found", ident.value), &ident));
+                let parts = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+                let TableFactor::Table { name: resolved, alias: named, .. } = table(self.resolved(parts)?) else {
+                    return Ok(());
+                };
+                *name = resolved;
+                if alias.is_none() {
+                    *alias = named;
                 }
-                *name = ObjectName::from(vec![ident]);
                 Ok(())
             }
             TableFactor::Derived { lateral: true, subquery, .. } => unsupported("LATERAL", &**subquery),

@@ -4,9 +4,10 @@ use std::{collections::HashSet, fmt::Write};
 
 use graph::{
     Expr, JobGraph, NodeId, OperatorSpec, Partitioning, Value,
-    operator::{AggregateCall, AggregateFunction, Keep, RankSpec, SortColumn, WindowKind},
+    operator::{AggregateCall, AggregateFunction, Keep, RankSpec, SortColumn, WindowJoinKind, WindowKind},
 };
 use model::{DataType, Schema};
+use serde_json::json;
 
 /// A job graph as text: a tree for each sink, with row kinds, exchanges, parallelism (`parallelism` where an operator has
 /// none of its own) and what each operator keeps as state.
@@ -23,6 +24,38 @@ pub fn explain(graph: &JobGraph, parallelism: u32) -> String {
         }
     }
     text
+}
+
+/// A job graph as JSON in the form of Flink's execution plans.
+pub fn as_json(graph: &JobGraph, parallelism: u32) -> String {
+    let nodes = graph.nodes.iter().enumerate().map(|(id, node)| {
+        let pact = match &node.operator {
+            OperatorSpec::Source(_) => "Data Source",
+            OperatorSpec::Sink(_) => "Data Sink",
+            _ => "Operator",
+        };
+        let predecessors = graph.inputs(id).map(|edge| {
+            let strategy = match &edge.partitioning {
+                Partitioning::Forward => "FORWARD",
+                Partitioning::Hash(_) => "HASH",
+                Partitioning::Rebalance => "REBALANCE",
+                Partitioning::Broadcast => "BROADCAST",
+                Partitioning::Global => "GLOBAL",
+            };
+            let side = if edge.port == 0 { "first" } else { "second" };
+            json!({ "id": edge.from + 1, "ship_strategy": strategy, "side": side })
+        });
+        json!({
+            "id": id + 1,
+            "type": node.name,
+            "pact": pact,
+            "contents": describe(graph, id),
+            "parallelism": node.parallelism.unwrap_or(parallelism),
+            "predecessors": predecessors.collect::<Vec<_>>(),
+        })
+    });
+    let plan = json!({ "nodes": nodes.collect::<Vec<_>>() });
+    format!("{plan:#}")
 }
 
 struct Printer<'a> {
@@ -66,6 +99,10 @@ impl Printer<'_> {
 fn state(operator: &OperatorSpec) -> Option<&'static str> {
     Some(match operator {
         OperatorSpec::Source(_) => "positions",
+        OperatorSpec::WindowAssign(spec) => match spec.window {
+            WindowKind::Session { .. } => "rows by key, until their session ends",
+            _ => return None,
+        },
         OperatorSpec::WindowAggregate(_) => "accumulators by window and key, until the window ends",
         OperatorSpec::GroupAggregate(_) => "accumulators by key",
         OperatorSpec::Join(_) => "rows of both sides by key",
@@ -75,11 +112,7 @@ fn state(operator: &OperatorSpec) -> Option<&'static str> {
         OperatorSpec::Rank(_) => "the first rows by key",
         OperatorSpec::Deduplicate(_) => "one row by key",
         OperatorSpec::Limit(_) => "the number of rows",
-        OperatorSpec::Calc(_)
-        | OperatorSpec::WindowAssign(_)
-        | OperatorSpec::Unnest(_)
-        | OperatorSpec::LocalAggregate(_)
-        | OperatorSpec::Sink(_) => {
+        OperatorSpec::Calc(_) | OperatorSpec::Unnest(_) | OperatorSpec::LocalAggregate(_) | OperatorSpec::Sink(_) => {
             return None;
         }
     })
@@ -137,8 +170,12 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
             text
         }
         OperatorSpec::WindowAssign(spec) => {
+            let keys = match spec.keys.as_slice() {
+                [] => String::new(),
+                keys => format!(", partition keys=[{}]", names(input, keys)),
+            };
             format!(
-                "WindowTableFunction(window=[{}])",
+                "WindowTableFunction(window=[{}{keys}])",
                 window(&spec.window, &column_name(input, spec.time), spec.processing)
             )
         }
@@ -231,8 +268,14 @@ pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
         OperatorSpec::WindowJoin(spec) => {
             let keys = (&spec.left_keys[..], &spec.right_keys[..]);
             let sides = (&spec.left_schema, &spec.right_schema);
-            let condition = condition(keys, spec.nulls_equal, sides, spec.condition.as_ref(), &own.schema);
-            format!("WindowJoin(joinType=[InnerJoin], where=[{condition}])")
+            let both = Schema::new(spec.left_schema.fields.iter().chain(&spec.right_schema.fields).cloned().collect());
+            let condition = condition(keys, spec.nulls_equal, sides, spec.condition.as_ref(), &both);
+            let kind = match spec.kind {
+                WindowJoinKind::Inner => "InnerJoin",
+                WindowJoinKind::Semi => "LeftSemiJoin",
+                WindowJoinKind::Anti => "LeftAntiJoin",
+            };
+            format!("WindowJoin(joinType=[{kind}], where=[{condition}])")
         }
         OperatorSpec::Limit(spec) => format!("Limit(offset=[{}], fetch=[{}])", spec.offset, spec.limit),
         OperatorSpec::Unnest(spec) => {

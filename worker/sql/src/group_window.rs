@@ -10,11 +10,11 @@ use sqlparser::ast::Ident;
 
 use crate::{
     SqlError,
-    catalog::find_time_attribute,
     context::{time_of_window, window_kind},
     functions,
     lower::scalar::Scope,
     nodes::{GROUP_WINDOW_COLUMNS, WindowNode, Windowing},
+    time_attribute::find_time_attribute,
 };
 
 /// The plan with a window below each aggregation that groups by one.

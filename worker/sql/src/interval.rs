@@ -3,7 +3,7 @@
 use datafusion_common::{Column, NullEquality, ScalarValue};
 use datafusion_expr::{BinaryExpr, Expr, Join, JoinType, LogicalPlan, Operator, utils::split_conjunction};
 
-use crate::catalog::{TimeAttribute, find_time_attribute};
+use crate::time_attribute::{TimeAttribute, find_time_attribute};
 
 /// The time attributes of two sides, as columns of them, and how much later the right one may be, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,15 +8,21 @@ use crate::{
 /// What `create` declares together with what it takes over from `base`.
 pub(crate) fn merged(base: &CreateTable, like: &Like, create: CreateTable) -> Result<CreateTable, SqlError> {
     let rule = |feature| like.rule(feature);
-    let generated = rule(Feature::Generated);
-    let is_computed = |kind: &ColumnKind| matches!(kind, ColumnKind::Computed(..));
+    // The feature that a column is of, if it is more than a physical one.
+    let feature_of = |kind: &ColumnKind| match kind {
+        ColumnKind::Physical { .. } => None,
+        ColumnKind::Computed(..) => Some(Feature::Generated),
+        ColumnKind::Metadata { .. } => Some(Feature::Metadata),
+    };
     let mut columns = Vec::new();
     for column in &base.columns {
         let again = create.columns.iter().find(|own| own.name.value == column.name.value);
+        let feature = feature_of(&column.kind);
+        let inherit = feature.map(rule);
         match again {
-            _ if is_computed(&column.kind) && generated == Inherit::Excluding => {}
+            _ if inherit == Some(Inherit::Excluding) => {}
             None => columns.push(column.clone()),
-            Some(own) if is_computed(&column.kind) && is_computed(&own.kind) && generated == Inherit::Overwriting => {}
+            Some(own) if inherit == Some(Inherit::Overwriting) && feature_of(&own.kind) == feature => {}
             Some(own) => {
                 let message = format!("column '{}' is already in the table '{}'", own.name.value, like.table.value);
                 return Err(SqlError::at_ident(message, &own.name));
@@ -42,6 +48,12 @@ pub(crate) fn merged(base: &CreateTable, like: &Like, create: CreateTable) -> Re
     };
     let primary_key = list(create.primary_key, &base.primary_key, Feature::Constraints, "a PRIMARY KEY")?;
     let partitioned_by = list(create.partitioned_by, &base.partitioned_by, Feature::Partitions, "PARTITIONED BY")?;
+    let distribution = match (create.distribution, &base.distribution) {
+        (Some(_), Some(_)) if inherits(Feature::Distribution) => return Err(both("DISTRIBUTED")),
+        (None, inherited) if inherits(Feature::Distribution) => inherited.clone(),
+        (own, _) => own,
+    };
+    let primary_key_name = create.primary_key_name.or_else(|| base.primary_key_name.clone());
     let mut options = create.options;
     for (key, value) in base.options.iter().filter(|_| inherits(Feature::Options)) {
         let given = options.iter().any(|(own, _)| own == key);
@@ -52,5 +64,15 @@ pub(crate) fn merged(base: &CreateTable, like: &Like, create: CreateTable) -> Re
             options.push((key.clone(), value.clone()));
         }
     }
-    Ok(CreateTable { columns, watermark, primary_key, partitioned_by, options, like: None, ..create })
+    Ok(CreateTable {
+        columns,
+        watermark,
+        primary_key,
+        primary_key_name,
+        distribution,
+        partitioned_by,
+        options,
+        like: None,
+        ..create
+    })
 }

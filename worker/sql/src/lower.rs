@@ -25,13 +25,13 @@ use datafusion_common::JoinType;
 use datafusion_expr::LogicalPlan;
 use graph::{
     Catalog, ChangelogMode, Edge, Expr, JobGraph, Node, NodeId, OperatorSpec, Partitioning,
-    operator::{CalcSpec, WindowKind},
+    operator::{CalcSpec, Options, WindowKind},
 };
 use model::{DataType, Field, Schema};
 
 use crate::{
     SqlError,
-    catalog::{PhysicalTable, Table},
+    catalog::PhysicalTable,
     nodes::{WatermarkNode, WindowNode},
     unnest::UnnestNode,
 };
@@ -71,12 +71,14 @@ struct WindowOf {
     time: usize,
     window: WindowKind,
     processing: bool,
+    /// Whether the time is an instant, so that windows are of the session zone's local time.
+    of_instants: bool,
     /// The fields that are the keys of sessions; none if the aggregation says them.
     partition: Option<Vec<usize>>,
 }
 
 /// Where an operator's output has the columns of a window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct WindowColumns {
     start: usize,
     end: usize,
@@ -84,14 +86,28 @@ struct WindowColumns {
     time: Option<usize>,
     window: WindowKind,
     processing: bool,
+    /// As of the [`WindowOf`] it comes from.
+    of_instants: bool,
+}
+
+impl WindowOf {
+    fn is_session(&self) -> bool {
+        matches!(self.window, WindowKind::Session { .. })
+    }
+
+    /// The columns behind `width` others.
+    fn columns(&self, width: usize) -> WindowColumns {
+        let &Self { window, processing, of_instants, .. } = self;
+        WindowColumns { start: width, end: width + 1, time: Some(width + 2), window, processing, of_instants }
+    }
 }
 
 /// A job graph under construction.
 pub(crate) struct Lowering<'a> {
     catalog: &'a dyn Catalog,
     graph: JobGraph,
-    /// The one source of each table.
-    sources: BTreeMap<String, NodeId>,
+    /// The one source of each table, by name and options.
+    sources: BTreeMap<(String, Options), NodeId>,
     /// The watermark of a source, over its table's physical columns.
     watermarks: BTreeMap<NodeId, Expr>,
     /// The session's time zone; none for UTC.
@@ -104,6 +120,11 @@ impl<'a> Lowering<'a> {
     pub(crate) fn new(name: &str, catalog: &'a dyn Catalog, zone: Option<String>) -> Self {
         let graph = JobGraph::new(name);
         Self { catalog, graph, sources: BTreeMap::new(), watermarks: BTreeMap::new(), zone, limits: None }
+    }
+
+    /// The zone of windows, if they are of instants.
+    fn zone_of(&self, of_instants: bool) -> Option<String> {
+        self.zone.clone().filter(|_| of_instants)
     }
 
     /// Adds a query that is written to `target`.
@@ -293,14 +314,18 @@ impl<'a> Lowering<'a> {
             relations.push(relation);
         }
         let mut inputs = Vec::with_capacity(relations.len());
+        let mut windows = Vec::with_capacity(relations.len());
         for relation in relations {
             let found = self.types(&relation)?;
             let exprs = relation.exprs.into_iter().zip(found.iter().zip(&types));
             let exprs = exprs.map(|(expr, (from, to))| scalar::cast_from(expr, from, to, false)).collect();
             let relation = Relation { exprs, names: names.clone(), ..relation };
-            let (node, _) = self.materialize(relation)?;
+            let (node, window) = self.materialize(relation)?;
             inputs.push(node);
+            windows.push(window);
         }
+        // Rows of the same windows stay such.
+        let window = windows.first().copied().flatten().filter(|first| windows.iter().all(|of| *of == Some(*first)));
         let projection: Vec<Expr> = (0..names.len()).map(Expr::Column).collect();
         let fields = names.iter().zip(types).map(|(name, data_type)| Field::new(name.clone(), data_type));
         let spec = CalcSpec { filter: None, projection: projection.clone() };
@@ -308,7 +333,7 @@ impl<'a> Lowering<'a> {
         for input in inputs {
             self.connect(input, node, 0, Partitioning::Forward);
         }
-        Ok(Relation { base: Base::Node { node, window: None }, exprs: projection, names, filter: None })
+        Ok(Relation { base: Base::Node { node, window }, exprs: projection, names, filter: None })
     }
 
     /// The columns of a base.
@@ -335,6 +360,14 @@ impl<'a> Lowering<'a> {
 }
 
 impl Relation {
+    /// The same relation over an operator whose output has the columns of a window.
+    fn in_window(self, window: WindowColumns) -> Self {
+        match self.base {
+            Base::Node { node, .. } => Self { base: Base::Node { node, window: Some(window) }, ..self },
+            _ => self,
+        }
+    }
+
     /// An expression over the fields as one over the base's columns.
     fn over_base(&self, expr: &Expr) -> Expr {
         substitute(expr, &|index| self.exprs.get(index).cloned().unwrap_or(Expr::Column(index)))
@@ -344,11 +377,4 @@ impl Relation {
 /// The field names of a plan's output.
 fn names(plan: &LogicalPlan) -> Vec<String> {
     plan.schema().fields().iter().map(|field| field.name().clone()).collect()
-}
-
-/// A table as the target of an `INSERT`.
-impl<'t> Target<'t> {
-    pub(crate) fn table(table: &'t Table) -> Self {
-        Self::Table(&table.spec)
-    }
 }

@@ -70,6 +70,24 @@ impl UserDefinedLogicalNodeCore for WatermarkNode {
 /// Names of the columns that a window table function adds.
 pub(crate) const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
 
+/// Their names where the input has columns of those names.
+const MORE_WINDOW_COLUMNS: [[&str; 3]; 3] = [
+    ["window_start0", "window_end0", "window_time0"],
+    ["window_start1", "window_end1", "window_time1"],
+    ["window_start2", "window_end2", "window_time2"],
+];
+
+/// Names of the columns that a window adds to those of a schema.
+pub(crate) fn window_columns(schema: &DFSchema) -> Option<[&'static str; 3]> {
+    let mut names = WINDOW_COLUMNS;
+    for (index, name) in names.iter_mut().enumerate() {
+        let more = MORE_WINDOW_COLUMNS.iter().map(|names| names[index]);
+        let is_free = |name: &&str| !schema.has_column_with_unqualified_name(name);
+        *name = [*name].into_iter().chain(more).find(is_free)?;
+    }
+    Some(names)
+}
+
 /// Their names where `GROUP BY TUMBLE(…)` adds them, which no query can read.
 pub(crate) const GROUP_WINDOW_COLUMNS: [&str; 3] = ["$window_start", "$window_end", "$window_time"];
 

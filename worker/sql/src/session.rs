@@ -1,5 +1,9 @@
 //! A session: tables, views and settings, and the scripts that run in it.
 
+mod create_as;
+mod insert;
+mod show;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use graph::{Catalog, ChangelogMode, JobGraph, OperatorSpec, TableSpec};
@@ -11,11 +15,11 @@ use sqlparser::{
 
 use crate::{
     SqlError,
-    catalog::{Entry, Table, Tables, schema_of},
-    desugar, explain, functions,
+    catalog::{Entry, Table, Tables},
+    desugar, explain,
     lower::{Lowering, Target},
-    plan,
-    statement::{ColumnDefinition, ColumnKind, CreateTable, Insert, Pattern, Shown, Statement, parse_script},
+    metadata, plan,
+    statement::{Dropped, Insert, Name, Statement, parse_script},
 };
 
 /// What `pipeline.name` sets.
@@ -33,6 +37,8 @@ pub struct Session {
     catalog: Arc<dyn Catalog>,
     tables: Tables,
     settings: BTreeMap<String, String>,
+    /// The machine's time zone.
+    default_zone: String,
 }
 
 /// What a statement of a script comes to.
@@ -75,7 +81,13 @@ pub enum JobKind {
 impl Session {
     /// An empty session over a catalog of connectors.
     pub fn new(catalog: Arc<dyn Catalog>) -> Self {
-        Self { catalog, tables: Tables::default(), settings: BTreeMap::new() }
+        let (tables, settings) = (Tables::default(), BTreeMap::new());
+        Self { catalog, tables, settings, default_zone: "UTC".to_owned() }
+    }
+
+    /// Sets the time zone of sessions that do not set one: the machine's. It is UTC if it is not told.
+    pub fn set_default_zone(&mut self, zone: String) {
+        self.default_zone = zone;
     }
 
     /// Sets an option as `SET 'key' = 'value'` does.
@@ -95,7 +107,7 @@ impl Session {
     /// The first mistake, with its place in the script.
     pub fn run(&mut self, script: &str) -> Result<Vec<Outcome>, SqlError> {
         let mut outcomes = Vec::new();
-        for (statement, place) in parse_script(script)? {
+        for (statement, place) in parse_script(script, self.tables.current_database())? {
             if let Some(outcome) = self.execute(statement).map_err(|error| error.or_at(place))? {
                 outcomes.push(outcome);
             }
@@ -104,76 +116,85 @@ impl Session {
     }
 
     fn execute(&mut self, statement: Statement) -> Result<Option<Outcome>, SqlError> {
-        match statement {
-            Statement::CreateTable(mut create) => match create.query.take() {
-                Some(query) => return self.create_as(*create, query),
-                None => self.tables.create_table(*create)?,
+        let outcome = match statement {
+            Statement::Query(_) | Statement::Insert(_) | Statement::Inserts(_) => Outcome::Job(self.job(statement)?),
+            Statement::CreateTable(create) if create.query.is_some() => match self.create_as(*create)? {
+                Some(job) => Outcome::Job(job),
+                None => return Ok(None),
             },
-            Statement::CreateView(create) => self.tables.create_view(create)?,
-            Statement::CreateFunction(create) => self.tables.create_function(&create)?,
-            Statement::Drop { what: "function", name, if_exists } => {
-                if !self.tables.drop_function(&name.value) && !if_exists {
-                    return Err(SqlError::at_ident(format!("function '{}' not found", name.value), &name));
-                }
-            }
-            Statement::Drop { what, name, if_exists } => {
-                let there = match self.tables.get(&name.value) {
-                    Some(Entry::Table(_)) => what == "table",
-                    Some(Entry::View(_)) => what == "view",
-                    None => false,
+            Statement::Explain { explained, as_json } => {
+                let job = match *explained {
+                    Statement::CreateTable(create) => {
+                        // It is not declared by being explained.
+                        let before = self.tables.clone();
+                        let job = self.create_as(*create);
+                        self.tables = before;
+                        job?.ok_or_else(|| SqlError::new("the table is there already: nothing would be done"))?
+                    }
+                    other => self.job(other)?,
                 };
-                if there {
-                    self.tables.remove(&name.value);
-                } else if !if_exists {
-                    return Err(SqlError::at_ident(format!("{what} '{}' not found", name.value), &name));
-                }
+                let parallelism = self.settings.get(PARALLELISM_KEY).and_then(|text| text.trim().parse().ok());
+                let explain = if as_json { explain::as_json } else { explain::explain };
+                Outcome::Text(explain(&job.graph, parallelism.unwrap_or(1)))
             }
-            Statement::Set(Some((key, value))) => self.set(&key, &value),
             Statement::Set(None) => {
                 let lines = self.settings.iter().map(|(key, value)| format!("'{key}' = '{value}'"));
-                return Ok(Some(Outcome::Text(lines.collect::<Vec<_>>().join("\n"))));
+                Outcome::Text(lines.collect::<Vec<_>>().join("\n"))
+            }
+            Statement::Describe(_) | Statement::Show(..) | Statement::ShowCreate(..) => {
+                Outcome::Text(show::show(&self.tables, &statement)?)
+            }
+            declaration => {
+                self.declare(declaration)?;
+                return Ok(None);
+            }
+        };
+        Ok(Some(outcome))
+    }
+
+    /// What changes the session, and gives nothing.
+    fn declare(&mut self, statement: Statement) -> Result<(), SqlError> {
+        match statement {
+            Statement::CreateTable(create) => self.tables.create_table(*create, &*self.catalog),
+            Statement::CreateView(create) => self.tables.create_view(create),
+            Statement::CreateFunction(create) => self.tables.create_function(&create),
+            Statement::CreateDatabase { name, if_not_exists } => self.tables.create_database(&name, if_not_exists),
+            Statement::AlterTable { name, if_exists, .. } if if_exists && self.tables.get(&name).is_none() => Ok(()),
+            Statement::AlterTable { name, change, .. } => self.tables.alter_table(&name, *change, &*self.catalog),
+            Statement::AlterView { name, change } => self.tables.alter_view(&name, change),
+            Statement::Drop { what, name, if_exists } => self.drop(what, &name, if_exists),
+            Statement::DropDatabase { name, if_exists, cascade } => {
+                self.tables.drop_database(&name, if_exists, cascade)
+            }
+            Statement::Use(database) => self.tables.use_database(&database),
+            Statement::Set(Some((key, value))) => {
+                self.set(&key, &value);
+                Ok(())
             }
             Statement::Reset(Some(key)) => {
                 self.settings.remove(&key);
+                Ok(())
             }
-            Statement::Reset(None) => self.settings.clear(),
-            Statement::Query(_) | Statement::Insert(_) | Statement::Inserts(_) => {
-                return Ok(Some(Outcome::Job(self.job(statement)?)));
+            Statement::Reset(None) => {
+                self.settings.clear();
+                Ok(())
             }
-            Statement::Explain(explained) => {
-                let job = self.job(*explained)?;
-                let parallelism = self.settings.get(PARALLELISM_KEY).and_then(|text| text.trim().parse().ok());
-                return Ok(Some(Outcome::Text(explain::explain(&job.graph, parallelism.unwrap_or(1)))));
-            }
-            Statement::Describe(_) | Statement::Show(..) | Statement::ShowCreate(_) => {
-                return Ok(Some(Outcome::Text(self.show(&statement)?)));
-            }
+            _ => Err(SqlError::internal("no declaration")),
         }
-        Ok(None)
     }
 
-    /// `CREATE TABLE … AS`: the table has the columns of the query, and is filled by it.
-    fn create_as(&mut self, mut create: CreateTable, source: Box<Query>) -> Result<Option<Outcome>, SqlError> {
-        if create.if_not_exists && self.tables.contains(&create.name.value) {
-            return Ok(None);
+    fn drop(&mut self, what: Dropped, name: &Name, if_exists: bool) -> Result<(), SqlError> {
+        let there = match what {
+            Dropped::Function => self.tables.drop_function(&name.value),
+            _ => self.tables.get(name).is_some_and(|entry| entry.kind() == what),
+        };
+        if there && what != Dropped::Function {
+            self.tables.remove(name);
         }
-        let mut query = source.clone();
-        desugar::query(&mut query, &self.tables)?;
-        let columns = schema_of(&plan::query(&self.tables, &query)?)?;
-        if let Some(first) = create.columns.first() {
-            return Err(SqlError::at_ident("the columns of CREATE TABLE … AS are those of its query", &first.name));
+        match there || if_exists {
+            true => Ok(()),
+            false => Err(SqlError::at_ident(format!("{what} '{name}' not found"), name)),
         }
-        create.columns.extend(columns.fields.into_iter().map(|field| ColumnDefinition {
-            name: Ident::with_span(create.name.span, field.name),
-            kind: ColumnKind::Physical { data_type: field.data_type.without_not_null(), nullable: field.nullable },
-        }));
-        let table = create.name.clone();
-        self.tables.create_table(create)?;
-        let inserted = self.insert(vec![Insert { table: table.clone(), columns: Vec::new(), source }]);
-        if inserted.is_err() {
-            self.tables.remove(&table.value);
-        }
-        inserted.map(Outcome::Job).map(Some)
     }
 
     fn job(&self, statement: Statement) -> Result<PlannedJob, SqlError> {
@@ -190,10 +211,11 @@ impl Session {
         self.settings.get(NAME_KEY).cloned().unwrap_or(default)
     }
 
-    /// The session's time zone; none for UTC, which is also the default.
+    /// The session's time zone; none for UTC.
     fn zone(&self) -> Result<Option<String>, SqlError> {
-        let Some(zone) = self.settings.get(ZONE_KEY) else { return Ok(None) };
-        if ["default", "UTC", "Etc/UTC", "GMT", "Z"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
+        let set = self.settings.get(ZONE_KEY).filter(|zone| !zone.eq_ignore_ascii_case("default"));
+        let zone = set.unwrap_or(&self.default_zone);
+        if ["UTC", "Etc/UTC", "GMT", "Z"].iter().any(|utc| utc.eq_ignore_ascii_case(zone)) {
             return Ok(None);
         }
         if !expressions::is_time_zone(zone) {
@@ -216,19 +238,21 @@ impl Session {
     }
 
     fn insert(&self, inserts: Vec<Insert>) -> Result<PlannedJob, SqlError> {
-        let sinks: Vec<String> = inserts.iter().map(|insert| insert.table.value.clone()).collect();
+        let sinks: Vec<String> = inserts.iter().map(|insert| insert.table.to_string()).collect();
         let name = self.name(format!("insert-into_{}", sinks.join("_")));
         let mut lowering = Lowering::new(&name, &*self.catalog, self.zone()?);
         let mut places: Vec<Span> = Vec::new();
-        for insert in inserts {
+        for mut insert in inserts {
             let table = self.target(&insert)?;
+            insert::give_partition(&mut insert, &table)?;
+            let spec = table.with_options(std::mem::take(&mut insert.options));
             let target = if insert.columns.is_empty() {
-                Target::table(&table)
+                Target::Table(&spec)
             } else {
-                Target::Columns(&table.spec, self.insert_columns(&insert, &table)?)
+                Target::Columns(&spec, insert::columns(&insert, &table)?)
             };
-            places.push(insert.table.span);
             let place = insert.table.span;
+            places.push(place);
             self.write(&mut lowering, *insert.source, &target).map_err(|error| error.or_at(place))?;
         }
         // What is found wrong only in the whole graph is reported at the first sink.
@@ -241,45 +265,31 @@ impl Session {
     /// The table for records that no result has, if one is set.
     fn dead_letters(&self) -> Result<Option<Box<TableSpec>>, SqlError> {
         let Some(name) = self.settings.get(DEAD_LETTERS_KEY).filter(|name| !name.is_empty()) else { return Ok(None) };
-        let Some(Entry::Table(table)) = self.tables.get(name) else {
+        let database = self.tables.current_database().to_owned();
+        let named = Name { database, ident: Ident::new(name.as_str()) };
+        let Some(Entry::Table(table)) = self.tables.get(&named) else {
             return Err(SqlError::new(format!("option '{DEAD_LETTERS_KEY}': there is no table '{name}'")));
         };
         let wrong =
             |failure: model::Failure| SqlError::new(format!("option '{DEAD_LETTERS_KEY}': {}", failure.message));
         graph::dead_letter::columns(&table.spec).map_err(wrong)?;
-        self.catalog.sink(&table.spec).map_err(wrong)?;
+        metadata::check_writable(&table.spec).map_err(|message| wrong(model::Failure::user(message)))?;
+        if self.catalog.sink(&table.spec).map_err(wrong)?.by_partition {
+            let message = format!("every task writes the table '{name}', so its rows cannot come by partition");
+            return Err(wrong(model::Failure::user(message)));
+        }
         Ok(Some(Box::new(table.spec.clone())))
     }
 
     fn target(&self, insert: &Insert) -> Result<Arc<Table>, SqlError> {
         let name = &insert.table;
-        match self.tables.get(&name.value) {
-            Some(Entry::Table(table)) => Ok(Arc::clone(table)),
-            Some(Entry::View(_)) => {
-                Err(SqlError::at_ident(format!("'{}' is a view and cannot be written", name.value), name))
+        match self.tables.find(name)? {
+            Entry::Table(table) => {
+                metadata::check_writable(&table.spec).map_err(|message| SqlError::at_ident(message, name))?;
+                Ok(Arc::clone(table))
             }
-            None => Err(SqlError::at_ident(format!("table '{}' not found", name.value), name)),
+            Entry::View(_) => Err(SqlError::at_ident(format!("'{name}' is a view and cannot be written"), name)),
         }
-    }
-
-    fn insert_columns(&self, insert: &Insert, table: &Table) -> Result<Vec<usize>, SqlError> {
-        let mut columns = Vec::with_capacity(insert.columns.len());
-        for name in &insert.columns {
-            let Some(column) = table.spec.schema.index_of(&name.value) else {
-                let computed = table.columns.index_of(&name.value).is_some();
-                let message = if computed {
-                    format!("column '{}' is computed and cannot be written", name.value)
-                } else {
-                    format!("column '{}' not found in '{}'", name.value, table.spec.name)
-                };
-                return Err(SqlError::at_ident(message, name));
-            };
-            if columns.contains(&column) {
-                return Err(SqlError::at_ident(format!("column '{}' is given twice", name.value), name));
-            }
-            columns.push(column);
-        }
-        Ok(columns)
     }
 
     fn write(&self, lowering: &mut Lowering<'_>, mut query: Query, target: &Target<'_>) -> Result<(), SqlError> {
@@ -288,77 +298,4 @@ impl Session {
         let planned = plan::optimize(planned, &query)?;
         lowering.write(&planned, target)
     }
-
-    fn show(&self, statement: &Statement) -> Result<String, SqlError> {
-        let find = |name: &Ident| {
-            let missing = || SqlError::at_ident(format!("table '{}' not found", name.value), name);
-            self.tables.get(&name.value).ok_or_else(missing)
-        };
-        Ok(match statement {
-            Statement::Show(Shown::Columns(name), pattern) => match find(name)? {
-                Entry::Table(table) => describe(&table.columns, Some(table), pattern.as_ref()),
-                Entry::View(view) => describe(&view.columns, None, pattern.as_ref()),
-            },
-            Statement::Show(shown, pattern) => {
-                let mut names = self.names(shown);
-                names.retain(|name| pattern.as_ref().is_none_or(|pattern| pattern.lets(name)));
-                names.join("\n")
-            }
-            Statement::ShowCreate(name) => match find(name)? {
-                Entry::Table(table) => table.text.clone(),
-                Entry::View(view) => view.text.clone(),
-            },
-            Statement::Describe(name) => match find(name)? {
-                Entry::Table(table) => describe(&table.columns, Some(table), None),
-                Entry::View(view) => describe(&view.columns, None, None),
-            },
-            _ => return Err(SqlError::internal("nothing to show")),
-        })
-    }
-
-    fn names(&self, shown: &Shown) -> Vec<String> {
-        let entries = |wanted: &dyn Fn(&Entry) -> bool| {
-            self.tables.iter().filter(|(_, entry)| wanted(entry)).map(|(name, _)| name.clone()).collect()
-        };
-        match shown {
-            Shown::Tables => entries(&|_| true),
-            Shown::Views => entries(&|entry| matches!(entry, Entry::View(_))),
-            Shown::Functions => {
-                let mut names = functions::names();
-                names.extend(self.tables.functions().map(str::to_owned));
-                names.sort();
-                names.dedup();
-                names
-            }
-            Shown::Columns(_) => Vec::new(),
-            Shown::Catalogs | Shown::CurrentCatalog => vec!["default_catalog".to_owned()],
-            Shown::Databases | Shown::CurrentDatabase => vec!["default_database".to_owned()],
-        }
-    }
-}
-
-/// A line for each column: name, type, nullability, key, what it is computed from, watermark.
-fn describe(columns: &Schema, table: Option<&Table>, pattern: Option<&Pattern>) -> String {
-    let mut lines = vec!["name | type | null | key | extras | watermark".to_owned()];
-    let listed = |name: &str| pattern.is_none_or(|pattern| pattern.lets(name));
-    for (index, field) in columns.fields.iter().enumerate().filter(|(_, field)| listed(&field.name)) {
-        let (mut key, mut extras, mut watermark) = ("", String::new(), String::new());
-        if let Some(table) = table {
-            let position = table.spec.schema.index_of(&field.name);
-            if position.is_some_and(|position| table.spec.primary_key.contains(&position)) {
-                key = "PRI";
-            }
-            if let Some(Some(expression)) = table.computed.get(index) {
-                extras = format!("AS {expression}");
-            }
-            if let Some((column, expression)) = &table.watermark
-                && *column == field.name
-            {
-                watermark = expression.clone();
-            }
-        }
-        let nullable = if field.nullable { "TRUE" } else { "FALSE" };
-        lines.push(format!("{} | {} | {nullable} | {key} | {extras} | {watermark}", field.name, field.data_type));
-    }
-    lines.join("\n")
 }

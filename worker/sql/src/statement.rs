@@ -1,16 +1,52 @@
 //! Flink's statements: what they say.
 
+use std::{fmt, ops::Deref};
+
 use model::DataType;
 use sqlparser::{
     ast::{Expr, Ident, Query},
     tokenizer::Span,
 };
 
+mod alter;
 mod client;
+mod database;
+mod hint;
 mod parse;
 mod table;
 
+pub(crate) use hint::options_of;
 pub(crate) use parse::parse_script;
+
+/// The database of names that say none, unless `USE` says another.
+pub(crate) const DEFAULT_DATABASE: &str = "default_database";
+/// The one catalog.
+pub(crate) const DEFAULT_CATALOG: &str = "default_catalog";
+
+/// What a table or view is called, with the database it is in.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(crate) database: String,
+    pub(crate) ident: Ident,
+}
+
+impl Deref for Name {
+    type Target = Ident;
+
+    fn deref(&self) -> &Ident {
+        &self.ident
+    }
+}
+
+/// As jobs call it: the database is left out if it is the default one.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.database.as_str() {
+            DEFAULT_DATABASE => f.write_str(&self.ident.value),
+            database => write!(f, "{database}.{}", self.ident.value),
+        }
+    }
+}
 
 /// One statement of a script.
 #[derive(Clone, Debug)]
@@ -18,25 +54,49 @@ pub(crate) enum Statement {
     CreateTable(Box<CreateTable>),
     CreateView(CreateView),
     CreateFunction(CreateFunction),
-    Drop { what: &'static str, name: Ident, if_exists: bool },
+    CreateDatabase { name: Ident, if_not_exists: bool },
+    AlterTable { name: Name, if_exists: bool, change: Box<AlterTable> },
+    AlterView { name: Name, change: AlterView },
+    Drop { what: Dropped, name: Name, if_exists: bool },
+    DropDatabase { name: Ident, if_exists: bool, cascade: bool },
+    Use(Ident),
     Insert(Insert),
     Inserts(Vec<Insert>),
     Query(Box<Query>),
     Set(Option<(String, String)>),
     Reset(Option<String>),
-    Explain(Box<Statement>),
-    Describe(Ident),
+    Explain { explained: Box<Statement>, as_json: bool },
+    Describe(Name),
     Show(Shown, Option<Pattern>),
-    ShowCreate(Ident),
+    ShowCreate(Dropped, Name),
+}
+
+/// What a statement is about that names its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    Table,
+    View,
+    Function,
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Table => "table",
+            Self::View => "view",
+            Self::Function => "function",
+        })
+    }
 }
 
 /// What `SHOW` lists.
 #[derive(Clone, Debug)]
 pub(crate) enum Shown {
-    Tables,
-    Views,
+    /// Those of a database; of the current one if none is named.
+    Tables(Option<Ident>),
+    Views(Option<Ident>),
     Functions,
-    Columns(Ident),
+    Columns(Name),
     Catalogs,
     Databases,
     CurrentCatalog,
@@ -76,25 +136,98 @@ fn is_like(pattern: &[char], text: &[char]) -> bool {
 /// `CREATE TABLE`
 #[derive(Clone, Debug)]
 pub(crate) struct CreateTable {
-    pub(crate) name: Ident,
+    pub(crate) name: Name,
     pub(crate) if_not_exists: bool,
+    /// `OR REPLACE`
+    pub(crate) replaces: bool,
+    pub(crate) temporary: bool,
     pub(crate) columns: Vec<ColumnDefinition>,
     pub(crate) watermark: Option<WatermarkDefinition>,
     pub(crate) primary_key: Vec<Ident>,
+    /// `CONSTRAINT`
+    pub(crate) primary_key_name: Option<Ident>,
+    pub(crate) comment: Option<String>,
+    pub(crate) distribution: Option<Distribution>,
     pub(crate) partitioned_by: Vec<Ident>,
     pub(crate) options: Vec<(String, String)>,
     /// `LIKE`
     pub(crate) like: Option<Like>,
     /// `AS`
     pub(crate) query: Option<Box<Query>>,
-    /// As written.
-    pub(crate) text: String,
+}
+
+impl CreateTable {
+    /// One that declares nothing yet.
+    pub(crate) fn new(name: Name) -> Self {
+        Self {
+            name,
+            if_not_exists: false,
+            replaces: false,
+            temporary: false,
+            columns: Vec::new(),
+            watermark: None,
+            primary_key: Vec::new(),
+            primary_key_name: None,
+            comment: None,
+            distribution: None,
+            partitioned_by: Vec::new(),
+            options: Vec::new(),
+            like: None,
+            query: None,
+        }
+    }
+}
+
+/// `DISTRIBUTED BY`; no connector reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct Distribution {
+    /// `HASH` or `RANGE`, if one is named.
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) columns: Vec<Ident>,
+    pub(crate) buckets: Option<String>,
+}
+
+/// `ALTER TABLE`
+#[derive(Clone, Debug)]
+pub(crate) enum AlterTable {
+    Rename(Name),
+    RenameColumn { from: Ident, to: Ident },
+    Set(Vec<(String, String)>),
+    Reset(Vec<(String, Span)>),
+    Add(Elements),
+    Modify(Elements),
+    DropColumns(Vec<Ident>),
+    DropPrimaryKey(Span),
+    DropWatermark(Span),
+}
+
+/// What is added to a table or modified.
+#[derive(Clone, Debug)]
+pub(crate) struct Elements {
+    /// Columns, watermark and key.
+    pub(crate) of: CreateTable,
+    /// For each column where it is to stand.
+    pub(crate) positions: Vec<Option<Position>>,
+}
+
+/// Where a column is to stand.
+#[derive(Clone, Debug)]
+pub(crate) enum Position {
+    First,
+    After(Ident),
+}
+
+/// `ALTER VIEW`
+#[derive(Clone, Debug)]
+pub(crate) enum AlterView {
+    Rename(Name),
+    As { query: Box<Query>, text: String },
 }
 
 /// `LIKE table (INCLUDING …)`
 #[derive(Clone, Debug)]
 pub(crate) struct Like {
-    pub(crate) table: Ident,
+    pub(crate) table: Name,
     /// What is said of each feature, in order.
     pub(crate) rules: Vec<(Inherit, Feature)>,
 }
@@ -112,7 +245,9 @@ pub(crate) enum Inherit {
 pub(crate) enum Feature {
     All,
     Constraints,
+    Distribution,
     Generated,
+    Metadata,
     Options,
     Partitions,
     Watermarks,
@@ -136,6 +271,7 @@ impl Like {
 pub(crate) struct ColumnDefinition {
     pub(crate) name: Ident,
     pub(crate) kind: ColumnKind,
+    pub(crate) comment: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -143,6 +279,13 @@ pub(crate) enum ColumnKind {
     Physical {
         data_type: DataType,
         nullable: bool,
+    },
+    /// What the connector tells under a key, which is the column's name if none is given.
+    Metadata {
+        data_type: DataType,
+        nullable: bool,
+        key: Option<String>,
+        is_virtual: bool,
     },
     /// What it is computed from, and how that is written.
     Computed(Box<Expr>, String),
@@ -160,11 +303,15 @@ pub(crate) struct WatermarkDefinition {
 /// `CREATE VIEW`
 #[derive(Clone, Debug)]
 pub(crate) struct CreateView {
-    pub(crate) name: Ident,
+    pub(crate) name: Name,
     pub(crate) if_not_exists: bool,
+    /// `OR REPLACE`
+    pub(crate) replaces: bool,
+    pub(crate) temporary: bool,
     pub(crate) columns: Vec<Ident>,
+    pub(crate) comment: Option<String>,
     pub(crate) query: Box<Query>,
-    /// As written.
+    /// The query as written.
     pub(crate) text: String,
 }
 
@@ -180,7 +327,11 @@ pub(crate) struct CreateFunction {
 /// `INSERT INTO`
 #[derive(Clone, Debug)]
 pub(crate) struct Insert {
-    pub(crate) table: Ident,
+    pub(crate) table: Name,
+    /// From a hint.
+    pub(crate) options: Vec<(String, String)>,
+    /// `PARTITION`: columns with the one value that they have.
+    pub(crate) partition: Vec<(Ident, Expr)>,
     pub(crate) columns: Vec<Ident>,
     pub(crate) source: Box<Query>,
 }

@@ -21,6 +21,7 @@ struct Aggregation<'a> {
     keys: &'a [usize],
     aggregates: &'a [AggregateCall],
     window: Option<(usize, WindowKind)>,
+    zone: Option<&'a String>,
     input: ChangelogMode,
 }
 
@@ -30,12 +31,13 @@ impl<'a> Aggregation<'a> {
         match operator {
             OperatorSpec::GroupAggregate(spec) => {
                 let GroupAggregateSpec { keys, aggregates, input, .. } = spec;
-                Some(Self { keys, aggregates, window: None, input: *input })
+                Some(Self { keys, aggregates, window: None, zone: None, input: *input })
             }
             OperatorSpec::WindowAggregate(spec) => {
-                let WindowAggregateSpec { keys, aggregates, time, window, input, .. } = spec;
+                let WindowAggregateSpec { keys, aggregates, time, window, zone, input, .. } = spec;
                 let by_slices = !spec.processing && !matches!(window, WindowKind::Session { .. });
-                by_slices.then_some(Self { keys, aggregates, window: Some((*time, *window)), input: *input })
+                let (window, zone) = (Some((*time, *window)), zone.as_ref());
+                by_slices.then_some(Self { keys, aggregates, window, zone, input: *input })
             }
             _ => None,
         }
@@ -61,6 +63,7 @@ impl<'a> Aggregation<'a> {
                 keys: self.keys.to_vec(),
                 aggregates: self.aggregates.to_vec(),
                 window: self.window,
+                zone: self.zone.cloned(),
             }),
         }
     }

@@ -13,12 +13,10 @@ use arrow::{
 };
 use dataflow::Clock;
 use model::{DataType, Failure, Field};
-use std::time::Duration;
 
+use super::plan::{random_values, sequence};
 use crate::{options::OptionReader, random};
 
-const TEXT_LENGTH_DEFAULT: u64 = 100;
-const ITEMS_DEFAULT: u64 = 3;
 /// A batch of such values is still within arrow's limits.
 const VALUE_BYTES_MAX: u64 = 256 << 10;
 const DAY_MS: i64 = 86_400_000;
@@ -47,7 +45,7 @@ pub(super) struct ColumnPlan {
 }
 
 #[derive(Clone, Debug)]
-enum Values {
+pub(super) enum Values {
     /// From the first number up to and with the last.
     Sequence {
         start: i64,
@@ -67,12 +65,8 @@ enum Values {
         max: i128,
     },
     /// Hexadecimal digits.
-    Text {
-        length: u64,
-    },
-    Bytes {
-        length: u64,
-    },
+    Text(Length),
+    Bytes(Length),
     /// Processing time, less a random time.
     Now {
         past_max_ms: u64,
@@ -89,11 +83,26 @@ enum Values {
     },
 }
 
+/// How long texts and bytes are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Length {
+    pub(super) max: u64,
+    /// Whether they are of any length from 1 on.
+    pub(super) varies: bool,
+}
+
+impl Length {
+    /// The length of one of them.
+    fn draw(self, random: &mut random::Sequence) -> u64 {
+        if self.varies && self.max > 0 { 1 + random::wide_below(random.next(), self.max) } else { self.max }
+    }
+}
+
 impl Values {
     /// About how many bytes one value takes.
     fn bytes(&self) -> u64 {
         match self {
-            Self::Text { length } | Self::Bytes { length } => *length,
+            Self::Text(length) | Self::Bytes(length) => length.max,
             Self::Row(fields) => fields.iter().map(|(_, field)| field.values.bytes()).sum(),
             Self::Array { item, length } => item.values.bytes().saturating_mul(*length),
             Self::Map { key, value, length } => (key.values.bytes() + value.values.bytes()).saturating_mul(*length),
@@ -102,17 +111,12 @@ impl Values {
     }
 }
 
-fn number<T: std::str::FromStr>(reader: &mut OptionReader<'_>, name: &str, what: &str) -> Result<Option<T>, Failure> {
-    let Some(text) = reader.optional::<String>(name)? else { return Ok(None) };
-    text.trim().parse().map(Some).map_err(|_| reader.wrong(name, format_args!("'{text}' is not {what}")))
-}
-
 impl ColumnPlan {
     pub(super) fn read(reader: &mut OptionReader<'_>, field: &Field, seed: u64, index: u64) -> Result<Self, Failure> {
         Self::read_at(reader, &format!("fields.{}", field.name), &field.data_type, seed, index)
     }
 
-    fn read_at(
+    pub(super) fn read_at(
         reader: &mut OptionReader<'_>,
         prefix: &str,
         data_type: &DataType,
@@ -193,8 +197,8 @@ impl ColumnPlan {
                 };
                 Arc::new(Decimal128Array::from_iter_values(rows.clone().map(value)).with_data_type(arrow.clone()))
             }
-            Values::Text { length } => self.texts(rows.clone(), *length),
-            Values::Bytes { length } => self.bytes(rows.clone(), *length),
+            Values::Text(length) => self.texts(rows.clone(), *length),
+            Values::Bytes(length) => self.bytes(rows.clone(), *length),
             Values::Now { past_max_ms } => {
                 let value = |row| now_ms - random::wide_below(draw(row), past_max_ms + 1) as i64;
                 self.times(rows.clone().map(value), &arrow)?
@@ -244,12 +248,13 @@ impl ColumnPlan {
         Ok(nullif(&array, &BooleanArray::from(nulls))?)
     }
 
-    fn texts(&self, rows: std::ops::Range<u64>, length: u64) -> ArrayRef {
+    fn texts(&self, rows: std::ops::Range<u64>, length: Length) -> ArrayRef {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut texts = StringBuilder::new();
         let mut text = String::new();
         for row in rows {
             let mut random = self.draws.sequence(row);
+            let length = length.draw(&mut random);
             text.clear();
             while (text.len() as u64) < length {
                 let bits = random.next();
@@ -261,11 +266,12 @@ impl ColumnPlan {
         Arc::new(texts.finish())
     }
 
-    fn bytes(&self, rows: std::ops::Range<u64>, length: u64) -> ArrayRef {
+    fn bytes(&self, rows: std::ops::Range<u64>, length: Length) -> ArrayRef {
         let mut values = BinaryBuilder::new();
         let mut value = Vec::new();
         for row in rows {
             let mut random = self.draws.sequence(row);
+            let length = length.draw(&mut random);
             value.clear();
             while (value.len() as u64) < length {
                 value.extend_from_slice(&random.next().to_le_bytes());
@@ -301,124 +307,4 @@ fn longs(values: impl Iterator<Item = i64>, arrow: &Arrow) -> Result<ArrayRef, F
 
 fn offsets(count: usize, length: u64) -> OffsetBuffer<i32> {
     OffsetBuffer::from_lengths(std::iter::repeat_n(length as usize, count))
-}
-
-fn sequence(reader: &mut OptionReader<'_>, prefix: &str, data_type: &DataType) -> Result<Values, Failure> {
-    let fits =
-        matches!(data_type, DataType::Char(_) | DataType::Varchar(_) | DataType::String) || data_type.is_numeric();
-    if !fits {
-        let kind = format!("{prefix}.kind");
-        return Err(reader.wrong(&kind, format_args!("sequence is for numbers and strings, not {data_type}")));
-    }
-    let mut bound = |option: &str, meaning: &str| -> Result<i64, Failure> {
-        let name = format!("{prefix}.{option}");
-        match number(reader, &name, "a whole number")? {
-            Some(value) => Ok(value),
-            None => reader.required::<String>(&name, meaning).map(|_| 0),
-        }
-    };
-    let start = bound("start", "the first number of the sequence")?;
-    let end = bound("end", "the last number of the sequence")?;
-    if end < start {
-        return Err(reader.wrong(&format!("{prefix}.end"), format_args!("{end} is below the start, {start}")));
-    }
-    Ok(Values::Sequence { start, end })
-}
-
-fn length(reader: &mut OptionReader<'_>, prefix: &str, default: u64) -> Result<u64, Failure> {
-    reader.get(&format!("{prefix}.length"), default)
-}
-
-fn random_values(
-    reader: &mut OptionReader<'_>,
-    prefix: &str,
-    data_type: &DataType,
-    seed: u64,
-    index: u64,
-) -> Result<Values, Failure> {
-    let nested = |reader: &mut OptionReader<'_>, name: &str, data_type: &DataType, at: u64| {
-        // Far apart, so that no two columns share their draws.
-        ColumnPlan::read_at(reader, &format!("{prefix}.{name}"), data_type, seed, (index + 1) * 1000 + at)
-    };
-    Ok(match data_type {
-        DataType::NotNull(inner) => return random_values(reader, prefix, inner, seed, index),
-        DataType::Boolean => Values::Boolean,
-        DataType::TinyInt => long(reader, prefix, i8::MIN.into(), i8::MAX.into())?,
-        DataType::SmallInt => long(reader, prefix, i16::MIN.into(), i16::MAX.into())?,
-        DataType::Int | DataType::IntervalYearMonth => long(reader, prefix, i32::MIN.into(), i32::MAX.into())?,
-        DataType::BigInt | DataType::IntervalDayTime => long(reader, prefix, i64::MIN, i64::MAX)?,
-        DataType::Float | DataType::Double => {
-            let limit = if *data_type == DataType::Float { f64::from(f32::MAX) } else { f64::MAX };
-            let (min, max) = range(reader, prefix, -limit, limit, "a number")?;
-            Values::Double { min, max }
-        }
-        DataType::Decimal(precision, scale) => {
-            let limit = 10i128.pow(u32::from(*precision).min(38)) - 1;
-            let unit = 10f64.powi(i32::from(*scale));
-            let bound = limit as f64 / unit;
-            let (min, max) = range(reader, prefix, -bound, bound, "a number")?;
-            let unscaled = |value: f64| ((value * unit) as i128).clamp(-limit, limit);
-            Values::Decimal { min: unscaled(min), max: unscaled(max) }
-        }
-        DataType::Char(length) => Values::Text { length: u64::from(*length) },
-        DataType::Varchar(longest) => {
-            Values::Text { length: length(reader, prefix, TEXT_LENGTH_DEFAULT.min(u64::from(*longest)))? }
-        }
-        DataType::String => Values::Text { length: length(reader, prefix, TEXT_LENGTH_DEFAULT)? },
-        DataType::Binary(length) => Values::Bytes { length: u64::from(*length) },
-        DataType::Varbinary(longest) => {
-            Values::Bytes { length: length(reader, prefix, TEXT_LENGTH_DEFAULT.min(u64::from(*longest)))? }
-        }
-        DataType::Bytes => Values::Bytes { length: length(reader, prefix, TEXT_LENGTH_DEFAULT)? },
-        DataType::Timestamp(_) | DataType::TimestampLtz(_) => {
-            let past = reader.get(&format!("{prefix}.max-past"), Duration::ZERO)?;
-            Values::Now { past_max_ms: u64::try_from(past.as_millis()).unwrap_or(0) }
-        }
-        DataType::Date | DataType::Time(_) => Values::Now { past_max_ms: 0 },
-        DataType::Row(fields) => Values::Row(
-            fields
-                .iter()
-                .enumerate()
-                .map(|(at, field)| Ok((field.name.clone(), nested(reader, &field.name, &field.data_type, at as u64)?)))
-                .collect::<Result<_, Failure>>()?,
-        ),
-        DataType::Array(item) => Values::Array {
-            length: length(reader, prefix, ITEMS_DEFAULT)?,
-            item: Box::new(nested(reader, "element", item, 0)?),
-        },
-        DataType::Map(key, value) => Values::Map {
-            length: length(reader, prefix, ITEMS_DEFAULT)?,
-            key: Box::new(nested(reader, "key", key, 0)?),
-            value: Box::new(nested(reader, "value", value, 1)?),
-        },
-        DataType::Null => return Err(reader.wrong(prefix, "columns of type NULL cannot be generated")),
-    })
-}
-
-fn long(reader: &mut OptionReader<'_>, prefix: &str, lowest: i64, highest: i64) -> Result<Values, Failure> {
-    let (min, max) = range(reader, prefix, lowest, highest, "a whole number")?;
-    Ok(Values::Long { min, max })
-}
-
-fn range<T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy>(
-    reader: &mut OptionReader<'_>,
-    prefix: &str,
-    lowest: T,
-    highest: T,
-    what: &str,
-) -> Result<(T, T), Failure> {
-    let mut bound = |option: &str, default: T| -> Result<T, Failure> {
-        let name = format!("{prefix}.{option}");
-        match number(reader, &name, what)? {
-            Some(value) if !(lowest..=highest).contains(&value) => {
-                Err(reader.wrong(&name, format_args!("must be from {lowest} to {highest}")))
-            }
-            value => Ok(value.unwrap_or(default)),
-        }
-    };
-    let (min, max) = (bound("min", lowest)?, bound("max", highest)?);
-    if min > max {
-        return Err(reader.wrong(&format!("{prefix}.min"), format_args!("{min} is above the maximum, {max}")));
-    }
-    Ok((min, max))
 }

@@ -32,6 +32,8 @@ const OPTIONS: &[(&str, &str)] = &[
     ("fields.f.null-rate", "0.5"),
     ("fields.r.x.min", "7"),
     ("fields.r.x.max", "7"),
+    ("fields.b.length", "4"),
+    ("fields.b.var-len", "true"),
 ];
 
 #[tokio::test]
@@ -46,6 +48,8 @@ async fn values_are_as_the_options_say_and_the_same_at_any_parallelism() {
     assert_eq!(distinct(1), BTreeSet::from(["10", "11", "12"]));
     assert!(distinct(2).iter().all(|text| text.len() == 3));
     assert!(distinct(6).iter().all(|row| row.starts_with("{x: 7, y: ")));
+    let lengths: BTreeSet<usize> = distinct(9).iter().map(|bytes| bytes.len() / 2).collect();
+    assert_eq!(lengths, BTreeSet::from([1, 2, 3, 4]), "two digits a byte");
     let nulls = fields.iter().filter(|row| row[4] == "null").count();
     assert!((400..600).contains(&nulls), "{nulls}");
     for stops in [vec![(2, 0)], vec![(3, 100), (1, 50), (5, 20)]] {

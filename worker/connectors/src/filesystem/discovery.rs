@@ -1,7 +1,7 @@
 //! Finding the files of a table.
 
 use model::Failure;
-use storage::Storage;
+use storage::{Object, Storage};
 
 use super::{path, split::File};
 
@@ -15,7 +15,7 @@ pub(super) async fn list(storage: &Storage, path: &str) -> Result<Vec<File>, Fai
         && !is_root
         && let Some(object) = storage.head(path).await?
     {
-        return Ok(vec![File { uri: object.uri, size: object.size }]);
+        return Ok(vec![file_of(object)]);
     }
     let root = path::root(path);
     let objects = storage.list(root).await?;
@@ -23,11 +23,15 @@ pub(super) async fn list(storage: &Storage, path: &str) -> Result<Vec<File>, Fai
         .into_iter()
         .filter(|object| object.size > 0 && !path::is_hidden(root, &object.uri))
         .filter(|object| !pattern || path::matches(path, &object.uri))
-        .map(|object| File { uri: object.uri, size: object.size })
+        .map(file_of)
         .collect();
     let unknown = |file: &&File| [".bz2", ".xz", ".lz4", ".snappy"].iter().any(|suffix| file.uri.ends_with(suffix));
     match files.iter().find(unknown) {
         Some(file) => Err(Failure::user(format!("{}: only gzip and zstd compression are supported", file.uri))),
         None => Ok(files),
     }
+}
+
+fn file_of(object: Object) -> File {
+    File { uri: object.uri, size: object.size, modified_ms: object.modified_ms }
 }

@@ -1,11 +1,12 @@
 //! The formats of files and their options.
 
+use arrow::datatypes::TimeUnit;
 use formats::{
     Column, Decoder, Encoder, TimestampStyle,
     csv::{self, CsvDecoder, CsvEncoder, CsvOptions},
     json::{self, DebeziumEncoder, JsonDecoder, JsonEncoder, JsonOptions},
-    parquet,
-    raw::{self, RawDecoder, RawEncoder},
+    parquet::{self, Codec, ParquetEncoder, ParquetOptions},
+    raw::{self, Charset, Endianness, RawDecoder, RawEncoder, RawOptions},
 };
 use graph::{ChangelogMode, TableSpec};
 use model::{Failure, Schema};
@@ -17,8 +18,8 @@ pub(super) enum Format {
     Json(JsonOptions),
     Csv(CsvOptions),
     Debezium(JsonOptions),
-    Parquet,
-    Raw,
+    Parquet(ParquetOptions),
+    Raw(RawOptions),
 }
 
 impl Format {
@@ -26,34 +27,11 @@ impl Format {
         const NAMES: [&str; 5] = ["json", "csv", "parquet", "raw", "debezium-json"];
         reader.required::<String>("format", &format!("one of {}", NAMES.join(", ")))?;
         match reader.word("format", &NAMES)? {
-            "json" => Ok(Self::Json(JsonOptions {
-                timestamps: timestamps(reader, "json")?,
-                ignore_parse_errors: reader.get("json.ignore-parse-errors", false)?,
-                fail_on_missing_field: reader.get("json.fail-on-missing-field", false)?,
-                ignore_null_fields: reader.get("json.encode.ignore-null-fields", false)?,
-            })),
-            "csv" => {
-                let quote = reader.character("csv.quote-character")?.unwrap_or(b'"');
-                let unquoted = reader.get("csv.disable-quote-character", false)?;
-                Ok(Self::Csv(CsvOptions {
-                    delimiter: reader.character("csv.field-delimiter")?.unwrap_or(b','),
-                    quote: (!unquoted).then_some(quote),
-                    escape: reader.character("csv.escape-character")?,
-                    null_literal: reader.optional("csv.null-literal")?,
-                    ignore_parse_errors: reader.get("csv.ignore-parse-errors", false)?,
-                    allow_comments: reader.get("csv.allow-comments", false)?,
-                }))
-            }
-            "debezium-json" => Ok(Self::Debezium(JsonOptions {
-                timestamps: timestamps(reader, "debezium-json")?,
-                ignore_null_fields: reader.get("debezium-json.encode.ignore-null-fields", false)?,
-                ..JsonOptions::default()
-            })),
-            "raw" => {
-                reader.word("raw.charset", &["UTF-8"])?;
-                Ok(Self::Raw)
-            }
-            _ => Ok(Self::Parquet),
+            "json" => json_options(reader, "json").map(Self::Json),
+            "csv" => csv_options(reader).map(Self::Csv),
+            "debezium-json" => json_options(reader, "debezium-json").map(Self::Debezium),
+            "raw" => raw_options(reader).map(Self::Raw),
+            _ => parquet_options(reader).map(Self::Parquet),
         }
     }
 
@@ -64,7 +42,7 @@ impl Format {
 
     /// Checks that the table's columns have a form.
     pub(super) fn check(&self, table: &TableSpec) -> Result<(), Failure> {
-        if matches!(self, Self::Raw) {
+        if matches!(self, Self::Raw(_)) {
             return raw::check_schema(&super::stored_schema(table))
                 .map_err(|failure| failure.at(format_args!("table {}", table.name)));
         }
@@ -72,8 +50,8 @@ impl Format {
             let result = match self {
                 Self::Json(_) | Self::Debezium(_) => json::check_type(&field.data_type),
                 Self::Csv(_) => csv::check_type(&field.data_type),
-                Self::Parquet => parquet::check_type(&field.data_type),
-                Self::Raw => Ok(()),
+                Self::Parquet(_) => parquet::check_type(&field.data_type),
+                Self::Raw(_) => Ok(()),
             };
             result.map_err(|failure| failure.at(format_args!("table {}: column {}", table.name, field.name)))
         })
@@ -81,7 +59,12 @@ impl Format {
 
     /// Whether a file can be cut at any newline.
     pub(super) fn is_cut_at_lines(&self) -> bool {
-        matches!(self, Self::Json(_) | Self::Raw)
+        matches!(self, Self::Json(_) | Self::Raw(_))
+    }
+
+    /// Whether the mark that some programs put before UTF-8 text is no part of the first record.
+    pub(super) fn skips_mark(&self) -> bool {
+        matches!(self, Self::Json(_) | Self::Csv(_))
     }
 
     /// The ending of file names.
@@ -89,8 +72,8 @@ impl Format {
         match self {
             Self::Json(_) | Self::Debezium(_) => "json",
             Self::Csv(_) => "csv",
-            Self::Parquet => "parquet",
-            Self::Raw => "txt",
+            Self::Parquet(_) => "parquet",
+            Self::Raw(_) => "txt",
         }
     }
 
@@ -99,11 +82,11 @@ impl Format {
         Ok(match self {
             Self::Json(options) => Some(Box::new(JsonDecoder::new(columns, options.clone())?)),
             Self::Csv(options) => Some(Box::new(CsvDecoder::new(schema, columns, options.clone())?)),
-            Self::Raw => Some(Box::new(RawDecoder::new(columns))),
+            Self::Raw(options) => Some(Box::new(RawDecoder::new(columns, *options))),
             Self::Debezium(_) => {
                 return Err(Failure::user("format debezium-json can only be written"));
             }
-            Self::Parquet => None,
+            Self::Parquet(_) => None,
         })
     }
 
@@ -113,13 +96,93 @@ impl Format {
             Self::Json(options) => Box::new(JsonEncoder::new(schema, options.clone())?),
             Self::Csv(options) => Box::new(CsvEncoder::new(schema, options.clone())?),
             Self::Debezium(options) => Box::new(DebeziumEncoder::new(schema, options.clone())?),
-            Self::Raw => Box::new(RawEncoder),
-            Self::Parquet => Box::new(parquet::ParquetEncoder::new(schema)?),
+            Self::Raw(options) => Box::new(RawEncoder::new(*options)),
+            Self::Parquet(options) => Box::new(ParquetEncoder::new(schema, *options)?),
         })
     }
 }
 
-fn timestamps(reader: &mut OptionReader<'_>, format: &str) -> Result<TimestampStyle, Failure> {
-    let style = reader.word(&format!("{format}.timestamp-format.standard"), &["SQL", "ISO-8601"])?;
-    Ok(if style == "SQL" { TimestampStyle::Sql } else { TimestampStyle::Iso8601 })
+/// The options of `json`, or of `debezium-json`, which can only be written.
+fn json_options(reader: &mut OptionReader<'_>, format: &str) -> Result<JsonOptions, Failure> {
+    let key = |name: &str| format!("{format}.{name}");
+    let style = reader.word(&key("timestamp-format.standard"), &["SQL", "ISO-8601"])?;
+    // Maps have no null keys here, so it does not matter what becomes of them.
+    reader.word(&key("map-null-key.mode"), &["FAIL", "DROP", "LITERAL"])?;
+    reader.text(&key("map-null-key.literal"));
+    // There is one way of reading.
+    reader.optional::<bool>(&key("decode.json-parser.enabled"))?;
+    let options = JsonOptions {
+        timestamps: if style == "SQL" { TimestampStyle::Sql } else { TimestampStyle::Iso8601 },
+        ignore_parse_errors: reader.get(&key("ignore-parse-errors"), false)?,
+        fail_on_missing_field: format == "json" && reader.get(&key("fail-on-missing-field"), false)?,
+        ignore_null_fields: reader.get(&key("encode.ignore-null-fields"), false)?,
+        plain_decimals: reader.get(&key("encode.decimal-as-plain-number"), false)?,
+    };
+    if options.fail_on_missing_field && options.ignore_parse_errors {
+        let problem = "is not possible with 'json.ignore-parse-errors', which makes null of what cannot be read";
+        return Err(reader.wrong("json.fail-on-missing-field", problem));
+    }
+    Ok(options)
+}
+
+fn csv_options(reader: &mut OptionReader<'_>) -> Result<CsvOptions, Failure> {
+    let quote = reader.character("csv.quote-character")?;
+    let unquoted = reader.get("csv.disable-quote-character", false)?;
+    if unquoted && quote.is_some() {
+        return Err(reader.wrong("csv.quote-character", "is not possible with 'csv.disable-quote-character'"));
+    }
+    let default = CsvOptions::default();
+    let array_element_delimiter = reader.text("csv.array-element-delimiter").unwrap_or(default.array_element_delimiter);
+    if array_element_delimiter.is_empty() {
+        return Err(reader.wrong("csv.array-element-delimiter", "is empty"));
+    }
+    Ok(CsvOptions {
+        delimiter: reader.character("csv.field-delimiter")?.unwrap_or(default.delimiter),
+        quote: if unquoted { None } else { quote.or(default.quote) },
+        escape: reader.character("csv.escape-character")?,
+        null_literal: reader.text("csv.null-literal"),
+        array_element_delimiter,
+        scientific_decimals: reader.get("csv.write-bigdecimal-in-scientific-notation", true)?,
+        ignore_parse_errors: reader.get("csv.ignore-parse-errors", false)?,
+        allow_comments: reader.get("csv.allow-comments", false)?,
+    })
+}
+
+fn raw_options(reader: &mut OptionReader<'_>) -> Result<RawOptions, Failure> {
+    let charset = match reader.word("raw.charset", &["UTF-8", "ISO-8859-1", "US-ASCII"])? {
+        "ISO-8859-1" => Charset::Latin1,
+        "US-ASCII" => Charset::Ascii,
+        _ => Charset::Utf8,
+    };
+    let endianness = match reader.word("raw.endianness", &["big-endian", "little-endian"])? {
+        "little-endian" => Endianness::Little,
+        _ => Endianness::Big,
+    };
+    Ok(RawOptions { charset, endianness })
+}
+
+fn parquet_options(reader: &mut OptionReader<'_>) -> Result<ParquetOptions, Failure> {
+    let codec = match reader.word("parquet.compression", &["SNAPPY", "ZSTD", "LZ4_RAW", "UNCOMPRESSED"])? {
+        "ZSTD" => Codec::Zstd,
+        "LZ4_RAW" => Codec::Lz4,
+        "UNCOMPRESSED" => Codec::Uncompressed,
+        _ => Codec::Snappy,
+    };
+    // Flink writes INT96 in the time zone of its machine unless told otherwise.
+    for (name, problem) in [
+        ("parquet.utc-timezone", "timestamps are always written in UTC"),
+        ("parquet.write.int64.timestamp", "timestamps are always written as INT64; as INT96 they are only read"),
+    ] {
+        if reader.optional(name)? == Some(false) {
+            return Err(reader.wrong(name, problem));
+        }
+    }
+    let unit = "parquet.timestamp.time.unit";
+    let time_unit = match reader.text(unit).map(|_| reader.word(unit, &["micros", "millis", "nanos"])).transpose()? {
+        Some("millis") => Some(TimeUnit::Millisecond),
+        Some("nanos") => Some(TimeUnit::Nanosecond),
+        Some(_) => Some(TimeUnit::Microsecond),
+        None => None,
+    };
+    Ok(ParquetOptions { codec, time_unit })
 }

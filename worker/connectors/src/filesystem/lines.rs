@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use super::{
     compression::{Compression, Decompressor},
-    split::{Position, Split},
+    split::{Position, Split, is_gone},
 };
 
 /// Bytes of one request.
@@ -20,8 +20,8 @@ const BLOCK_BYTES: u64 = 2 << 20;
 const BLOCKS_IN_FLIGHT: usize = 3;
 /// Blocks that wait to be decoded.
 const BLOCKS_WAITING_MAX: usize = 1;
-/// Malformed records that are kept until rows come along.
-const REJECTED_MAX: usize = 1000;
+/// What some programs put before UTF-8 text.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 /// A record may be no longer.
 const RECORD_BYTES_MAX: usize = 64 << 20;
 
@@ -44,12 +44,16 @@ pub(super) struct LineReader {
     /// Whether the rest of a line that belongs to the split before is still to be passed over.
     skipping: bool,
     ended: bool,
+    /// Whether a mark at the start of the file is passed over.
+    skips_mark: bool,
     /// Lines before those of the decoder; unknown in the middle of a file.
     lines: Option<u64>,
     /// Bytes decoded since the last rows were given.
     pending_bytes: usize,
     /// Malformed records since the last rows were given, and those before.
     found: Vec<Rejected>,
+    /// Whether `found` are so many that they are to be given before more is decoded.
+    is_found_full: bool,
     rejected: Vec<Rejected>,
     /// All malformed records so far.
     skipped: u64,
@@ -62,7 +66,13 @@ impl Drop for LineReader {
 }
 
 impl LineReader {
-    pub(super) fn open(split: Split, decoder: Box<dyn Decoder>, storage: &Storage, runtime: &Handle) -> Self {
+    pub(super) fn open(
+        split: Split,
+        decoder: Box<dyn Decoder>,
+        skips_mark: bool,
+        storage: &Storage,
+        runtime: &Handle,
+    ) -> Self {
         let position = split.position;
         let compression = Compression::of(&split.file);
         // The byte before tells whether a line begins at the start.
@@ -91,9 +101,11 @@ impl LineReader {
             end: if compression.is_some() { u64::MAX } else { split.end },
             skipping,
             ended: false,
+            skips_mark,
             lines: (split.start == 0).then_some(position.count),
             pending_bytes: 0,
             found: Vec::new(),
+            is_found_full: false,
             rejected: Vec::new(),
             skipped: 0,
             split,
@@ -121,7 +133,7 @@ impl LineReader {
             let done = self.at >= self.end || (self.ended && self.block.is_empty() && self.carry.is_empty());
             let rows = self.decoder.rows();
             let is_full = rows >= rows_max || self.pending_bytes >= BYTES_TARGET;
-            if (rows > 0 && (done || is_full)) || self.found.len() >= REJECTED_MAX {
+            if (rows > 0 && (done || is_full)) || self.is_found_full {
                 return self.give().map(Some);
             }
             if done {
@@ -136,7 +148,13 @@ impl LineReader {
                 Ok(block) => Some(block),
             };
             match block {
-                Some(block) => self.block = block?,
+                Some(block) => {
+                    self.block = block?;
+                    if self.skips_mark && self.at == 0 && self.carry.is_empty() && self.block.starts_with(MARK) {
+                        let _ = self.block.split_to(MARK.len());
+                        self.at = MARK.len() as u64;
+                    }
+                }
                 None => self.ended = true,
             }
         }
@@ -145,6 +163,7 @@ impl LineReader {
     fn give(&mut self) -> Result<RecordBatch, Failure> {
         self.pending_bytes = 0;
         self.rejected.append(&mut self.found);
+        self.is_found_full = false;
         self.split.position = Position { offset: self.at, count: self.lines.unwrap_or(0) + self.decoder.lines() };
         self.decoder.take()
     }
@@ -155,7 +174,7 @@ impl LineReader {
             return Ok(());
         }
         loop {
-            if self.at >= self.end || self.decoder.rows() >= rows_max {
+            if self.at >= self.end || self.decoder.rows() >= rows_max || self.is_found_full {
                 return Ok(());
             }
             if self.carry.is_empty() {
@@ -205,6 +224,7 @@ impl LineReader {
         };
         match self.decoder.decode(data, last, rows_max) {
             Ok(taken) => {
+                self.is_found_full |= self.decoder.losses().is_full();
                 for malformed in self.decoder.losses().take() {
                     let place = self.place(self.at + malformed.offset as u64, malformed.lines);
                     let (message, record) = (malformed.message, malformed.record);
@@ -260,7 +280,7 @@ async fn fetch(
     // A file that has grown since it was listed is read to its new end; one that shrank is an error of the store.
     let size = match storage.head(file).await? {
         Some(object) => object.size,
-        None => return Err(Failure::data(format!("{file}: was deleted before it was read"))),
+        None => return Err(is_gone(file)),
     };
     let starts = (from..size.max(from)).step_by(BLOCK_BYTES as usize);
     let requests = starts.map(|start| storage.get_range(file, start..(start + BLOCK_BYTES).min(size)));

@@ -1,26 +1,17 @@
 //! A part file being written: encoded here, uploaded to its staging name on the shared runtime.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use formats::Encoder;
 use model::{Batch, Failure};
-use serde::{Deserialize, Serialize};
 use storage::Storage;
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+
+use super::commit::StagedFile;
 
 /// Bytes that are uploaded at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 /// Chunks that wait to be uploaded.
 const CHUNKS_WAITING_MAX: usize = 2;
-
-/// A finished file under its staging name, to be moved to its final name: what a checkpoint holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StagedFile {
-    pub(super) staged: String,
-    #[serde(rename = "final")]
-    pub(super) target: String,
-}
 
 enum Message {
     Write(Bytes),
@@ -33,16 +24,23 @@ pub(super) struct Part {
     encoder: Box<dyn Encoder>,
     buffer: Vec<u8>,
     written: u64,
-    opened: Instant,
+    opened_ms: i64,
     sender: mpsc::Sender<Message>,
     upload: JoinHandle<Result<(), Failure>>,
 }
 
 impl Part {
-    pub(super) fn open(file: StagedFile, encoder: Box<dyn Encoder>, storage: &Storage, runtime: &Handle) -> Self {
+    /// Opens a file at a time of the clock.
+    pub(super) fn open(
+        file: StagedFile,
+        encoder: Box<dyn Encoder>,
+        opened_ms: i64,
+        storage: &Storage,
+        runtime: &Handle,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let upload = runtime.spawn(upload(storage.clone(), file.staged.clone(), receiver));
-        Self { file, encoder, buffer: Vec::new(), written: 0, opened: Instant::now(), sender, upload }
+        Self { file, encoder, buffer: Vec::new(), written: 0, opened_ms, sender, upload }
     }
 
     /// Bytes encoded so far.
@@ -50,9 +48,9 @@ impl Part {
         self.written + self.buffer.len() as u64
     }
 
-    /// How long it has been open.
-    pub(super) fn age(&self) -> Duration {
-        self.opened.elapsed()
+    /// How long it has been open, in milliseconds.
+    pub(super) fn age_ms(&self, now_ms: i64) -> u64 {
+        u64::try_from(now_ms - self.opened_ms).unwrap_or(0)
     }
 
     pub(super) async fn write(&mut self, rows: &Batch) -> Result<(), Failure> {
@@ -106,30 +104,4 @@ async fn upload(storage: Storage, uri: String, mut chunks: mpsc::Receiver<Messag
     }
     // The sink is gone: nothing of the file is wanted.
     writer.abort().await
-}
-
-/// Moves a staged file to its final name. Done twice, it does nothing more. A file that is under neither name was
-/// committed and moved away by someone, unless `is_own` says that this attempt prepared it and never moved it.
-pub(super) async fn commit(storage: &Storage, file: &StagedFile, is_own: bool) -> Result<(), Failure> {
-    let StagedFile { staged, target } = file;
-    let copied = if storage.exists(staged).await? {
-        storage.copy(staged, target).await
-    } else if storage.exists(target).await? {
-        return Ok(());
-    } else if is_own {
-        return Err(Failure::data(format!(
-            "{staged}: the prepared file is gone, and {target} was never made from it: its rows are lost"
-        )));
-    } else {
-        tracing::warn!("{target}: is gone, and so is {staged}: taken for committed and moved away");
-        return Ok(());
-    };
-    match copied {
-        Ok(()) => storage.delete(staged).await,
-        // Someone else may just have committed the same.
-        Err(failure) => {
-            let done = !storage.exists(staged).await? && storage.exists(target).await?;
-            if done { Ok(()) } else { Err(failure) }
-        }
-    }
 }

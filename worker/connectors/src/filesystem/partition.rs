@@ -12,6 +12,8 @@ use formats::Column;
 use graph::{Expr, TableSpec};
 use model::{DataType, Failure, Field, Schema};
 
+use super::{metadata::Key, split::Split};
+
 /// The folder of each row.
 pub(super) fn folders(
     partitions: &[(usize, String)],
@@ -48,6 +50,12 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
+/// The names and values of a folder.
+pub(super) fn values(folder: &str) -> Vec<(String, String)> {
+    let parts = folder.split('/').filter_map(|part| part.split_once('='));
+    parts.map(|(name, value)| (unescaped(name), unescaped(value))).collect()
+}
+
 fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -64,7 +72,7 @@ fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Which wanted columns are in the files, and which in their folders' names.
+/// Which wanted columns are in the files, which in their folders' names, and which are told about the files.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     /// The columns that are decoded.
@@ -72,7 +80,7 @@ pub(super) struct Layout {
     schema: SchemaRef,
     places: Vec<Place>,
     default: String,
-    /// Conditions on partition columns alone.
+    /// Conditions on columns that are not in the files.
     conditions: Arc<[Evaluator]>,
 }
 
@@ -80,6 +88,7 @@ pub(super) struct Layout {
 enum Place {
     Stored(usize),
     Folder { name: String, data_type: DataType },
+    Metadata { key: Key, data_type: DataType },
 }
 
 impl Layout {
@@ -96,7 +105,12 @@ impl Layout {
         let places = columns
             .into_iter()
             .map(|column| {
-                let top = column.path.first().and_then(|name| table.schema.index_of(name));
+                let name = column.path.first();
+                let told = table.metadata.iter().find(|told| Some(&told.name) == name);
+                if let Some(key) = told.and_then(|told| Key::of(&told.key)) {
+                    return Place::Metadata { key, data_type: column.data_type };
+                }
+                let top = name.and_then(|name| table.schema.index_of(name));
                 if top.is_some_and(|top| table.partitioned_by.contains(&top)) {
                     return Place::Folder { name: column.name(), data_type: column.data_type };
                 }
@@ -104,14 +118,19 @@ impl Layout {
                 Place::Stored(stored.len() - 1)
             })
             .collect::<Vec<_>>();
-        let in_folder = |column: usize| matches!(places.get(column), Some(Place::Folder { .. }));
-        let conditions = filters.iter().filter(|filter| reads_only(filter, &in_folder));
+        let of_file = |column: usize| matches!(places.get(column), Some(Place::Folder { .. } | Place::Metadata { .. }));
+        let conditions = filters.iter().filter(|filter| reads_only(filter, &of_file));
         let conditions = conditions.map(|filter| Evaluator::compile(filter, &input)).collect::<Result<_, _>>()?;
         Ok(Self { stored, schema, places, default: default.to_owned(), conditions })
     }
 
-    /// Whether a file may hold rows that the query needs, as far as its folders tell.
-    pub(super) fn is_wanted(&self, file: &str) -> Result<bool, Failure> {
+    /// Whether more than the names of files is wanted of them.
+    pub(super) fn needs_facts(&self) -> bool {
+        self.places.iter().any(|place| matches!(place, Place::Metadata { key, .. } if key.needs_facts()))
+    }
+
+    /// Whether a file may hold rows that the query needs, as far as can be told without opening it.
+    pub(super) fn is_wanted(&self, split: &Split) -> Result<bool, Failure> {
         if self.conditions.is_empty() {
             return Ok(true);
         }
@@ -119,7 +138,7 @@ impl Layout {
         let nothing: Vec<ArrayRef> = fields.map(|data_type| new_null_array(&data_type, 1)).collect();
         let stored = RecordBatchOptions::new().with_row_count(Some(1));
         let stored = RecordBatch::try_new_with_options(formats::schema_of(&self.stored), nothing, &stored)?;
-        let row = self.complete(file, stored)?;
+        let row = self.complete(split, stored)?;
         for condition in self.conditions.iter() {
             // The filter behind the source decides: it may not come to this condition.
             let Ok(held) = condition.evaluate_predicate(&row) else { return Ok(true) };
@@ -130,15 +149,21 @@ impl Layout {
         Ok(true)
     }
 
-    /// Rows of a file with the values of its folders.
-    pub(super) fn complete(&self, file: &str, rows: RecordBatch) -> Result<RecordBatch, Failure> {
+    /// Rows of a file with the values of its folders and its metadata.
+    pub(super) fn complete(&self, split: &Split, rows: RecordBatch) -> Result<RecordBatch, Failure> {
         if self.stored.len() == self.places.len() {
             return Ok(rows);
         }
+        let file = split.file.as_str();
         let arrays = self
             .places
             .iter()
             .map(|place| match place {
+                Place::Metadata { key, data_type } => {
+                    let value = key.text(file, split.facts);
+                    formats::constant(data_type, value.as_deref(), rows.num_rows())
+                        .map_err(|failure| failure.at(format_args!("{file}: metadata")))
+                }
                 Place::Stored(column) => Ok(rows.column(*column).clone()),
                 Place::Folder { name, data_type } => {
                     let value = self.value(file, name)?;

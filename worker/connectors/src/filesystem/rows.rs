@@ -76,6 +76,9 @@ async fn fetch(
     sender: &mpsc::Sender<Result<RowGroup, Failure>>,
 ) -> Result<(), Failure> {
     let at_file = |failure: Failure| failure.at(file);
+    if size == 0 {
+        return Err(at_file(Failure::data("is not a parquet file")));
+    }
     // Mostly the whole footer; if it is longer, the second request gets it.
     let mut tail = 64 << 10;
     let footer = loop {

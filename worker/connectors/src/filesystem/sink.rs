@@ -4,26 +4,25 @@
 //! Names hold the operator's uid, the subtask and a random number of the attempt, so a restarted attempt overwrites
 //! nothing. What an attempt staged and no snapshot holds is never moved, and stays: a savepoint may hold it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::array::UInt32Array;
 use async_trait::async_trait;
-use dataflow::{OpenContext, Sink, sink::Committable};
-use futures::{StreamExt, TryStreamExt, stream};
+use dataflow::{Clock, OpenContext, Sink, sink::Committable};
 use graph::operator::SinkSpec;
-use model::{Batch, Failure, Schema};
+use model::{Batch, Failure, Schema, Watermark};
 
 use super::{
     Options,
-    part::{self, Part, StagedFile},
+    commit::{self, Prepared, StagedFile},
+    part::Part,
     partition,
+    partition_commit::Waiting,
 };
 use crate::Environment;
 
 /// Files of one sink that are open at a time; the others are closed.
 const OPEN_PARTS_MAX: usize = 64;
-/// Files that are moved at a time.
-const COMMITS_IN_FLIGHT: usize = 8;
 
 pub(super) fn build(
     spec: &SinkSpec,
@@ -51,6 +50,10 @@ pub(super) fn build(
         parts: BTreeMap::new(),
         staged: Vec::new(),
         opened: 0,
+        prepared: 0,
+        waiting: Waiting::default(),
+        watermark: None,
+        clock: Arc::clone(&context.clock),
         staging: "_staging".to_owned(),
         operator,
     }))
@@ -71,6 +74,12 @@ struct FileSink {
     /// Closed since the last checkpoint.
     staged: Vec<StagedFile>,
     opened: u64,
+    /// How often something was prepared.
+    prepared: u64,
+    /// Partitions that readers are to be told of.
+    waiting: Waiting,
+    watermark: Option<Watermark>,
+    clock: Arc<dyn Clock>,
     /// The folder of staged files: one for each operator of each job.
     staging: String,
     /// Stands for the operator in `staging`.
@@ -79,18 +88,23 @@ struct FileSink {
 
 impl FileSink {
     async fn write_to(&mut self, folder: &str, rows: &Batch) -> Result<(), Failure> {
+        let now_ms = self.clock.now_ms();
+        if self.options.partition_commit.is_some() {
+            self.waiting.add(folder, now_ms);
+        }
         if !self.parts.contains_key(folder) {
             if self.parts.len() >= OPEN_PARTS_MAX
                 && let Some((_, part)) = self.parts.pop_first()
             {
                 self.staged.push(part.close().await?);
             }
-            let part = self.open(folder)?;
+            let part = self.open(folder, now_ms)?;
             self.parts.insert(folder.to_owned(), part);
         }
         let Some(part) = self.parts.get_mut(folder) else { return Ok(()) };
         part.write(rows).await?;
-        if (part.size() >= self.options.file_size || part.age() >= self.options.rollover_interval)
+        let is_old = u128::from(part.age_ms(now_ms)) >= self.options.rollover_interval.as_millis();
+        if (is_old || part.size() >= self.options.file_size)
             && let Some(part) = self.parts.remove(folder)
         {
             self.staged.push(part.close().await?);
@@ -98,16 +112,28 @@ impl FileSink {
         Ok(())
     }
 
-    fn open(&mut self, folder: &str) -> Result<Part, Failure> {
+    fn open(&mut self, folder: &str, now_ms: i64) -> Result<Part, Failure> {
         let name = format!("{}-{}.{}", self.prefix, self.opened, self.options.format.extension());
         self.opened += 1;
-        let path = &self.options.path;
-        let file = StagedFile {
-            staged: storage::join(&storage::join(path, &self.staging), &name),
-            target: storage::join(path, &format!("{folder}{name}")),
-        };
+        let target = storage::join(&self.options.path, &format!("{folder}{name}"));
+        let file = StagedFile { staged: self.staged(&name), target };
         let encoder = self.options.format.encoder(&self.schema)?;
-        Ok(Part::open(file, encoder, &self.environment.storage, &self.environment.runtime))
+        Ok(Part::open(file, encoder, now_ms, &self.environment.storage, &self.environment.runtime))
+    }
+}
+
+impl FileSink {
+    /// The path of a hidden file of this operator.
+    fn staged(&self, name: &str) -> String {
+        storage::join(&storage::join(&self.options.path, &self.staging), name)
+    }
+
+    /// Tells readers of a partition that it is complete.
+    async fn tell(&mut self, folder: &str, success_file: &str) -> Result<(), Failure> {
+        let path = storage::join(&self.options.path, &format!("{folder}{success_file}"));
+        let storage = self.environment.storage.clone();
+        let told = self.environment.runtime.spawn(async move { storage.put(&path, bytes::Bytes::new()).await });
+        told.await.map_err(|error| Failure::internal(format!("partition {folder}: {error}")))?
     }
 }
 
@@ -115,6 +141,10 @@ impl FileSink {
 impl Sink for FileSink {
     fn start(&mut self, job_id: &str) {
         self.staging = format!("_staging/{job_id}-{}", self.operator);
+    }
+
+    fn watermark(&mut self, watermark: Watermark) {
+        self.watermark = Some(watermark);
     }
 
     async fn write(&mut self, batch: Batch) -> Result<(), Failure> {
@@ -142,35 +172,38 @@ impl Sink for FileSink {
         while let Some((_, part)) = self.parts.pop_first() {
             self.staged.push(part.close().await?);
         }
-        std::mem::take(&mut self.staged)
-            .iter()
-            .map(|file| {
-                let bytes = serde_json::to_vec(file).map_err(|error| Failure::internal(error.to_string()))?;
-                Ok(checkpoint::Item(bytes))
-            })
-            .collect()
+        let mut prepared = Prepared { files: std::mem::take(&mut self.staged), ..Prepared::default() };
+        if let Some(options) = &self.options.partition_commit {
+            prepared.partitions = self.waiting.take(options, self.clock.now_ms(), self.watermark)?;
+        }
+        if prepared.files.is_empty() && prepared.partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !prepared.files.is_empty() {
+            prepared.mark = Some(self.staged(&format!("{}-{}.committed", self.prefix, self.prepared)));
+            self.prepared += 1;
+        }
+        Ok(vec![prepared.to_item()?])
     }
 
     async fn commit(&mut self, committables: &[Committable]) -> Result<(), Failure> {
-        let files = committables
-            .iter()
-            .map(|item| {
-                serde_json::from_slice::<StagedFile>(&item.0)
-                    .map_err(|error| Failure::data(format!("a prepared file in the snapshot: {error}")))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let (storage, own) = (self.environment.storage.clone(), format!("/{}-", self.prefix));
-        let moving = async move {
-            stream::iter(files)
-                .map(|file| {
-                    let (storage, is_own) = (storage.clone(), file.staged.contains(&own));
-                    async move { part::commit(&storage, &file, is_own).await }
-                })
-                .buffer_unordered(COMMITS_IN_FLIGHT)
-                .try_collect::<()>()
-                .await
-        };
-        let moved = self.environment.runtime.spawn(moving).await;
-        moved.map_err(|error| Failure::internal(format!("moving prepared files: {error}")))?
+        for item in committables {
+            let prepared = Arc::new(Prepared::from_item(item)?);
+            let is_own = prepared.mark.as_ref().is_some_and(|mark| mark.contains(&format!("/{}-", self.prefix)));
+            let (storage, files) = (self.environment.storage.clone(), Arc::clone(&prepared));
+            let moving = async move { commit::commit(&storage, &files, is_own).await };
+            let moved = self.environment.runtime.spawn(moving).await;
+            moved.map_err(|error| Failure::internal(format!("moving prepared files: {error}")))??;
+            // Without a policy that a snapshot had, nobody is told.
+            let Some(options) = self.options.partition_commit.clone() else { continue };
+            for partition in &prepared.partitions {
+                if partition.is_due {
+                    self.tell(&partition.folder, &options.success_file).await?;
+                } else {
+                    self.waiting.put_back(partition);
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -12,6 +12,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::{
     Options, discovery,
     lines::LineReader,
+    metadata::FileFacts,
     partition::Layout,
     rows::RowGroupReader,
     split::{self, File, Place, Split, State},
@@ -130,7 +131,7 @@ impl FileSource {
         let result = listing.await;
         self.listing = None;
         let files = result.map_err(|error| Failure::internal(format!("listing files: {error}")))??;
-        let splits = split::cut(&files, self.options.format.is_cut_at_lines());
+        let splits = split::cut(&files, self.options.format.is_cut_at_lines(), self.layout.needs_facts());
         let first = !self.state.unlisted.is_empty();
         match self.interval() {
             None => {
@@ -152,13 +153,19 @@ impl FileSource {
         Ok(())
     }
 
-    /// Opens the next split, if there is one.
-    fn open_next(&mut self) -> Result<bool, Failure> {
-        if self.state.splits.is_empty() {
-            return Ok(false);
+    /// Opens the next split, if there is one. Cancel-safe.
+    async fn open_next(&mut self) -> Result<bool, Failure> {
+        let Some(first) = self.state.splits.first_mut() else { return Ok(false) };
+        // A query that is restored may want more than the one that listed the files.
+        if first.facts.is_none() && self.layout.needs_facts() {
+            let (storage, file) = (self.environment.storage.clone(), first.file.clone());
+            let object = self.environment.runtime.spawn(async move { storage.head(&file).await }).await;
+            let object = object.map_err(|error| Failure::internal(format!("{}: {error}", first.file)))??;
+            let object = object.ok_or_else(|| split::is_gone(&first.file))?;
+            first.facts = Some(FileFacts { size: object.size, modified_ms: object.modified_ms });
         }
         let split = self.state.splits.remove(0);
-        if !self.layout.is_wanted(&split.file)? {
+        if !self.layout.is_wanted(&split)? {
             // Not left out of the list: which subtask reads what must not depend on the query.
             self.finish(&split);
             return Ok(true);
@@ -169,7 +176,7 @@ impl FileSource {
                 if self.keeps_rejected {
                     decoder.losses().keep();
                 }
-                Reading::Lines(LineReader::open(split, decoder, storage, runtime))
+                Reading::Lines(LineReader::open(split, decoder, self.options.format.skips_mark(), storage, runtime))
             }
             None => Reading::Rows(RowGroupReader::open(split, &self.layout.stored, storage, runtime)),
         });
@@ -204,7 +211,7 @@ impl Source for FileSource {
                 continue;
             }
             let Some(reading) = &mut self.reading else {
-                if self.open_next()? {
+                if self.open_next().await? {
                     continue;
                 }
                 if self.interval().is_none() {
@@ -220,8 +227,8 @@ impl Source for FileSource {
             };
             match reading.next(rows_max).await? {
                 Some(rows) => {
-                    let file = reading.split().file.as_str();
-                    let (split, rows) = (Arc::from(file), self.layout.complete(file, rows)?);
+                    let split = reading.split();
+                    let (split, rows) = (Arc::from(split.file.as_str()), self.layout.complete(split, rows)?);
                     return Ok(SourceEvent::Batch { split, batch: Batch::append(rows) });
                 }
                 None => {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::Failure;
 use serde::{Deserialize, Serialize};
 
-use super::compression::Compression;
+use super::{compression::Compression, metadata::FileFacts};
 
 /// Files of lines are cut into ranges of this length.
 const RANGE_BYTES: u64 = 16 << 20;
@@ -22,6 +22,9 @@ pub(super) struct Split {
     pub(super) end: u64,
     /// Where reading goes on.
     pub(super) position: Position,
+    /// What was found out about the file, if a query wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) facts: Option<FileFacts>,
 }
 
 /// A position in a split.
@@ -38,15 +41,18 @@ pub(super) struct Position {
 pub(super) struct File {
     pub(super) uri: String,
     pub(super) size: u64,
+    /// When it was last written.
+    pub(super) modified_ms: i64,
 }
 
-/// Cuts files into splits, in order.
-pub(super) fn cut(files: &[File], at_lines: bool) -> Vec<Split> {
+/// Cuts files into splits, in order; `with_facts` if they are to know more of the files than their names.
+pub(super) fn cut(files: &[File], at_lines: bool, with_facts: bool) -> Vec<Split> {
     let split = |file: &File, start: u64, end: u64, offset: u64| Split {
         file: file.uri.clone(),
         start,
         end,
         position: Position { offset, count: 0 },
+        facts: with_facts.then_some(FileFacts { size: file.size, modified_ms: file.modified_ms }),
     };
     let mut splits = Vec::new();
     for file in files {
@@ -58,6 +64,11 @@ pub(super) fn cut(files: &[File], at_lines: bool) -> Vec<Split> {
         }
     }
     splits
+}
+
+/// The failure of a file that was listed and is no more.
+pub(super) fn is_gone(file: &str) -> Failure {
+    Failure::data(format!("{file}: was deleted before it was read"))
 }
 
 /// Whether a file is compressed as a whole.
@@ -203,7 +214,7 @@ mod tests {
     use super::*;
 
     fn files() -> Vec<File> {
-        (0..7).map(|n| File { uri: format!("f{n}"), size: (n + 1) * RANGE_BYTES / 2 }).collect()
+        (0..7).map(|n| File { uri: format!("f{n}"), size: (n + 1) * RANGE_BYTES / 2, modified_ms: 0 }).collect()
     }
 
     fn restore(states: &[State], parallelism: u32, watched: bool) -> Vec<State> {
@@ -223,7 +234,7 @@ mod tests {
 
     #[test]
     fn ranges_cover_each_file_without_gaps() {
-        let splits = cut(&files(), true);
+        let splits = cut(&files(), true, false);
         for file in files() {
             let mut at = 0;
             for split in splits.iter().filter(|split| split.file == file.uri) {
@@ -232,14 +243,14 @@ mod tests {
             }
             assert_eq!(at, file.size);
         }
-        assert_eq!(cut(&files(), false).len(), 7);
-        let compressed = File { uri: "x.gz".to_owned(), size: 1 << 40 };
-        assert_eq!(cut(&[compressed], true).len(), 1);
+        assert_eq!(cut(&files(), false, false).len(), 7);
+        let compressed = File { uri: "x.gz".to_owned(), size: 1 << 40, modified_ms: 0 };
+        assert_eq!(cut(&[compressed], true, false).len(), 1);
     }
 
     #[test]
     fn no_split_is_lost_if_some_subtasks_had_not_listed() {
-        let all = cut(&files(), true);
+        let all = cut(&files(), true, false);
         let mut states: Vec<State> = (0..3).map(|subtask| State::fresh(Place { subtask, parallelism: 3 })).collect();
         states[1].list_once(all.clone());
         // Two restores before the others list.
@@ -259,7 +270,7 @@ mod tests {
 
     #[test]
     fn watched_files_are_read_once_and_new_ones_found() {
-        let all = cut(&files(), true);
+        let all = cut(&files(), true, false);
         let place = |subtask, parallelism| Place { subtask, parallelism };
         let mut states: Vec<State> = (0..2).map(|subtask| State::fresh(place(subtask, 2))).collect();
         for (subtask, state) in states.iter_mut().enumerate() {

@@ -1,5 +1,8 @@
 mod compressed;
 mod kinds;
+mod malformed;
+mod sink;
+mod told;
 
 use std::{collections::BTreeSet, io::Write as _, path::Path, sync::Arc};
 
@@ -144,38 +147,6 @@ async fn failure_of(source: &mut dyn Source) -> Failure {
 }
 
 #[tokio::test]
-async fn malformed_records_are_named_or_counted() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("rows.json");
-    std::fs::write(&path, "{\"n\":1}\n\n{\"n\":\"x\"}\n{\"n\":2}").unwrap();
-    let spec = source_of_all(table(&path, "json", &[]));
-    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
-    let failure = failure_of(source.as_mut()).await;
-    assert_eq!(failure.class, ErrorClass::Data);
-    assert_eq!(failure.message, format!("{}, line 3 (byte 9): field 'n': 'x' is not a BIGINT", path.display()));
-    let spec = source_of_all(table(&path, "json", &[("json.ignore-parse-errors", "true")]));
-    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
-    let mut rows = Vec::new();
-    assert!(read(source.as_mut(), usize::MAX, &mut rows).await);
-    assert_eq!(rows, ["1|null", "2|null"]);
-    assert_eq!(source.skipped_rows(), 1);
-    assert!(source.take_rejected().is_empty());
-
-    let mut source = crate::build_source(&source_of_all(table(&path, "json", &[])), &mut context(0, 1), &environment());
-    let source = source.as_mut().unwrap();
-    source.keep_rejected();
-    let mut rows = Vec::new();
-    assert!(read(source.as_mut(), usize::MAX, &mut rows).await);
-    assert_eq!((rows.len(), source.skipped_rows()), (2, 1));
-    let rejected = dataflow::Rejected {
-        place: format!("{}, line 3 (byte 9)", path.display()),
-        message: "field 'n': 'x' is not a BIGINT".to_owned(),
-        record: b"{\"n\":\"x\"}".to_vec(),
-    };
-    assert_eq!(source.take_rejected(), [rejected]);
-}
-
-#[tokio::test]
 async fn patterns_choose_files_and_hidden_ones_are_left_out() {
     let directory = tempfile::tempdir().unwrap();
     for name in ["a/x.json", "a/y.json", "b/x.json", "b/z.txt", "_c/x.json", "a/.x.json"] {
@@ -237,95 +208,6 @@ async fn watched_directories_give_new_files_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_visible_before_the_commit_and_all_after_however_often() {
-    let directory = tempfile::tempdir().unwrap();
-    let table = table(directory.path(), "json", &[]);
-    let environment = environment();
-    let mut first = sink(&table, &environment);
-    first.write(batch(0..10)).await.unwrap();
-    let prepared = first.prepare().await.unwrap();
-    first.write(batch(10..20)).await.unwrap();
-    let lost = first.prepare().await.unwrap();
-    assert_eq!((prepared.len(), lost.len()), (1, 1));
-    assert!(visible(directory.path()).is_empty());
-    drop(first);
-
-    // Killed between prepare and commit: the restored attempt commits what the checkpoint holds, more than once.
-    let mut second = sink(&table, &environment);
-    for _ in 0..3 {
-        second.commit(&prepared).await.unwrap();
-        assert_eq!(visible(directory.path()).len(), 1);
-    }
-    second.write(batch(10..30)).await.unwrap();
-    let again = second.prepare().await.unwrap();
-    second.commit(&again).await.unwrap();
-    assert_eq!(rows(&source_of_all(table), 1).await, lines(0..30));
-    assert!(second.prepare().await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_copy_that_was_not_deleted_is_committed_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let table = table(directory.path(), "json", &[]);
-    let environment = environment();
-    let mut sink = sink(&table, &environment);
-    sink.write(batch(0..10)).await.unwrap();
-    let prepared = sink.prepare().await.unwrap();
-    let file: part::StagedFile = serde_json::from_slice(&prepared[0].0).unwrap();
-    environment.storage.copy(&file.staged, &file.target).await.unwrap();
-    sink.commit(&prepared).await.unwrap();
-    assert_eq!(rows(&source_of_all(table.clone()), 1).await, lines(0..10));
-    assert!(!environment.storage.exists(&file.staged).await.unwrap());
-
-    // Whoever prepared it knows that it was never committed; who restores it takes it for committed and moved away.
-    environment.storage.delete(&file.target).await.unwrap();
-    let failure = sink.commit(&prepared).await.unwrap_err();
-    assert_eq!(failure.class, ErrorClass::Data);
-    assert!(failure.message.contains("the prepared file is gone"), "{failure}");
-    self::sink(&table, &environment).commit(&prepared).await.unwrap();
-}
-
-#[tokio::test]
-async fn files_roll_by_size_and_partitions_are_folders() {
-    let directory = tempfile::tempdir().unwrap();
-    let rolling = table(&directory.path().join("rolling"), "csv", &[("sink.rolling-policy.file-size", "10 kb")]);
-    let environment = environment();
-    let mut sink = self::sink(&rolling, &environment);
-    for n in 0..10 {
-        sink.write(batch(n * 100..(n + 1) * 100)).await.unwrap();
-    }
-    let prepared = sink.prepare().await.unwrap();
-    assert!((3..8).contains(&prepared.len()), "{}", prepared.len());
-    sink.commit(&prepared).await.unwrap();
-    assert_eq!(rows(&source_of_all(rolling), 2).await.len(), 1000);
-
-    let folders = directory.path().join("folders");
-    let mut table = table(&folders, "json", &[]);
-    table.partitioned_by = vec![1];
-    let values = StringArray::from(vec![Some("12:30"), None, Some("a"), Some("a")]);
-    let numbers = Int64Array::from(vec![1, 2, 3, 4]);
-    let columns = RecordBatch::try_new(table.schema.to_arrow(), vec![Arc::new(numbers), Arc::new(values)]).unwrap();
-    let mut sink = self::sink(&table, &environment);
-    sink.write(Batch::append(columns)).await.unwrap();
-    let prepared = sink.prepare().await.unwrap();
-    sink.commit(&prepared).await.unwrap();
-    let files = visible(&folders);
-    let names: Vec<_> = files.iter().map(|file| file.split('/').next().unwrap()).collect();
-    assert_eq!(names, ["s=12%3A30", "s=__HIVE_DEFAULT_PARTITION__", "s=a"]);
-    assert_eq!(std::fs::read_to_string(folders.join(&files[2])).unwrap(), "{\"n\":3}\n{\"n\":4}\n");
-    assert_eq!(rows(&source_of_all(table.clone()), 2).await, ["1|12:30", "2|null", "3|a", "4|a"]);
-    let mut only = source_of(table, &[("s", DataType::String)]);
-    assert_eq!(rows(&only, 1).await, ["12:30", "a", "a", "null"]);
-
-    // A condition on folders alone keeps others from being opened.
-    std::fs::write(folders.join(&files[0]), "not JSON").unwrap();
-    std::fs::write(folders.join(&files[1]), "not JSON").unwrap();
-    let text = Expr::Literal { value: Value::String("a".to_owned()), data_type: DataType::String };
-    only.filters = vec![Expr::call("=", vec![Expr::Column(0), text], DataType::Boolean)];
-    assert_eq!(rows(&only, 2).await, ["a", "a"]);
-}
-
-#[tokio::test]
 async fn object_stores_are_read_and_written_alike() {
     let mut table = table(Path::new("/"), "parquet", &[]);
     table.options.insert("path".to_owned(), "memory://filesystem-test/dir/".to_owned());
@@ -382,6 +264,42 @@ fn mistakes_are_named() {
             "table t: option 'csv.field-delimiter': 'ab' is not a single ASCII character",
         ),
         (
+            table(path, "csv", &[("csv.quote-character", "'"), ("csv.disable-quote-character", "true")]),
+            "table t: option 'csv.quote-character': is not possible with 'csv.disable-quote-character'",
+        ),
+        (
+            table(path, "json", &[("json.ignore-parse-errors", "true"), ("json.fail-on-missing-field", "true")]),
+            "table t: option 'json.fail-on-missing-field': is not possible with 'json.ignore-parse-errors'",
+        ),
+        (
+            table(path, "json", &[("json.map-null-key.mode", "KEEP")]),
+            "table t: option 'json.map-null-key.mode': 'KEEP' is not one of FAIL, DROP, LITERAL",
+        ),
+        (
+            table(path, "parquet", &[("parquet.write.int64.timestamp", "false")]),
+            "table t: option 'parquet.write.int64.timestamp': timestamps are always written as INT64",
+        ),
+        (
+            table(path, "parquet", &[("parquet.timestamp.time.unit", "days")]),
+            "table t: option 'parquet.timestamp.time.unit': 'days' is not one of micros, millis, nanos",
+        ),
+        (
+            table(path, "parquet", &[("parquet.compression", "LZO")]),
+            "table t: option 'parquet.compression': 'LZO' is not one of SNAPPY, ZSTD, LZ4_RAW, UNCOMPRESSED",
+        ),
+        (
+            table(path, "raw", &[("raw.charset", "UTF-16")]),
+            "table t: option 'raw.charset': 'UTF-16' is not one of UTF-8, ISO-8859-1, US-ASCII",
+        ),
+        (
+            table(path, "json", &[("auto-compaction", "true")]),
+            "table t: option 'auto-compaction': files are not compacted",
+        ),
+        (
+            table(path, "json", &[("sink.partition-commit.policy.kind", "success-file")]),
+            "table t: option 'sink.partition-commit.policy.kind': the table is not PARTITIONED BY anything",
+        ),
+        (
             table(path, "json", &[("source.monitor-interval", "soon")]),
             "table t: option 'source.monitor-interval': 'soon' is not a duration such as",
         ),
@@ -392,9 +310,9 @@ fn mistakes_are_named() {
         assert!(failure.message.starts_with(expected), "{failure}");
     }
     let mut nested = table(path, "csv", &[]);
-    nested.schema.fields.push(Field::new("r", DataType::Row(vec![Field::new("x", DataType::Int)])));
+    nested.schema.fields.push(Field::new("m", DataType::Map(Box::new(DataType::String), Box::new(DataType::Int))));
     let failure = crate::catalog().sink(&nested).unwrap_err();
-    assert_eq!(failure.message, "table t: column r: format csv has no ROW<`x` INT>");
+    assert_eq!(failure.message, "table t: column m: format csv has no MAP<STRING, INT>");
     let failure = crate::catalog().sink(&table(Path::new("/data/*.json"), "json", &[])).unwrap_err();
     assert!(failure.message.starts_with("table t: option 'path': a pattern cannot be written to"), "{failure}");
     let failure = crate::catalog().source(&table_of(&[], &[("connector", "filesystem")])).unwrap_err();

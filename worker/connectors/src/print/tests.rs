@@ -39,7 +39,11 @@ fn batch() -> Batch {
 async fn print(options: &[(&str, &str)], subtask: u32, parallelism: u32) -> String {
     let written = Arc::new(Mutex::new(Vec::<u8>::new()));
     let mut environment = environment();
-    environment.output = written.clone();
+    if options.contains(&("standard-error", "true")) {
+        environment.errors = written.clone();
+    } else {
+        environment.output = written.clone();
+    }
     let spec = SinkSpec { table: table("t", options), input: ChangelogMode::ALL };
     let mut sink = crate::build_sink(&spec, &mut context(subtask, parallelism), &environment).unwrap();
     sink.write(batch()).await.unwrap();
@@ -60,5 +64,6 @@ async fn rows_look_as_in_flink() {
 async fn the_prefix_tells_identifier_and_subtask() {
     assert!(print(&[("connector", "print")], 1, 2).await.starts_with("2> +I[1, "));
     assert!(print(&[("connector", "print"), ("print-identifier", "out")], 0, 1).await.starts_with("out> +I[1, "));
+    assert!(print(&[("connector", "print"), ("standard-error", "true")], 0, 1).await.starts_with("+I[1, "));
     assert!(print(&[("connector", "print"), ("print-identifier", "out")], 1, 2).await.starts_with("out:2> +I[1, "));
 }

@@ -3,12 +3,14 @@
 use arrow::{
     array::{Array, AsArray},
     datatypes::{
-        DataType as Arrow, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type,
-        Int16Type, Int32Type, Int64Type, IntervalUnit, IntervalYearMonthType, Time32MillisecondType, TimeUnit,
-        TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+        DataType as Arrow, Date32Type, Decimal128Type, DurationMillisecondType, IntervalUnit, IntervalYearMonthType,
+        Time32MillisecondType, TimeUnit,
     },
 };
-use formats::datetime::{self, Fraction, Separator};
+use formats::{
+    datetime::{self, Fraction, Separator},
+    text::{push, push_number, timestamp},
+};
 use model::Batch;
 
 /// A value as Flink's `Row` prints it.
@@ -41,23 +43,7 @@ fn push_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
         out.extend_from_slice(b"null");
         return;
     }
-    macro_rules! number {
-        ($type:ty) => {
-            push(out, array.as_primitive::<$type>().value(row))
-        };
-    }
     match array.data_type() {
-        Arrow::Boolean => push(out, array.as_boolean().value(row)),
-        Arrow::Int8 => number!(Int8Type),
-        Arrow::Int16 => number!(Int16Type),
-        Arrow::Int32 => number!(Int32Type),
-        Arrow::Int64 => number!(Int64Type),
-        Arrow::Float32 => push_float(out, f64::from(array.as_primitive::<Float32Type>().value(row)), |value| {
-            format!("{:?}", value as f32)
-        }),
-        Arrow::Float64 => {
-            push_float(out, array.as_primitive::<Float64Type>().value(row), |value| format!("{value:?}"));
-        }
         Arrow::Decimal128(..) => push(out, array.as_primitive::<Decimal128Type>().value_as_string(row)),
         Arrow::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
         Arrow::Binary => push(out, format_args!("{:?}", array.as_binary::<i32>().value(row))),
@@ -67,12 +53,7 @@ fn push_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
             datetime::push_time(out, millis / 1000, millis % 1000 * 1_000_000, Fraction::Groups, true);
         }
         Arrow::Timestamp(unit, zone) => {
-            let value = match unit {
-                TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row),
-                TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row),
-                TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
-                TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
-            };
+            let value = timestamp(array, row, *unit);
             datetime::push_timestamp(out, value, *unit, Separator::T, Fraction::Groups, zone.is_none());
             if zone.is_some() {
                 out.push(b'Z');
@@ -105,45 +86,9 @@ fn push_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
             }
             out.push(b'}');
         }
+        _ if push_number(out, array, row) => {}
         other => push(out, format_args!("<{other}>")),
     }
-}
-
-fn push(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-    use std::io::Write as _;
-    // Writing to memory cannot fail.
-    let _ = write!(out, "{value}");
-}
-
-/// As Java prints them: with an exponent outside 10⁻³..10⁷. `shortest` gives the digits.
-fn push_float(out: &mut Vec<u8>, value: f64, shortest: impl Fn(f64) -> String) {
-    let size = value.abs();
-    if value.is_nan() {
-        push(out, "NaN");
-    } else if value.is_infinite() {
-        push(out, if value > 0.0 { "Infinity" } else { "-Infinity" });
-    } else if size == 0.0 || (1e-3..1e7).contains(&size) {
-        push(out, shortest(value));
-    } else {
-        let text = shortest(value);
-        let (mantissa, exponent) = match text.split_once('e') {
-            Some((mantissa, exponent)) => (mantissa.to_owned(), exponent.parse().unwrap_or(0)),
-            None => scientific(&text),
-        };
-        let point = if mantissa.contains('.') { "" } else { ".0" };
-        push(out, format_args!("{mantissa}{point}E{exponent}"));
-    }
-}
-
-/// Mantissa and exponent of a plain decimal number that is not zero.
-fn scientific(text: &str) -> (String, i32) {
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all: String = format!("{whole}{fraction}");
-    let first = all.find(|digit| digit != '0').unwrap_or(0);
-    let exponent = whole.len() as i32 - 1 - first as i32;
-    let rest = all[first + 1..].trim_end_matches('0');
-    (format!("{sign}{}.{}", &all[first..=first], if rest.is_empty() { "0" } else { rest }), exponent)
 }
 
 /// As Java's `Duration`: `PT1H2M3.5S`.

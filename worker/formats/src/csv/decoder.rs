@@ -1,28 +1,16 @@
 //! CSV records into columns; fields that are not wanted are passed over.
 
-use arrow::{
-    array::{RecordBatch, RecordBatchOptions},
-    datatypes::SchemaRef,
-};
 use model::{Failure, Schema};
 
-use super::CsvOptions;
-use crate::{
-    Column, Decoder, Losses, Malformed, TimestampStyle,
-    builder::{Builder, Problem},
-    schema_of,
-};
+use super::{CsvOptions, value::Reader};
+use crate::{Column, Decoded, Decoder, Malformed, builder::Problem, decoded::Taken};
 
 /// Decodes CSV.
 pub struct CsvDecoder {
     options: CsvOptions,
-    schema: SchemaRef,
     /// For each field of a record, the columns it goes to.
     targets: Vec<Vec<usize>>,
-    columns: Vec<Builder>,
-    rows: usize,
-    losses: Losses,
-    lines: u64,
+    decoded: Decoded,
     scratch: Vec<u8>,
 }
 
@@ -55,16 +43,7 @@ impl CsvDecoder {
             let field = field.ok_or_else(|| Failure::user(format!("format csv has no column {}", column.name())))?;
             targets[field].push(index);
         }
-        Ok(Self {
-            losses: Losses::new(options.ignore_parse_errors),
-            options,
-            schema: schema_of(columns),
-            targets,
-            columns: columns.iter().map(|column| Builder::new(&column.data_type)).collect(),
-            rows: 0,
-            lines: 0,
-            scratch: Vec::new(),
-        })
+        Ok(Self { decoded: Decoded::new(columns, options.ignore_parse_errors), options, targets, scratch: Vec::new() })
     }
 
     /// Finds the field at `at`; `None` if the data end within it and more may follow.
@@ -131,22 +110,24 @@ impl CsvDecoder {
         }
     }
 
-    /// Reads the record at `at`; returns where the next one begins, `None` if more data are needed.
-    fn record(&mut self, data: &[u8], mut at: usize, last: bool) -> Result<Option<usize>, (Problem, usize)> {
-        let mut problem = None;
+    /// Reads the record at `at`; returns what it comes to and where the next one begins, none if more data are needed.
+    fn record(&mut self, data: &[u8], mut at: usize, last: bool) -> Option<(Result<Taken, Problem>, usize)> {
+        let spares = self.decoded.losses.spare_records();
+        let (mut problem, mut lost) = (None, false);
         let mut index = 0;
         loop {
             let field = match self.field(data, at, last) {
                 Ok(Some(field)) => field,
-                Ok(None) => return Ok(None),
-                Err(problem) => return Err((problem, end_of_line(data, at))),
+                Ok(None) => return None,
+                Err(problem) => return Some((Err(problem), end_of_line(data, at))),
             };
-            if index < self.targets.len() {
-                if problem.is_none() {
-                    problem = self.append(index, data, &field).err();
-                }
+            if index >= self.targets.len() {
+                problem.get_or_insert_with(|| format!("more than {} fields", self.targets.len()));
             } else if problem.is_none() {
-                problem = Some(format!("more than {} fields", self.targets.len()));
+                match self.append(index, data, &field, spares) {
+                    Ok(spared) => lost |= spared,
+                    Err(found) => problem = Some(found),
+                }
             }
             index += 1;
             at = field.next;
@@ -154,34 +135,35 @@ impl CsvDecoder {
                 break;
             }
         }
-        if index < self.targets.len() && problem.is_none() {
-            problem = Some(format!("{index} fields instead of {}", self.targets.len()));
-        }
-        match problem {
-            None => Ok(Some(at)),
-            Some(problem) => Err((problem, at)),
-        }
-    }
-
-    fn append(&mut self, index: usize, data: &[u8], field: &Field) -> Result<(), Problem> {
-        let text = if field.rewritten { self.scratch.as_slice() } else { &data[field.start..field.end] };
-        for &column in &self.targets[index] {
-            let builder = &mut self.columns[column];
-            let is_null = match &self.options.null_literal {
-                Some(literal) => text == literal.as_bytes(),
-                // Nothing is no number; Flink writes nulls like this.
-                None => text.is_empty() && !field.quoted && !builder.is_text(),
-            };
-            if is_null {
-                builder.append_null();
+        if problem.is_none() && index < self.targets.len() {
+            if spares {
+                lost = true;
+                self.append_nulls(index);
             } else {
-                let text = if builder.is_text() { text } else { text.trim_ascii() };
-                builder
-                    .append_text(text, TimestampStyle::Either)
-                    .map_err(|problem| format!("field {}: {problem}", index + 1))?;
+                problem = Some(format!("{index} fields instead of {}", self.targets.len()));
             }
         }
-        Ok(())
+        let read = problem.map_or(Ok(Taken { rows: 1, losses: u64::from(lost) }), Err);
+        Some((read, at))
+    }
+
+    /// Appends a field to the columns it goes to; with `spares`, one that cannot be read is null. Says whether that was so.
+    fn append(&mut self, index: usize, data: &[u8], field: &Field, spares: bool) -> Result<bool, Problem> {
+        let text = if field.rewritten { self.scratch.as_slice() } else { &data[field.start..field.end] };
+        let mut reader = Reader { options: &self.options, spares, lost: false };
+        for &column in &self.targets[index] {
+            reader
+                .append(&mut self.decoded.columns[column], text, field.quoted)
+                .map_err(|problem| format!("field {}: {problem}", index + 1))?;
+        }
+        Ok(reader.lost)
+    }
+
+    /// The fields that are missing at the end of a record.
+    fn append_nulls(&mut self, from: usize) {
+        for &column in self.targets[from..].iter().flatten() {
+            self.decoded.columns[column].append_null();
+        }
     }
 }
 
@@ -222,7 +204,7 @@ fn newlines(data: &[u8]) -> u64 {
 impl Decoder for CsvDecoder {
     fn decode(&mut self, data: &[u8], last: bool, rows_max: usize) -> Result<usize, Malformed> {
         let mut at = 0;
-        while at < data.len() && self.rows < rows_max {
+        while at < data.len() && self.decoded.has_room(rows_max) {
             let is_comment = self.options.allow_comments && data[at] == b'#';
             if is_comment || data[at] == b'\n' || data[at..].starts_with(b"\r\n") {
                 match crate::find_newline(&data[at..]) {
@@ -230,46 +212,25 @@ impl Decoder for CsvDecoder {
                     None if last => at = data.len(),
                     None => break,
                 }
-                self.lines += 1;
+                self.decoded.lines += 1;
                 continue;
             }
-            let rows = self.rows;
-            let next = match self.record(data, at, last) {
-                Ok(Some(next)) => {
-                    self.rows += 1;
-                    next
-                }
-                Ok(None) => {
-                    self.columns.iter_mut().for_each(|column| column.truncate(rows));
-                    break;
-                }
-                Err((message, next)) => {
-                    self.columns.iter_mut().for_each(|column| column.truncate(rows));
-                    self.losses.add(&data[at..next], at, self.lines, message)?;
-                    next
-                }
+            let Some((read, next)) = self.record(data, at, last) else {
+                self.decoded.roll_back();
+                break;
             };
-            self.lines += newlines(&data[at..next]).max(1);
+            self.decoded.settle(read, &data[at..next], at)?;
+            self.decoded.lines += newlines(&data[at..next]).max(1);
             at = next;
         }
         Ok(at)
     }
 
-    fn rows(&self) -> usize {
-        self.rows
+    fn decoded(&self) -> &Decoded {
+        &self.decoded
     }
 
-    fn take(&mut self) -> Result<RecordBatch, Failure> {
-        let arrays = self.columns.iter_mut().map(Builder::finish).collect::<Result<Vec<_>, _>>()?;
-        let rows = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), arrays, &rows)?)
-    }
-
-    fn losses(&mut self) -> &mut Losses {
-        &mut self.losses
-    }
-
-    fn lines(&self) -> u64 {
-        self.lines
+    fn decoded_mut(&mut self) -> &mut Decoded {
+        &mut self.decoded
     }
 }

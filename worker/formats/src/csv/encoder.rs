@@ -1,19 +1,10 @@
 //! Rows as CSV.
 
-use arrow::{
-    array::{Array, AsArray},
-    datatypes::{
-        DataType as Arrow, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    },
-};
+use arrow::array::Array;
 use model::{Batch, Failure, Schema};
 
-use super::CsvOptions;
-use crate::{
-    Encoder,
-    json::{JsonOptions, push_temporal},
-    scalar,
-};
+use super::{CsvOptions, value::push};
+use crate::Encoder;
 
 /// Encodes rows as CSV.
 pub struct CsvEncoder {
@@ -83,7 +74,7 @@ impl Encoder for CsvEncoder {
                     continue;
                 }
                 text.clear();
-                push_value(&mut text, column.as_ref(), row)?;
+                push(&mut text, column.as_ref(), row, &self.options)?;
                 self.push_field(out, &text)?;
             }
             out.push(b'\n');
@@ -95,34 +86,4 @@ impl Encoder for CsvEncoder {
     fn finish(&mut self, _: &mut Vec<u8>) -> Result<(), Failure> {
         Ok(())
     }
-}
-
-fn push_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), Failure> {
-    fn push(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-        use std::io::Write as _;
-        // Writing to memory cannot fail.
-        let _ = write!(out, "{value}");
-    }
-    macro_rules! number {
-        ($type:ty) => {
-            push(out, array.as_primitive::<$type>().value(row))
-        };
-    }
-    match array.data_type() {
-        Arrow::Boolean => push(out, array.as_boolean().value(row)),
-        Arrow::Int8 => number!(Int8Type),
-        Arrow::Int16 => number!(Int16Type),
-        Arrow::Int32 => number!(Int32Type),
-        Arrow::Int64 => number!(Int64Type),
-        Arrow::Float32 => push(out, format_args!("{:?}", array.as_primitive::<Float32Type>().value(row))),
-        Arrow::Float64 => push(out, format_args!("{:?}", array.as_primitive::<Float64Type>().value(row))),
-        Arrow::Decimal128(..) => push(out, array.as_primitive::<Decimal128Type>().value_as_string(row)),
-        Arrow::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
-        Arrow::Binary => scalar::push_base64(out, array.as_binary::<i32>().value(row)),
-        Arrow::Date32 | Arrow::Time32(_) | Arrow::Timestamp(..) => {
-            push_temporal(out, array, row, &JsonOptions::default());
-        }
-        other => return Err(Failure::internal(format!("no CSV for {other}"))),
-    }
-    Ok(())
 }

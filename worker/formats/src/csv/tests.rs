@@ -1,5 +1,6 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
+use arrow::util::display::array_value_to_string;
 use model::{Field, Schema};
 use proptest::prelude::*;
 
@@ -62,10 +63,69 @@ fn malformed_records_are_named_or_skipped() {
         let text = format!("7,ok\n{text}");
         let malformed = decoder.decode(text.as_bytes(), true, 100).unwrap_err();
         assert_eq!((malformed.offset, malformed.message.as_str()), (5, expected));
-        let options = CsvOptions { ignore_parse_errors: true, ..CsvOptions::default() };
-        let mut decoder = CsvDecoder::new(&two(), &columns(&two()), options).unwrap();
+        let mut decoder = CsvDecoder::new(&two(), &columns(&two()), CsvOptions::default()).unwrap();
+        decoder.losses().keep();
         decoder.decode(text.as_bytes(), true, 100).unwrap();
         assert_eq!((decoder.rows(), decoder.losses().count()), (1, 1), "{text}");
+        assert_eq!(decoder.losses().take()[0].message, expected);
+    }
+}
+
+#[test]
+fn ignored_problems_are_null_in_the_field_they_are_of() {
+    let numbers = DataType::Array(Box::new(DataType::Int));
+    let schema = schema(&[("a", DataType::Int), ("b", numbers), ("c", DataType::String)]);
+    let text = b"1,1;2,x\ny,3;z;5,ok\n2\n3,,a,too many\n4,\"6\"7,\n5,8,\"open";
+    let options = CsvOptions { ignore_parse_errors: true, ..CsvOptions::default() };
+    let mut decoder = CsvDecoder::new(&schema, &columns(&schema), options).unwrap();
+    assert_eq!(decoder.decode(text, true, 100).unwrap(), text.len());
+    assert_eq!((decoder.rows(), decoder.losses().count()), (3, 5));
+    let batch = decoder.take().unwrap();
+    let shown = |row| batch.columns().iter().map(move |column| array_value_to_string(column, row).unwrap());
+    let rows: Vec<String> = (0..3).map(|row| shown(row).collect::<Vec<_>>().join("|")).collect();
+    assert_eq!(rows, ["1|[1, 2]|x", "|[3, , 5]|ok", "2||"]);
+}
+
+#[test]
+fn arrays_and_rows_are_elements_between_delimiters() {
+    let row = DataType::Row(vec![Field::new("x", DataType::BigInt), Field::new("y", DataType::String)]);
+    let schema = schema(&[("a", DataType::Array(Box::new(DataType::String))), ("r", row)]);
+    let options = CsvOptions {
+        array_element_delimiter: "||".to_owned(),
+        null_literal: Some("-".to_owned()),
+        ..CsvOptions::default()
+    };
+    let text = "one||-||two,1||x\n,-||-\n-,-\n";
+    let batch = decode(&schema, &options, text.as_bytes());
+    let shown = |column: &dyn Array| (0..3).map(|row| array_value_to_string(column, row).unwrap()).collect::<Vec<_>>();
+    assert_eq!(shown(batch.column(0)), ["[one, , two]", "[]", ""]);
+    assert_eq!(shown(batch.column(1)), ["{x: 1, y: x}", "{x: , y: }", ""]);
+    let write = |options: &CsvOptions| {
+        let mut written = Vec::new();
+        let mut encoder = CsvEncoder::new(&schema, options.clone()).unwrap();
+        encoder.encode(&model::Batch::append(batch.clone()), &mut written).map(|()| written)
+    };
+    assert_eq!(write(&options).unwrap(), text.as_bytes());
+    let failure = write(&CsvOptions { array_element_delimiter: "w".to_owned(), ..options.clone() }).unwrap_err();
+    assert!(failure.message.starts_with("'two' cannot be an element"), "{failure}");
+    let mut decoder = CsvDecoder::new(&schema, &columns(&schema), options).unwrap();
+    let malformed = decoder.decode(b"a,1||x||y\n", true, 1).unwrap_err();
+    assert_eq!(malformed.message, "field 2: 3 elements instead of 2");
+    let nested = DataType::Array(Box::new(DataType::Array(Box::new(DataType::Int))));
+    assert_eq!(check_type(&nested).unwrap_err().message, "format csv has no ARRAY<ARRAY<INT>>");
+}
+
+#[test]
+fn decimals_have_an_exponent_where_java_prints_one() {
+    let schema = schema(&[("d", DataType::Decimal(10, 2))]);
+    let batch = decode(&schema, &CsvOptions::default(), b"100\n1.50\n");
+    for (scientific_decimals, expected) in [(true, "1E+2\n1.5\n"), (false, "100\n1.5\n")] {
+        let options = CsvOptions { scientific_decimals, ..CsvOptions::default() };
+        let mut written = Vec::new();
+        let rows = model::Batch::append(batch.clone());
+        CsvEncoder::new(&schema, options.clone()).unwrap().encode(&rows, &mut written).unwrap();
+        assert_eq!(String::from_utf8_lossy(&written), expected);
+        assert_eq!(decode(&schema, &options, &written), batch);
     }
 }
 
@@ -111,7 +171,7 @@ fn columns_are_pruned_and_comments_passed_over() {
     let mut decoder = CsvDecoder::new(&schema, &wanted, options).unwrap();
     decoder.decode(b"# x\nnot a number,1,z\n", true, 10).unwrap();
     assert_eq!(decoder.take().unwrap().column(0).as_string::<i32>().value(0), "z");
-    assert!(check_type(&DataType::Array(Box::new(DataType::Int))).is_err());
+    assert!(check_type(&DataType::Map(Box::new(DataType::String), Box::new(DataType::Int))).is_err());
 }
 
 proptest! {

@@ -90,6 +90,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Takes the bracket that opens an object or array; whether something is inside.
+    #[inline(always)]
+    pub(super) fn enters(&mut self, open: u8, close: u8) -> Result<bool, Problem> {
+        self.expect(open)?;
+        self.skip_space();
+        let is_empty = self.peek() == Some(close);
+        self.at += usize::from(is_empty);
+        Ok(!is_empty)
+    }
+
     /// After a value within an object or array: whether another one follows.
     #[inline(always)]
     pub(super) fn another(&mut self, close: u8) -> Result<bool, Problem> {
@@ -168,6 +178,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Passes over a value as [`Self::skip_value`] does, but not over a scalar that is none of JSON's.
+    pub(super) fn skip_json(&mut self) -> Result<(), Problem> {
+        let start = self.at;
+        self.skip_value()?;
+        match self.data[start..self.at].first() {
+            Some(b'"' | b'{' | b'[') => Ok(()),
+            _ if is_literal(&self.data[start..self.at]) => Ok(()),
+            _ => Err(format!("there is no JSON value at byte {start}")),
+        }
+    }
+
     /// Passes over an object or array; only strings and brackets matter.
     fn skip_nested(&mut self) -> Result<(), Problem> {
         let start = self.at;
@@ -192,6 +213,13 @@ impl<'a> Cursor<'a> {
         }
         Err(format!("the value at byte {start} does not end"))
     }
+}
+
+/// Whether a scalar is `true`, `false`, `null` or a number.
+fn is_literal(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    matches!(text, b"true" | b"false" | b"null")
+        || (digits.first().is_some_and(u8::is_ascii_digit) && crate::scalar::float(text).is_some())
 }
 
 /// Appends the text of a string with escapes.

@@ -1,21 +1,13 @@
 //! Rows as JSON, one object a line.
 
 use arrow::{
-    array::{Array, AsArray, RecordBatch},
-    datatypes::{
-        DataType as Arrow, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-        Int64Type, Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-        TimestampNanosecondType, TimestampSecondType,
-    },
+    array::{Array, AsArray, RecordBatch, StructArray},
+    datatypes::{DataType as Arrow, Decimal128Type, Field, Float32Type, Float64Type},
 };
 use model::{Batch, Failure, Schema};
 
 use super::JsonOptions;
-use crate::{
-    Encoder,
-    datetime::{self, Fraction},
-    scalar,
-};
+use crate::{Encoder, scalar, text};
 
 /// Encodes rows as JSON, one object a line.
 pub struct JsonEncoder {
@@ -83,35 +75,15 @@ impl JsonEncoder {
             out.extend_from_slice(b"null");
             return Ok(());
         }
-        macro_rules! number {
-            ($type:ty) => {
-                push(out, array.as_primitive::<$type>().value(row))
-            };
-        }
         match array.data_type() {
-            Arrow::Boolean => push(out, array.as_boolean().value(row)),
-            Arrow::Int8 => number!(Int8Type),
-            Arrow::Int16 => number!(Int16Type),
-            Arrow::Int32 => number!(Int32Type),
-            Arrow::Int64 => number!(Int64Type),
-            Arrow::Float32 => {
-                let value = array.as_primitive::<Float32Type>().value(row);
-                push_float(out, f64::from(value), format_args!("{value:?}"));
+            Arrow::Decimal128(_, scale) => {
+                let value = array.as_primitive::<Decimal128Type>().value(row);
+                text::push_decimal(out, value, *scale, self.options.plain_decimals);
             }
-            Arrow::Float64 => {
-                let value = array.as_primitive::<Float64Type>().value(row);
-                push_float(out, value, format_args!("{value:?}"));
-            }
-            Arrow::Decimal128(..) => push(out, array.as_primitive::<Decimal128Type>().value_as_string(row)),
             Arrow::Utf8 => push_string(out, array.as_string::<i32>().value(row)),
             Arrow::Binary => {
                 out.push(b'"');
                 scalar::push_base64(out, array.as_binary::<i32>().value(row));
-                out.push(b'"');
-            }
-            Arrow::Date32 | Arrow::Time32(_) | Arrow::Timestamp(..) => {
-                out.push(b'"');
-                push_temporal(out, array, row, &self.options);
                 out.push(b'"');
             }
             Arrow::Struct(fields) => self.object(out, fields, array, row)?,
@@ -126,21 +98,37 @@ impl JsonEncoder {
                 }
                 out.push(b']');
             }
-            Arrow::Map(..) => {
-                let entries = array.as_map().value(row);
-                out.push(b'{');
-                for entry in 0..entries.len() {
-                    if entry > 0 {
-                        out.push(b',');
-                    }
-                    push_string(out, entries.column(0).as_string::<i32>().value(entry));
-                    out.push(b':');
-                    self.value(out, entries.column(1).as_ref(), entry)?;
-                }
-                out.push(b'}');
+            Arrow::Map(..) => self.map(out, &array.as_map().value(row))?,
+            other if other.is_temporal() => {
+                out.push(b'"');
+                text::push_temporal(out, array, row, self.options.timestamps);
+                out.push(b'"');
             }
+            // JSON has no numbers that are not finite: these are written as strings, as Flink does.
+            _ if !is_finite(array, row) => {
+                out.push(b'"');
+                text::push_number(out, array, row);
+                out.push(b'"');
+            }
+            _ if text::push_number(out, array, row) => {}
             other => return Err(Failure::internal(format!("no JSON for {other}"))),
         }
+        Ok(())
+    }
+
+    /// Keys are never null: columns of maps have none.
+    fn map(&self, out: &mut Vec<u8>, entries: &StructArray) -> Result<(), Failure> {
+        let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1));
+        out.push(b'{');
+        for entry in 0..entries.len() {
+            if entry > 0 {
+                out.push(b',');
+            }
+            push_string(out, keys.value(entry));
+            out.push(b':');
+            self.value(out, values.as_ref(), entry)?;
+        }
+        out.push(b'}');
         Ok(())
     }
 
@@ -169,45 +157,11 @@ impl JsonEncoder {
     }
 }
 
-fn push(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-    use std::io::Write as _;
-    // Writing to memory cannot fail.
-    let _ = write!(out, "{value}");
-}
-
-/// JSON has no numbers that are not finite: these are written as strings, as Flink does.
-fn push_float(out: &mut Vec<u8>, value: f64, shortest: std::fmt::Arguments<'_>) {
-    if value.is_finite() {
-        push(out, shortest);
-    } else if value.is_nan() {
-        push(out, "\"NaN\"");
-    } else {
-        push(out, if value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
-    }
-}
-
-/// A date, time or timestamp without quotes.
-pub(crate) fn push_temporal(out: &mut Vec<u8>, array: &dyn Array, row: usize, options: &JsonOptions) {
+fn is_finite(array: &dyn Array, row: usize) -> bool {
     match array.data_type() {
-        Arrow::Date32 => datetime::push_date(out, i64::from(array.as_primitive::<Date32Type>().value(row))),
-        Arrow::Time32(_) => {
-            let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
-            datetime::push_time(out, millis / 1000, millis % 1000 * 1_000_000, Fraction::Shortest, false);
-        }
-        Arrow::Timestamp(unit, zone) => {
-            let value = match unit {
-                TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row),
-                TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row),
-                TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
-                TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
-            };
-            let separator = options.timestamps.separator();
-            datetime::push_timestamp(out, value, *unit, separator, Fraction::Shortest, false);
-            if zone.is_some() {
-                out.push(b'Z');
-            }
-        }
-        _ => {}
+        Arrow::Float32 => array.as_primitive::<Float32Type>().value(row).is_finite(),
+        Arrow::Float64 => array.as_primitive::<Float64Type>().value(row).is_finite(),
+        _ => true,
     }
 }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::util::display::array_value_to_string;
 use model::{Field, Schema};
 use proptest::prelude::*;
 
@@ -76,7 +77,9 @@ fn malformed_records_say_what_is_wrong() {
         (DataType::Boolean, r#"{"a":1}"#, "field 'a': '1' is not a BOOLEAN"),
         (DataType::BigInt, r#"{"a":{"b":1}}"#, "field 'a': '{…}' is not a BIGINT"),
         (DataType::BigInt, r#"{"a":1"#, "expected ',' or '}' but the record ends"),
-        (DataType::BigInt, r#"[1]"#, "expected '{' at byte 0 but found '['"),
+        (DataType::BigInt, r#"1"#, "expected '{' at byte 0 but found '1'"),
+        (DataType::BigInt, r#"[1]"#, "expected '{' at byte 1 but found '1'"),
+        (DataType::BigInt, r#"[{"a":1}"#, "expected ',' or ']' but the record ends"),
         (DataType::BigInt, r#"{"a":1} x"#, "expected the end of the record at byte 8 but found 'x'"),
         (DataType::String, r#"{"a":"x}"#, "field 'a': the string at byte 5 does not end"),
         (DataType::String, r#"{"a":"\q"}"#, "field 'a': there is no escape \\q"),
@@ -98,9 +101,13 @@ fn a_malformed_record_leaves_no_trace() {
     let columns = [column("a", row), column("b", DataType::String)];
     let text =
         "{\"a\":{\"x\":[1]},\"b\":\"one\"}\n{\"b\":\"two\",\"a\":{\"x\":[2,true]}}\nnonsense\n{\"b\":\"three\"}\n";
-    let options = JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() };
-    let mut decoder = JsonDecoder::new(&columns, options).unwrap();
+    let mut decoder = JsonDecoder::new(&columns, JsonOptions::default()).unwrap();
+    decoder.losses().keep();
     decoder.decode(text.as_bytes(), true, usize::MAX).unwrap();
+    let kept = decoder.losses().take();
+    let kept: Vec<_> = kept.iter().map(|rejected| (rejected.lines, rejected.message.as_str())).collect();
+    let element = "field 'a': field 'x': 'true' is not a BIGINT";
+    assert_eq!(kept, [(1, element), (2, "expected '{' at byte 0 but found 'n'")]);
     assert_eq!((decoder.rows(), decoder.losses().count(), decoder.lines()), (2, 2, 4));
     let batch = decoder.take().unwrap();
     assert_eq!(batch.column(1).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["one", "three"]);
@@ -110,6 +117,79 @@ fn a_malformed_record_leaves_no_trace() {
     let malformed = strict.decode(text.as_bytes(), true, usize::MAX).unwrap_err();
     assert_eq!(malformed.offset, text.find("{\"b\":\"two\"").unwrap());
     assert_eq!(strict.rows(), 1);
+}
+
+#[test]
+fn ignored_problems_are_null_in_the_field_they_are_of() {
+    let row = DataType::Row(vec![
+        Field::new("x", DataType::Array(Box::new(DataType::BigInt))),
+        Field::new("m", DataType::Map(Box::new(DataType::String), Box::new(DataType::Int))),
+    ]);
+    let columns = [column("n", DataType::Int), column("r", row), column("s.t", DataType::Date)];
+    let rows = [
+        (r#"{"n":1,"r":{"x":[1],"m":{"k":1}},"s":{"t":"2026-01-02"}}"#, "1|{x: [1], m: {k: 1}}|2026-01-02", 0),
+        (r#"{"n":"x","r":{"x":[1,true,3],"m":{"k":1.5,"l":"?"}},"s":7}"#, "|{x: [1, , 3], m: {k: 1, l: }}|", 1),
+        (r#"{"n":{"n":1},"r":{"x":{},"m":[]},"s":{"t":[{}]}}"#, "|{x: , m: }|", 1),
+        (r#"{"r":[1,{"x":"}"}],"n":2}"#, "2||", 1),
+        (r#"{"s":{"t":"2026-02-30"},"n":99999999999}"#, "||", 1),
+    ];
+    let lost = ["nonsense", r#"{"n":nul}"#, r#"{"n":1,}"#, r#"{"r":{"x":[1,"#, "7", r#"{"n":1}{"n":2}"#];
+    let text: String = rows
+        .iter()
+        .map(|(text, ..)| *text)
+        .chain(lost)
+        .map(|line| {
+            format!(
+                "{line}
+"
+            )
+        })
+        .collect();
+    let options = JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() };
+    let mut decoder = JsonDecoder::new(&columns, options).unwrap();
+    assert_eq!(decoder.decode(text.as_bytes(), true, usize::MAX).unwrap(), text.len());
+    let count = rows.iter().map(|(.., lost)| lost).sum::<usize>() + lost.len();
+    assert_eq!((decoder.rows(), decoder.losses().count()), (rows.len(), count as u64));
+    let batch = decoder.take().unwrap();
+    for (row, (text, expected, _)) in rows.iter().enumerate() {
+        let shown = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
+        assert_eq!(shown.collect::<Vec<_>>().join("|"), *expected, "{text}");
+    }
+}
+
+#[test]
+fn an_array_is_a_row_for_each_object() {
+    let columns = [column("a", DataType::Int)];
+    let text = " [ {\"a\":1} , {\"a\":2,\"b\":[]},{}]\n[]\n{\"a\":3}\n[{\"a\":4},5,{\"a\":\"x\"}]\n[{\"a\":6},\n";
+    let options = JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() };
+    let mut decoder = JsonDecoder::new(&columns, options).unwrap();
+    decoder.decode(text.as_bytes(), true, usize::MAX).unwrap();
+    // Lost: the number, the field that is none, and the line that does not end.
+    assert_eq!((decoder.lines(), decoder.losses().count()), (5, 3));
+    let numbers: Vec<_> = decoder.take().unwrap().column(0).as_primitive::<Int32Type>().iter().collect();
+    assert_eq!(numbers, [Some(1), Some(2), None, Some(3), Some(4), None]);
+
+    let mut strict = JsonDecoder::new(&columns, JsonOptions::default()).unwrap();
+    let malformed = strict.decode(b"{\"a\":0}\n[{\"a\":4},5]", true, usize::MAX).unwrap_err();
+    assert_eq!((malformed.offset, malformed.message.as_str()), (8, "expected '{' at byte 9 but found '5'"));
+    assert_eq!(strict.rows(), 1, "nothing of the record");
+}
+
+#[test]
+fn malformed_records_are_kept_a_bounded_number_at_a_time() {
+    let mut decoder = JsonDecoder::new(&[column("a", DataType::Int)], JsonOptions::default()).unwrap();
+    decoder.losses().keep();
+    for (line, count) in [("x\n".to_owned(), 2500), (format!("{}\n", "y".repeat(1 << 19)), 5)] {
+        let text = line.repeat(count);
+        let (mut at, mut kept) = (0, 0);
+        while at < text.len() {
+            at += decoder.decode(&text.as_bytes()[at..], true, usize::MAX).unwrap();
+            let rejected = decoder.losses().take();
+            assert!(rejected.len() <= 1000 && rejected.iter().map(|one| one.record.len()).sum::<usize>() < 2 << 20);
+            kept += rejected.len();
+        }
+        assert_eq!(kept, count);
+    }
 }
 
 #[test]
@@ -156,7 +236,7 @@ fn all_types() -> Vec<(&'static str, DataType)> {
 #[test]
 fn every_type_comes_back() {
     let text = concat!(
-        r#"{"boolean":true,"tiny":-128,"int":-1,"big":9223372036854775807,"float":0.1,"double":-1e300,"#,
+        r#"{"boolean":true,"tiny":-128,"int":-1,"big":9223372036854775807,"float":0.1,"double":-1.0E300,"#,
         r#""decimal":-1234.567,"text \"quoted\"":"ü \u0001\"\\","bytes":"AP8Q","date":"1969-12-31","#,
         r#""time":"23:59:59.5","timestamp":"2026-11-22 13:37:02.12","micros":"1969-12-31 23:59:59.999999","#,
         r#""instant":"2026-11-22 13:37:02Z","row":{"x":1,"y":null},"array":["a",null],"map":{"k":1,"l":null}}"#,

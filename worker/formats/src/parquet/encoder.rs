@@ -5,9 +5,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use arrow::array::RecordBatch;
+use arrow::{
+    array::RecordBatch,
+    compute::cast,
+    datatypes::{DataType as Arrow, Field, SchemaRef, TimeUnit},
+};
 use model::{Batch, Failure, Schema};
-use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    file::properties::WriterProperties,
+};
 
 use super::damaged;
 use crate::Encoder;
@@ -15,12 +23,37 @@ use crate::Encoder;
 /// A row group is closed at this size, so that writing takes bounded memory.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
+/// How pages are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codec {
+    /// Snappy.
+    #[default]
+    Snappy,
+    /// Zstandard.
+    Zstd,
+    /// LZ4 in blocks.
+    Lz4,
+    /// Not at all.
+    Uncompressed,
+}
+
+/// How files are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ParquetOptions {
+    /// Of pages.
+    pub codec: Codec,
+    /// The unit of all timestamps; none for that of each one's precision.
+    pub time_unit: Option<TimeUnit>,
+}
+
 /// Encodes rows as a Parquet file.
 pub struct ParquetEncoder {
     /// None once finished.
     writer: Option<ArrowWriter<Written>>,
     written: Written,
-    schema: arrow::datatypes::SchemaRef,
+    /// The columns of the table, and as they are written.
+    schema: SchemaRef,
+    stored: SchemaRef,
 }
 
 /// What was written and not yet taken.
@@ -49,22 +82,53 @@ impl ParquetEncoder {
     ///
     /// # Errors
     /// Class `User` if a type has no form in Parquet.
-    pub fn new(schema: &Schema) -> Result<Self, Failure> {
+    pub fn new(schema: &Schema, options: ParquetOptions) -> Result<Self, Failure> {
         for field in &schema.fields {
             super::check_type(&field.data_type).map_err(|failure| failure.at(format_args!("column {}", field.name)))?;
         }
         let (written, schema) = (Written::default(), schema.to_arrow());
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        let writer = ArrowWriter::try_new(written.clone(), schema.clone(), Some(properties)).map_err(damaged)?;
-        Ok(Self { writer: Some(writer), written, schema })
+        let codec = match options.codec {
+            Codec::Snappy => Compression::SNAPPY,
+            Codec::Zstd => Compression::ZSTD(ZstdLevel::default()),
+            Codec::Lz4 => Compression::LZ4_RAW,
+            Codec::Uncompressed => Compression::UNCOMPRESSED,
+        };
+        let stored = match options.time_unit {
+            None => schema.clone(),
+            Some(unit) => {
+                let fields = schema.fields().iter().map(|field| with_unit(field, unit));
+                SchemaRef::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
+            }
+        };
+        let properties = WriterProperties::builder().set_compression(codec).build();
+        let writer = ArrowWriter::try_new(written.clone(), stored.clone(), Some(properties)).map_err(damaged)?;
+        Ok(Self { writer: Some(writer), written, schema, stored })
     }
+}
+
+/// The field with all timestamps in this unit.
+fn with_unit(field: &Field, unit: TimeUnit) -> Field {
+    let inner = |field: &Arc<Field>| Arc::new(with_unit(field, unit));
+    let data_type = match field.data_type() {
+        Arrow::Timestamp(_, zone) => Arrow::Timestamp(unit, zone.clone()),
+        Arrow::Struct(fields) => Arrow::Struct(fields.iter().map(inner).collect()),
+        Arrow::List(item) => Arrow::List(inner(item)),
+        Arrow::Map(entry, sorted) => Arrow::Map(inner(entry), *sorted),
+        other => other.clone(),
+    };
+    field.clone().with_data_type(data_type)
 }
 
 impl Encoder for ParquetEncoder {
     fn encode(&mut self, rows: &Batch, out: &mut Vec<u8>) -> Result<(), Failure> {
         let writer = self.writer.as_mut().ok_or_else(|| Failure::internal("a finished parquet file is written to"))?;
         // The names of the table, whatever those of the input are.
-        let rows = RecordBatch::try_new(self.schema.clone(), rows.columns().columns().to_vec())?;
+        let mut rows = RecordBatch::try_new(self.schema.clone(), rows.columns().columns().to_vec())?;
+        if self.stored != self.schema {
+            let columns = rows.columns().iter().zip(self.stored.fields());
+            let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+            rows = RecordBatch::try_new(self.stored.clone(), columns.collect::<Result<_, _>>()?)?;
+        }
         writer.write(&rows).map_err(damaged)?;
         if writer.in_progress_size() >= ROW_GROUP_BYTES {
             writer.flush().map_err(damaged)?;

@@ -33,7 +33,11 @@ fn rows(schema: &Schema, count: usize) -> RecordBatch {
 }
 
 fn file(batch: &RecordBatch) -> Vec<u8> {
-    let mut encoder = ParquetEncoder::new(&schema()).unwrap();
+    file_with(batch, ParquetOptions::default())
+}
+
+fn file_with(batch: &RecordBatch, options: ParquetOptions) -> Vec<u8> {
+    let mut encoder = ParquetEncoder::new(&schema(), options).unwrap();
     let mut file = Vec::new();
     encoder.encode(&model::Batch::append(batch.clone()), &mut file).unwrap();
     encoder.encode(&model::Batch::append(batch.clone()), &mut file).unwrap();
@@ -81,6 +85,29 @@ fn rows_come_back_whole_pruned_and_from_the_middle() {
     assert_eq!((inside.value(0), inside.is_null(1), inside.value(2)), (4999, true, 1));
     assert_eq!(back.column(1).null_count(), 5001);
     assert_eq!(read(&file, &[], 0, 4096).num_rows(), 10_000);
+}
+
+#[test]
+fn timestamps_are_written_in_any_unit_and_pages_by_any_codec() {
+    use arrow::datatypes::TimeUnit;
+    let batch = rows(&schema(), 100);
+    let columns: Vec<_> =
+        schema().fields.iter().map(|field| Column::new(&field.name, field.data_type.clone())).collect();
+    let cases = [
+        (Codec::Snappy, None),
+        (Codec::Zstd, Some(TimeUnit::Nanosecond)),
+        (Codec::Lz4, Some(TimeUnit::Microsecond)),
+        (Codec::Uncompressed, Some(TimeUnit::Millisecond)),
+    ];
+    for (codec, time_unit) in cases {
+        let file = file_with(&batch, ParquetOptions { codec, time_unit });
+        let stored = ArrowReaderMetadata::load(&Bytes::from(file.clone()), ArrowReaderOptions::new()).unwrap();
+        let unit = time_unit.unwrap_or(TimeUnit::Millisecond);
+        let wanted = arrow::datatypes::DataType::Timestamp(unit, None);
+        assert_eq!(*stored.schema().field_with_name("t").unwrap().data_type(), wanted);
+        let back = read(&file, &columns, 0, 4096);
+        assert_eq!(back, concat_batches(&back.schema(), [&batch, &batch]).unwrap(), "{codec:?} {time_unit:?}");
+    }
 }
 
 #[test]

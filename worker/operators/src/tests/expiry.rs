@@ -103,6 +103,7 @@ fn an_idle_partition_is_ranked_anew() {
         to: 1,
         latest_first: false,
         window_end: None,
+        zone: None,
         with_number: false,
         input: ChangelogMode::APPEND,
         emit_update_before: true,

@@ -329,6 +329,7 @@ fn random_run_in_two_phases(seed: u64, keys: &[usize], options: &[(&str, &str)])
             keys: keys.to_vec(),
             aggregates: aggregates.clone(),
             window: None,
+            zone: None,
         }),
         ..global.clone()
     };

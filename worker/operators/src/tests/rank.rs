@@ -42,6 +42,7 @@ fn spec(from: u64, to: u64, with_number: bool, input: ChangelogMode) -> RankSpec
         to,
         latest_first: false,
         window_end: None,
+        zone: None,
         with_number,
         input,
         emit_update_before: true,

@@ -34,6 +34,7 @@ fn cluster(keys: &[usize], aggregates: &[AggregateCall], gap: i64, input: Change
             aggregates: aggregates.to_vec(),
             time: T,
             window: WindowKind::Session { gap },
+            zone: None,
             processing,
             input,
             partial: None,

@@ -34,6 +34,7 @@ fn cluster(keys: &[usize], aggregates: &[AggregateCall], window: WindowKind, inp
             aggregates: aggregates.to_vec(),
             time: T,
             window,
+            zone: None,
             processing: false,
             input,
             partial: None,
@@ -133,6 +134,7 @@ fn sums_over_other_time_units() {
         aggregates: aggregates.to_vec(),
         time: T,
         window: TUMBLE,
+        zone: None,
         processing: false,
         input: ChangelogMode::APPEND,
         partial: None,
@@ -328,7 +330,7 @@ fn random_run_in_two_phases(seed: u64, kind: WindowKind, options: &[(&str, &str)
     partial.push(Field::new("slice_end", DataType::BigInt));
     partial.push(Field::new("accumulators", DataType::Bytes));
     let partial = Schema::new(partial);
-    let spec = LocalAggregateSpec { keys: keys.clone(), aggregates, window: Some((T, kind)) };
+    let spec = LocalAggregateSpec { keys: keys.clone(), aggregates, window: Some((T, kind)), zone: None };
     let local = Node { schema: partial.clone(), operator: OperatorSpec::LocalAggregate(spec), ..global.clone() };
     let mut locals =
         [(); 2].map(|()| Cluster::with_settings(local.clone(), vec![schema()], vec![keys.clone()], options));

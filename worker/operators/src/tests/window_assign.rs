@@ -26,7 +26,13 @@ fn cluster(window: WindowKind) -> Cluster {
         parallelism: None,
         schema: Schema::new(fields),
         changelog: ChangelogMode::APPEND,
-        operator: OperatorSpec::WindowAssign(WindowAssignSpec { time: T, window, processing: false }),
+        operator: OperatorSpec::WindowAssign(WindowAssignSpec {
+            time: T,
+            window,
+            zone: None,
+            processing: false,
+            keys: vec![],
+        }),
     };
     Cluster::new(node, vec![schema()], vec![vec![]])
 }

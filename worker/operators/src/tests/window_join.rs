@@ -1,6 +1,9 @@
 //! The join of windows.
 
-use graph::{ChangelogMode, Expr, Node, OperatorSpec, operator::WindowJoinSpec};
+use graph::{
+    ChangelogMode, Expr, Node, OperatorSpec,
+    operator::{WindowJoinKind, WindowJoinSpec},
+};
 use model::{DataType, RowKind::Insert, Schema};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
@@ -11,22 +14,25 @@ use super::{
 
 /// The time stands for the end of the window.
 fn cluster(keys: &[usize], condition: Option<Expr>) -> Cluster {
-    cluster_with_nulls(false, keys, condition)
+    cluster_of(WindowJoinKind::Inner, false, keys, condition)
 }
 
-fn cluster_with_nulls(nulls_equal: bool, keys: &[usize], condition: Option<Expr>) -> Cluster {
+fn cluster_of(kind: WindowJoinKind, nulls_equal: bool, keys: &[usize], condition: Option<Expr>) -> Cluster {
+    let right = if kind == WindowJoinKind::Inner { schema().fields } else { Vec::new() };
     let node = Node {
         uid: "join".to_owned(),
         name: "WindowJoin".to_owned(),
         parallelism: None,
-        schema: Schema::new(schema().fields.into_iter().chain(schema().fields).collect()),
+        schema: Schema::new(schema().fields.into_iter().chain(right).collect()),
         changelog: ChangelogMode::APPEND,
         operator: OperatorSpec::WindowJoin(WindowJoinSpec {
+            kind,
             left_keys: keys.to_vec(),
             right_keys: keys.to_vec(),
             nulls_equal,
             left_end: T,
             right_end: T,
+            zone: None,
             condition,
             left_schema: schema(),
             right_schema: schema(),
@@ -86,7 +92,7 @@ fn many_equal_rows_come_in_pieces_too() {
 #[test]
 fn null_keys_may_be_equal() {
     for (nulls_equal, expected) in [(false, vec!["+I a x"]), (true, vec!["+I a x", "+I n m"])] {
-        let mut cluster = cluster_with_nulls(nulls_equal, &[K, T], None);
+        let mut cluster = cluster_of(WindowJoinKind::Inner, nulls_equal, &[K, T], None);
         cluster.process(0, batch(&[(Insert, row(1, "a", 10)), (Insert, row(None, "n", 10))]));
         cluster.restart(2, On::RocksDb);
         cluster.process(1, batch(&[(Insert, row(1, "x", 10)), (Insert, row(None, "m", 10))]));
@@ -99,11 +105,54 @@ fn null_keys_may_be_equal() {
 }
 
 #[test]
+fn left_rows_with_many_partners_come_once() {
+    for (kind, expected) in [(WindowJoinKind::Semi, 5000), (WindowJoinKind::Anti, 1)] {
+        for condition in [None, Some(Expr::call("<>", vec![Expr::Column(S), Expr::Column(8 + S)], DataType::Boolean))] {
+            let mut cluster = cluster_of(kind, false, &[K, T], condition);
+            let left: Vec<_> = (0..5000).map(|index| (Insert, row(1, &format!("{index}"), 10))).collect();
+            cluster.process(0, batch(&left));
+            cluster.process(0, batch(&[(Insert, row(2, "alone", 10))]));
+            cluster.process(1, batch(&vec![(Insert, row(1, "other", 10)); 50]));
+            cluster.restart(2, On::RocksDb);
+            cluster.watermark(9);
+            assert_eq!(cluster.take().len(), expected, "{kind:?}");
+            cluster.restart(1, On::HashMap);
+            assert!(!cluster.has_state);
+        }
+    }
+}
+
+/// The rows of a join of these rows, as output shows them.
+fn expected(kind: WindowJoinKind, left: &[Row], right: &[Row], conditional: bool) -> Vec<Vec<String>> {
+    let mut expected = Vec::new();
+    for l in left {
+        let matches = right.iter().filter(|r| {
+            let fulfils = !conditional || l.v.zip(r.v).is_some_and(|(l, r)| l < r);
+            let valid = l.k.is_some() && l.g.is_some();
+            valid && (l.k, &l.g, l.t) == (r.k, &r.g, r.t) && fulfils
+        });
+        let matches: Vec<&Row> = matches.collect();
+        match kind {
+            WindowJoinKind::Inner => {
+                expected.extend(matches.iter().map(|r| shown(l).into_iter().chain(shown(r)).collect::<Vec<_>>()));
+            }
+            WindowJoinKind::Semi if !matches.is_empty() => expected.push(shown(l)),
+            WindowJoinKind::Anti if matches.is_empty() => expected.push(shown(l)),
+            WindowJoinKind::Semi | WindowJoinKind::Anti => {}
+        }
+    }
+    expected.sort();
+    expected
+}
+
+#[test]
 fn agrees_with_the_model() {
-    for seed in 0..8 {
+    for seed in 0..24 {
         let mut rng = SmallRng::seed_from_u64(seed);
+        let kind = [WindowJoinKind::Inner, WindowJoinKind::Semi, WindowJoinKind::Anti][seed as usize % 3];
+        let conditional = seed % 2 == 0;
         let less = Expr::call("<", vec![Expr::Column(V), Expr::Column(8 + V)], DataType::Boolean);
-        let mut cluster = cluster(&[K, G, T], (seed % 2 == 0).then_some(less));
+        let mut cluster = cluster_of(kind, false, &[K, G, T], conditional.then_some(less));
         let mut open: [Vec<Row>; 2] = [Vec::new(), Vec::new()];
         let (mut watermark, mut late) = (i64::MIN, 0);
         for step in 0..30 {
@@ -113,7 +162,8 @@ fn agrees_with_the_model() {
                 let end = (step + rng.random_range(-4..4)) * 10;
                 let row = Row { t: Some(end), ..rows::random(&mut rng, 2) };
                 feed.push((Insert, row.clone()));
-                if row.k.is_some() && row.g.is_some() {
+                let is_kept = row.k.is_some() && row.g.is_some() || (kind == WindowJoinKind::Anti && port == 0);
+                if is_kept {
                     if end - 1 > watermark { open[port].push(row) } else { late += 1 }
                 }
             }
@@ -129,19 +179,9 @@ fn agrees_with_the_model() {
             let due = |row: &mut Row| row.t.is_some_and(|end| end - 1 <= watermark);
             let (left, right): (Vec<Row>, Vec<Row>) =
                 (left.extract_if(.., due).collect(), right.extract_if(.., due).collect());
-            let mut expected = Vec::new();
-            for l in &left {
-                for r in &right {
-                    let fulfils = seed % 2 != 0 || l.v.zip(r.v).is_some_and(|(l, r)| l < r);
-                    if (l.k, &l.g, l.t) == (r.k, &r.g, r.t) && fulfils {
-                        expected.push(shown(l).into_iter().chain(shown(r)).collect::<Vec<_>>());
-                    }
-                }
-            }
             let mut joined: Vec<_> = cluster.take().into_iter().map(|(_, row)| row).collect();
-            expected.sort();
             joined.sort();
-            assert_eq!(joined, expected, "seed {seed}");
+            assert_eq!(joined, expected(kind, &left, &right, conditional), "seed {seed}");
         }
     }
 }

@@ -40,6 +40,7 @@ fn spec(from: u64, to: u64, with_number: bool, latest_first: bool) -> RankSpec {
         to,
         latest_first,
         window_end: Some(T),
+        zone: None,
         with_number,
         input: ChangelogMode::APPEND,
         emit_update_before: false,

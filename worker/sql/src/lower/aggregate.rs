@@ -60,8 +60,9 @@ impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Relation, SqlError> {
         let mut relation = self.computed_once(&aggregate.input)?;
         let sets = grouping_sets::sets(&aggregate.group_expr)?;
-        if sets.is_some() && matches!(relation.base, Base::Node { .. }) {
-            // What the sets do not need is not repeated.
+        let is_session = matches!(&relation.base, Base::Window { of, .. } if of.is_session() && of.partition.is_some());
+        if sets.is_some() && (is_session || matches!(relation.base, Base::Node { .. })) {
+            // What the sets do not need is not repeated, and sessions are not those of a set.
             let names = relation.names.clone();
             let (node, window) = self.materialize(relation)?;
             let exprs = (0..names.len()).map(Expr::Column).collect();
@@ -117,10 +118,7 @@ impl Lowering<'_> {
         let columns = match &relation.base {
             Base::Node { window, .. } => *window,
             Base::Numbered(_) => None,
-            Base::Window { input, of } => {
-                let (width, &WindowOf { window, processing, .. }) = (input.exprs.len(), of);
-                Some(WindowColumns { start: width, end: width + 1, time: Some(width + 2), window, processing })
-            }
+            Base::Window { input, of } => Some(of.columns(input.exprs.len())),
         };
         let grouped_by = |column: usize| groups.contains(&Expr::Column(column));
         if let Some(columns) = columns.filter(|columns| grouped_by(columns.start) && grouped_by(columns.end)) {
@@ -215,7 +213,11 @@ impl Lowering<'_> {
                     keys.push(Expr::Column(columns.start));
                 }
                 let last = |end| Expr::call("-", vec![Expr::Column(end), interval(1)], DataType::Timestamp(3));
-                let time = columns.time.map_or_else(|| last(columns.end), Expr::Column);
+                // Of instants the bounds are the local times that windows are made of.
+                let time = match columns.time.filter(|_| !columns.of_instants) {
+                    Some(time) => Expr::Column(time),
+                    None => last(columns.end),
+                };
                 (relation, time, window, keys, calls, start)
             }
         };
@@ -224,7 +226,10 @@ impl Lowering<'_> {
         let time = before.position(time);
         let (input, aggregates) = self.prepare(relation, &mut before, calls)?;
         let schema = &self.graph.nodes[input].schema;
-        let time_type = schema.fields[time].data_type.clone();
+        let time_type = match columns.of_instants {
+            true => DataType::TimestampLtz(3),
+            false => schema.fields[time].data_type.clone(),
+        };
         let mut key_names = vec![WINDOW_COLUMNS[0].to_owned(); key_positions.len()];
         for (group, name) in groups.iter().zip(&names) {
             if let Group::Key(key) = group {
@@ -241,6 +246,7 @@ impl Lowering<'_> {
             aggregates,
             time,
             window,
+            zone: self.zone_of(columns.of_instants),
             processing,
             input: ChangelogMode::APPEND,
             partial: None,
@@ -307,7 +313,7 @@ impl WindowOf {
         let Some(partition) = &self.partition else { return true };
         let same = partition.iter().all(|column| keys.contains(&Expr::Column(*column)))
             && keys.iter().all(|key| partition.iter().any(|column| *key == Expr::Column(*column)));
-        same || !matches!(self.window, WindowKind::Session { .. })
+        same || !self.is_session()
     }
 }
 

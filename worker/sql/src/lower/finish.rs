@@ -17,7 +17,7 @@ impl Lowering<'_> {
     pub(crate) fn finish(mut self, settings: &BTreeMap<String, String>) -> Result<JobGraph, SqlError> {
         self.prune_sources()?;
         if let Some(zone) = &self.zone {
-            self.graph = zone::apply(&self.graph, zone)?;
+            zone::apply(&mut self.graph, zone)?;
         }
         let mut graph = simplified(self.graph);
         let mut modes = BTreeMap::new();

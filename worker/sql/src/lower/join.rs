@@ -4,7 +4,7 @@ use datafusion_common::NullEquality;
 use datafusion_expr::Join;
 use graph::{
     ChangelogMode, Expr, NodeId, OperatorSpec,
-    operator::{IntervalJoinSpec, JoinSpec, WindowJoinSpec},
+    operator::{IntervalJoinSpec, JoinSpec, WindowJoinKind, WindowJoinSpec},
 };
 use model::{Field, Schema};
 
@@ -56,7 +56,7 @@ impl Lowering<'_> {
         // `IS NOT DISTINCT FROM` gives keys, too.
         let nulls_equal = join.null_equality == NullEquality::NullEqualsNull;
         if let Some(windows) = self.same_window(&left, &right) {
-            return self.window_join(&left, &right, windows, nulls_equal, condition, names);
+            return Ok(self.window_join(&left, &right, windows, nulls_equal, condition, names));
         }
         let mut fields = left_columns.fields.clone();
         fields.extend(right_columns.fields.iter().cloned());
@@ -88,7 +88,7 @@ impl Lowering<'_> {
         Ok(self.joined(OperatorSpec::Join(spec), &left, &right, fields, exprs, names))
     }
 
-    fn joined(
+    pub(super) fn joined(
         &mut self,
         operator: OperatorSpec,
         left: &Side,
@@ -104,11 +104,12 @@ impl Lowering<'_> {
     }
 
     /// The windows of both sides, if the join is one of windows in event time that nothing updates.
-    fn same_window(&self, left: &Side, right: &Side) -> Option<(WindowColumns, WindowColumns)> {
+    pub(super) fn same_window(&self, left: &Side, right: &Side) -> Option<(WindowColumns, WindowColumns)> {
         let (left_window, right_window) = (left.window?, right.window?);
         let keys = left.keys.iter().zip(&right.keys);
         let compared = |l: usize, r: usize| keys.clone().any(|(left, right)| (*left, *right) == (l, r));
         let same = left_window.window == right_window.window
+            && left_window.of_instants == right_window.of_instants
             && !(left_window.processing || right_window.processing)
             && compared(left_window.start, right_window.start)
             && compared(left_window.end, right_window.end);
@@ -135,30 +136,41 @@ impl Lowering<'_> {
         &mut self,
         left: &Side,
         right: &Side,
-        (left_window, right_window): (WindowColumns, WindowColumns),
+        windows: (WindowColumns, WindowColumns),
         nulls_equal: bool,
         condition: Option<Expr>,
         names: Vec<String>,
-    ) -> Result<Relation, SqlError> {
-        let left_columns = self.graph.nodes[left.node].schema.clone();
-        let right_columns = self.graph.nodes[right.node].schema.clone();
-        let shift = left_columns.len();
-        let fields = left_columns.fields.iter().chain(&right_columns.fields).cloned().collect();
-        let spec = WindowJoinSpec {
+    ) -> Relation {
+        let spec = self.window_join_spec(WindowJoinKind::Inner, left, right, windows, nulls_equal, condition);
+        let fields = spec.left_schema.fields.iter().chain(&spec.right_schema.fields).cloned().collect();
+        let shift = spec.left_schema.len();
+        let exprs = (0..left.width).chain(shift..shift + right.width).map(Expr::Column).collect();
+        let joined = self.joined(OperatorSpec::WindowJoin(spec), left, right, fields, exprs, names);
+        joined.in_window(windows.0)
+    }
+
+    /// The join of what both sides have in the same window.
+    pub(super) fn window_join_spec(
+        &self,
+        kind: WindowJoinKind,
+        left: &Side,
+        right: &Side,
+        (left_window, right_window): (WindowColumns, WindowColumns),
+        nulls_equal: bool,
+        condition: Option<Expr>,
+    ) -> WindowJoinSpec {
+        WindowJoinSpec {
+            kind,
             left_keys: left.keys.clone(),
             right_keys: right.keys.clone(),
             nulls_equal,
             left_end: left_window.end,
             right_end: right_window.end,
+            zone: self.zone_of(left_window.of_instants),
             condition,
-            left_schema: left_columns,
-            right_schema: right_columns,
-        };
-        let node = self.add(OperatorSpec::WindowJoin(spec), Schema::new(fields));
-        self.connect_by_key(left.node, node, 0, &left.keys);
-        self.connect_by_key(right.node, node, 1, &right.keys);
-        let exprs = (0..left.width).chain(shift..shift + right.width).map(Expr::Column).collect();
-        Ok(Relation { base: Base::Node { node, window: Some(left_window) }, exprs, names, filter: None })
+            left_schema: self.graph.nodes[left.node].schema.clone(),
+            right_schema: self.graph.nodes[right.node].schema.clone(),
+        }
     }
 
     pub(super) fn side(&mut self, relation: Relation, keys: Vec<Expr>) -> Result<Side, SqlError> {

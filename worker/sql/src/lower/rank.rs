@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     SqlError,
-    catalog::{TimeAttribute, find_time_attribute},
     row_number::{self, RowNumber},
+    time_attribute::{TimeAttribute, find_time_attribute},
 };
 
 /// Numbered rows that are not an operator yet: the input's fields, then the number. Partition and order are over the
@@ -169,6 +169,7 @@ impl Lowering<'_> {
             // Of rows of the same time the one that came last.
             latest_first: descending && (processing || is_deduplication),
             window_end: window.map(|window| window.end),
+            zone: window.and_then(|window| self.zone_of(window.of_instants)),
             with_number,
             input: ChangelogMode::APPEND,
             emit_update_before: false,

@@ -2,12 +2,15 @@
 
 use datafusion_common::{JoinType, NullEquality};
 use datafusion_expr::Join;
-use graph::{ChangelogMode, Expr, OperatorSpec, operator::SemiJoinSpec};
+use graph::{
+    ChangelogMode, Expr, OperatorSpec,
+    operator::{SemiJoinSpec, WindowJoinKind},
+};
 use model::DataType;
 
 use super::{
     Base, Lowering, Relation, Scope,
-    join::join_schema,
+    join::{Side, join_schema},
     scalar::{self, cast_from, conjunction},
 };
 use crate::SqlError;
@@ -49,12 +52,23 @@ impl Lowering<'_> {
             let perhaps = Expr::call("IS NOT FALSE", vec![equal], DataType::Boolean);
             condition = conjunction(Some(perhaps), condition);
         }
-        let (left_keys, right_keys) = (left.keys[compared..].to_vec(), right.keys[compared..].to_vec());
+        let of_keys = |side: Side| Side { keys: side.keys[compared..].to_vec(), ..side };
+        let (left, right) = (of_keys(left), of_keys(right));
+        let anti = join.join_type == JoinType::LeftAnti;
+        let nulls_equal = join.null_equality == NullEquality::NullEqualsNull;
+        if let Some(windows) = self.same_window(&left, &right) {
+            let kind = if anti { WindowJoinKind::Anti } else { WindowJoinKind::Semi };
+            let spec = self.window_join_spec(kind, &left, &right, windows, nulls_equal, condition);
+            let (fields, exprs) = (left_columns.fields, (0..names.len()).map(Expr::Column).collect());
+            let joined = self.joined(OperatorSpec::WindowJoin(spec), &left, &right, fields, exprs, names);
+            return Ok(joined.in_window(windows.0));
+        }
+        let (left_keys, right_keys) = (left.keys.clone(), right.keys.clone());
         let spec = SemiJoinSpec {
-            anti: join.join_type == JoinType::LeftAnti,
+            anti,
             left_keys: left_keys.clone(),
             right_keys: right_keys.clone(),
-            nulls_equal: join.null_equality == NullEquality::NullEqualsNull,
+            nulls_equal,
             condition,
             left_input: ChangelogMode::APPEND,
             right_input: ChangelogMode::APPEND,

@@ -3,7 +3,7 @@
 use graph::{ChangelogMode, Expr, OperatorSpec, Partitioning, TableSpec, Value, operator::SinkSpec};
 use model::{DataType, Field, Schema};
 
-use super::{Lowering, Relation, scalar::cast_from};
+use super::{Lowering, Relation, scalar::cast_from, source::ContextTable};
 use crate::SqlError;
 
 /// Where a query's rows go.
@@ -36,9 +36,15 @@ impl Lowering<'_> {
             Target::Columns(table, columns) => ((*table).clone(), fitted(relation, &types, table, columns)?),
         };
         let schema = table.schema.clone();
+        let by_partition = !matches!(target, Target::Collect) && {
+            let place = |failure: model::Failure| SqlError::from(failure.context_table(&table.name));
+            self.catalog.sink(&table).map_err(place)?.by_partition
+        };
+        let partitioning =
+            if by_partition { Partitioning::Hash(table.partitioned_by.clone()) } else { Partitioning::Forward };
         let (input, _) = self.materialize(relation)?;
         let node = self.add(OperatorSpec::Sink(SinkSpec { table, input: ChangelogMode::APPEND }), schema);
-        self.connect(input, node, 0, Partitioning::Forward);
+        self.connect(input, node, 0, partitioning);
         Ok(())
     }
 }

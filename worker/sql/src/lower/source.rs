@@ -15,13 +15,15 @@ use super::{
 use crate::SqlError;
 
 impl Lowering<'_> {
-    /// The source of a table, with all its physical columns until the graph is finished.
+    /// The source of a table, with all its columns until the graph is finished.
     pub(super) fn scan(&mut self, table: &TableSpec, projection: Option<&[usize]>) -> Result<Relation, SqlError> {
-        let node = match self.sources.get(&table.name) {
+        let key = (table.name.clone(), table.options.clone());
+        let node = match self.sources.get(&key) {
             Some(&node) => node,
             None => {
                 self.catalog.source(table).map_err(|failure| SqlError::from(failure.context_table(&table.name)))?;
-                let columns = table.schema.fields.iter();
+                let readable = table.readable();
+                let columns = readable.fields.iter();
                 let columns = columns
                     .map(|field| SourceColumn { path: vec![field.name.clone()], data_type: field.data_type.clone() });
                 let spec = SourceSpec {
@@ -30,17 +32,18 @@ impl Lowering<'_> {
                     filters: Vec::new(),
                     watermark: None,
                 };
-                let node = self.add(OperatorSpec::Source(spec), table.schema.clone());
-                self.sources.insert(table.name.clone(), node);
+                let node = self.add(OperatorSpec::Source(spec), readable);
+                self.sources.insert(key, node);
                 node
             }
         };
-        let all: Vec<usize> = (0..table.schema.len()).collect();
+        let fields = table.readable().fields;
+        let all: Vec<usize> = (0..fields.len()).collect();
         let columns = projection.unwrap_or(&all);
         Ok(Relation {
             base: Base::Node { node, window: None },
             exprs: columns.iter().map(|&column| Expr::Column(column)).collect(),
-            names: columns.iter().map(|&column| table.schema.fields[column].name.clone()).collect(),
+            names: columns.iter().map(|&column| fields[column].name.clone()).collect(),
             filter: None,
         })
     }
@@ -92,6 +95,7 @@ impl Lowering<'_> {
             OperatorSpec::WindowAssign(spec) => !spec.processing,
             OperatorSpec::WindowAggregate(spec) => !spec.processing,
             OperatorSpec::WindowJoin(_) | OperatorSpec::IntervalJoin(_) => true,
+            OperatorSpec::Sink(spec) => self.catalog.sink(&spec.table).is_ok_and(|sink| sink.event_time),
             _ => false,
         };
         takes_time || self.graph.outputs(node).any(|edge| self.needs_event_time(edge.to))

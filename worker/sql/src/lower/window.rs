@@ -1,9 +1,6 @@
 //! Window table functions, and event time.
 
-use graph::{
-    Expr, NodeId, OperatorSpec,
-    operator::{WindowAssignSpec, WindowKind},
-};
+use graph::{Expr, NodeId, OperatorSpec, operator::WindowAssignSpec};
 use model::{DataType, Field, Schema};
 
 use super::{Base, Lowering, Relation, Scope, WindowColumns, WindowOf};
@@ -42,7 +39,8 @@ impl Lowering<'_> {
         let time = position(&window.of.time)?;
         let partition = window.of.partition.as_ref();
         let partition = partition.map(|columns| columns.iter().map(position).collect::<Result<_, _>>()).transpose()?;
-        let of = WindowOf { time, window: window.of.window, processing: window.of.processing, partition };
+        let of_instants = matches!(self.types(&input)?.get(time), Some(DataType::TimestampLtz(_)));
+        let of = WindowOf { time, window: window.of.window, processing: window.of.processing, of_instants, partition };
         let mut names = input.names.clone();
         names.extend(WINDOW_COLUMNS.iter().map(|name| (*name).to_owned()));
         let exprs = (0..names.len()).map(Expr::Column).collect();
@@ -56,21 +54,24 @@ impl Lowering<'_> {
         input: Relation,
         of: &WindowOf,
     ) -> Result<(NodeId, Option<WindowColumns>), SqlError> {
-        let &WindowOf { time, window, processing, .. } = of;
-        if matches!(window, WindowKind::Session { .. }) {
-            return Err(SqlError::new(
-                "SESSION is only supported where its rows are grouped by window_start, window_end and the columns of its \
-                 PARTITION BY, which nothing else reads",
-            ));
-        }
+        let &WindowOf { time, window, processing, of_instants, .. } = of;
         let width = input.exprs.len();
         let (input, _) = self.materialize(input)?;
         let mut columns = self.graph.nodes[input].schema.fields.clone();
         let time_type = columns[time].data_type.clone();
         columns.extend(fields(&time_type));
-        let node =
-            self.add(OperatorSpec::WindowAssign(WindowAssignSpec { time, window, processing }), Schema::new(columns));
-        self.connect(input, node, 0, graph::Partitioning::Forward);
-        Ok((node, Some(WindowColumns { start: width, end: width + 1, time: Some(width + 2), window, processing })))
+        let keys = match (of.is_session(), &of.partition) {
+            (true, None) => return Err(SqlError::internal("the keys of sessions are not known")),
+            (true, Some(keys)) => keys.clone(),
+            (false, _) => Vec::new(),
+        };
+        let zone = self.zone_of(of_instants);
+        let spec = WindowAssignSpec { time, window, zone, processing, keys: keys.clone() };
+        let node = self.add(OperatorSpec::WindowAssign(spec), Schema::new(columns));
+        match of.is_session() {
+            true => self.connect_by_key(input, node, 0, &keys),
+            false => self.connect(input, node, 0, graph::Partitioning::Forward),
+        }
+        Ok((node, Some(of.columns(width))))
     }
 }

@@ -1,15 +1,11 @@
 //! The session's time zone: what depends on it is said in the graph, which knows only UTC.
 //!
 //! A `TIMESTAMP_LTZ` is an instant. Where an expression looks at it as a date and a time of day, it is first made the
-//! local `TIMESTAMP` of the session's zone, and a local time becomes an instant the same way back.
+//! local `TIMESTAMP` of the session's zone, and a local time becomes an instant the same way back. Windows over instants
+//! are made of the zone's local time by their operators, which are told the zone when they are lowered.
 
-use std::collections::BTreeSet;
-
-use graph::{
-    Edge, Expr, JobGraph, Node, NodeId, OperatorSpec, Partitioning, Value,
-    operator::{CalcSpec, WindowKind},
-};
-use model::{DataType, Field, Schema};
+use graph::{Edge, Expr, JobGraph, OperatorSpec, Value};
+use model::{DataType, Schema};
 
 use super::scalar;
 use crate::SqlError;
@@ -33,210 +29,48 @@ const READS_LOCAL: [&str; 11] = [
 const COMPARES: [&str; 11] =
     ["=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM", "BETWEEN", "IN", "NOT IN"];
 
-/// The graph with the zone in its expressions and windows.
-pub(super) fn apply(graph: &JobGraph, zone: &str) -> Result<JobGraph, SqlError> {
-    let mut zoned =
-        Zoned { zone, graph: JobGraph { nodes: Vec::new(), edges: Vec::new(), ..graph.clone() }, bounds: Vec::new() };
-    let mut position = Vec::with_capacity(graph.nodes.len());
-    for (id, node) in graph.nodes.iter().enumerate() {
-        let mut edges: Vec<Edge> = graph.inputs(id).cloned().collect();
-        for edge in &mut edges {
-            edge.from = position[edge.from];
-        }
-        position.push(zoned.add(node.clone(), edges)?);
+/// Functions that bring their arguments to one type.
+const UNIFIES: [&str; 8] = ["ARRAY", "COALESCE", "GREATEST", "IF", "IFNULL", "LEAST", "MAKE_ARRAY", "NVL"];
+
+/// Puts the zone into the expressions of a graph.
+pub(super) fn apply(graph: &mut JobGraph, zone: &str) -> Result<(), SqlError> {
+    for id in 0..graph.nodes.len() {
+        let mut inputs: Vec<&Edge> = graph.inputs(id).collect();
+        inputs.sort_by_key(|edge| edge.port);
+        inputs.dedup_by_key(|edge| edge.port);
+        let fields = inputs.iter().flat_map(|edge| graph.nodes[edge.from].schema.fields.clone()).collect();
+        let node = &mut graph.nodes[id];
+        let schema =
+            if let OperatorSpec::Source(_) = node.operator { node.schema.clone() } else { Schema::new(fields) };
+        Local { zone, schema }.operator(&mut node.operator)?;
     }
-    Ok(zoned.graph)
-}
-
-/// A graph under construction.
-struct Zoned<'a> {
-    zone: &'a str,
-    graph: JobGraph,
-    /// For each node the columns of its output that are the start or end of a window over instants. They are
-    /// instants too, though typed as local times, for as long as only operators with windows read them.
-    bounds: Vec<BTreeSet<usize>>,
-}
-
-impl Zoned<'_> {
-    fn add(&mut self, mut node: Node, mut edges: Vec<Edge>) -> Result<NodeId, SqlError> {
-        let kept = keeps_bounds(&node.operator) && {
-            let mut all = edges.iter().map(|edge| &self.bounds[edge.from]);
-            let first = all.next();
-            !matches!(node.operator, OperatorSpec::Calc(_)) || all.all(|other| Some(other) == first)
-        };
-        if !kept {
-            for edge in &mut edges {
-                edge.from = self.localized(edge.from);
-            }
-        }
-        edges.sort_by_key(|edge| edge.port);
-        let mut ports: Vec<&Edge> = edges.iter().collect();
-        ports.dedup_by_key(|edge| edge.port);
-        let mut fields = Vec::new();
-        let mut bounds = BTreeSet::new();
-        for edge in ports {
-            bounds.extend(self.bounds[edge.from].iter().map(|column| column + fields.len()));
-            fields.extend(self.graph.nodes[edge.from].schema.fields.clone());
-        }
-        let local = Local { zone: self.zone, schema: Schema::new(fields), bounds };
-        let out = local.operator(&mut node.operator, &node.schema)?;
-        let id = self.graph.add(node);
-        self.bounds.push(out);
-        self.graph.edges.extend(edges.into_iter().map(|edge| Edge { to: id, ..edge }));
-        Ok(id)
-    }
-
-    /// The node, or a Calc behind it that makes the bounds of windows local times.
-    fn localized(&mut self, node: NodeId) -> NodeId {
-        if self.bounds[node].is_empty() {
-            return node;
-        }
-        let below = self.graph.nodes[node].clone();
-        let local = Local { zone: self.zone, schema: below.schema.clone(), bounds: self.bounds[node].clone() };
-        let projection = (0..below.schema.len()).map(|column| local.with_bounds(&Expr::Column(column))).collect();
-        let calc =
-            self.graph.add(Node { operator: OperatorSpec::Calc(CalcSpec { filter: None, projection }), ..below });
-        self.bounds.push(BTreeSet::new());
-        self.graph.edges.push(Edge { from: node, to: calc, port: 0, partitioning: Partitioning::Forward });
-        calc
-    }
-}
-
-/// Whether an operator takes the bounds of windows as instants.
-fn keeps_bounds(operator: &OperatorSpec) -> bool {
-    matches!(
-        operator,
-        OperatorSpec::Calc(_)
-            | OperatorSpec::WindowAssign(_)
-            | OperatorSpec::WindowAggregate(_)
-            | OperatorSpec::WindowJoin(_)
-            | OperatorSpec::Rank(_)
-            | OperatorSpec::Deduplicate(_)
-            | OperatorSpec::Limit(_)
-    )
-}
-
-/// Windows whose bounds are whole in the zone's local time.
-fn aligned(window: WindowKind, zone: &str) -> Result<WindowKind, SqlError> {
-    let size = match window {
-        WindowKind::Tumble { size, .. } | WindowKind::Hop { size, .. } | WindowKind::Cumulate { size, .. } => size,
-        WindowKind::Session { .. } => return Ok(window),
-    };
-    let offsets = expressions::zone_offsets(zone).unwrap_or_default();
-    let shifts: BTreeSet<i64> = offsets.iter().map(|offset| offset.rem_euclid(size)).collect();
-    let (Some(shift), 1) = (shifts.first(), shifts.len()) else {
-        return Err(SqlError::new(format!(
-            "windows of {} s over a TIMESTAMP_LTZ in the time zone {zone}, whose offset from UTC changes, are not \
-             supported; windows that divide an hour are, and a TIMESTAMP as the time",
-            size / 1000
-        )));
-    };
-    Ok(match window {
-        WindowKind::Tumble { size, offset } => WindowKind::Tumble { size, offset: offset - shift },
-        WindowKind::Hop { size, slide, offset } => WindowKind::Hop { size, slide, offset: offset - shift },
-        WindowKind::Cumulate { size, step, offset } => WindowKind::Cumulate { size, step, offset: offset - shift },
-        WindowKind::Session { gap } => WindowKind::Session { gap },
-    })
+    Ok(())
 }
 
 /// Expressions over these columns, in a zone.
 struct Local<'a> {
     zone: &'a str,
     schema: Schema,
-    /// Those that are bounds of windows.
-    bounds: BTreeSet<usize>,
 }
 
 impl Local<'_> {
-    /// Puts the zone into an operator; gives the columns of its output that are bounds of windows.
-    fn operator(&self, operator: &mut OperatorSpec, output: &Schema) -> Result<BTreeSet<usize>, SqlError> {
-        let mut out = BTreeSet::new();
+    fn operator(&self, operator: &mut OperatorSpec) -> Result<(), SqlError> {
         match operator {
-            OperatorSpec::Source(source) => {
-                let local = Local { zone: self.zone, schema: output.clone(), bounds: BTreeSet::new() };
-                local.all(&mut source.filters)?;
-                source.watermark.iter_mut().try_for_each(|watermark| local.replace(watermark))?;
-            }
-            OperatorSpec::Calc(calc) => {
-                calc.filter.iter_mut().try_for_each(|filter| self.replace(filter))?;
-                for (index, expr) in calc.projection.iter_mut().enumerate() {
-                    if self.is_bound(expr) {
-                        out.insert(index);
-                    } else {
-                        self.replace(expr)?;
-                    }
-                }
-            }
-            OperatorSpec::WindowAssign(spec) => {
-                out = self.bounds.clone();
-                if self.is_of_instants(spec.time, spec.processing) {
-                    spec.window = aligned(spec.window, self.zone)?;
-                    out.extend([self.schema.len(), self.schema.len() + 1]);
-                }
-            }
-            OperatorSpec::WindowAggregate(spec) => {
-                out.extend((0..spec.keys.len()).filter(|index| self.bounds.contains(&spec.keys[*index])));
-                if spec.aggregates.iter().any(|call| call.argument.is_some_and(|of| self.bounds.contains(&of))) {
-                    let message = "an aggregate of the start or end of windows over a TIMESTAMP_LTZ is not supported";
-                    return Err(SqlError::new(format!("{message} in the time zone {}", self.zone)));
-                }
-                if self.is_of_instants(spec.time, spec.processing) {
-                    spec.window = aligned(spec.window, self.zone)?;
-                    let start = spec.keys.len() + spec.aggregates.len();
-                    out.extend([start, start + 1]);
-                }
-            }
-            OperatorSpec::WindowJoin(join) => {
-                out = self.bounds.clone();
-                join.condition.iter_mut().try_for_each(|condition| self.replace(condition))?;
-            }
-            OperatorSpec::Join(join) => join.condition.iter_mut().try_for_each(|condition| self.replace(condition))?,
-            OperatorSpec::IntervalJoin(join) => {
-                join.condition.iter_mut().try_for_each(|condition| self.replace(condition))?;
-            }
-            OperatorSpec::SemiJoin(join) => {
-                join.condition.iter_mut().try_for_each(|condition| self.replace(condition))?;
-            }
-            OperatorSpec::Rank(_) | OperatorSpec::Deduplicate(_) | OperatorSpec::Limit(_) => out = self.bounds.clone(),
-            _ => {}
-        }
-        Ok(out)
-    }
-
-    /// Whether the time of a window is an instant.
-    fn is_of_instants(&self, time: usize, processing: bool) -> bool {
-        let is_instant = |field: &Field| matches!(field.data_type, DataType::TimestampLtz(_));
-        processing || self.bounds.contains(&time) || self.schema.fields.get(time).is_some_and(is_instant)
-    }
-
-    /// Whether an expression is the bound of a window, or a fixed time away from it, as the last time in a window is.
-    fn is_bound(&self, expr: &Expr) -> bool {
-        match expr {
-            Expr::Column(column) => self.bounds.contains(column),
-            Expr::Call { function, args, .. } => match (function.as_str(), args.as_slice()) {
-                ("+" | "-", [of, Expr::Literal { data_type: DataType::IntervalDayTime, .. }]) => self.is_bound(of),
-                _ => false,
-            },
-            _ => false,
+            OperatorSpec::Source(source) => self.all(source.filters.iter_mut().chain(&mut source.watermark)),
+            OperatorSpec::Calc(calc) => self.all(calc.filter.iter_mut().chain(&mut calc.projection)),
+            OperatorSpec::WindowJoin(join) => self.all(&mut join.condition),
+            OperatorSpec::Join(join) => self.all(&mut join.condition),
+            OperatorSpec::IntervalJoin(join) => self.all(&mut join.condition),
+            OperatorSpec::SemiJoin(join) => self.all(&mut join.condition),
+            _ => Ok(()),
         }
     }
 
-    /// The expression with the bounds of windows as local times.
-    fn with_bounds(&self, expr: &Expr) -> Expr {
-        scalar::substitute(expr, &|column| match self.bounds.contains(&column) {
-            true => Expr::call(expressions::TO_LOCAL, vec![Expr::Column(column), self.zone()], DataType::Timestamp(3)),
-            false => Expr::Column(column),
-        })
-    }
-
-    fn all(&self, exprs: &mut [Expr]) -> Result<(), SqlError> {
-        exprs.iter_mut().try_for_each(|expr| self.replace(expr))
-    }
-
-    fn replace(&self, expr: &mut Expr) -> Result<(), SqlError> {
-        let null = Expr::Literal { value: Value::Null, data_type: DataType::Null };
-        let taken = std::mem::replace(expr, null);
-        *expr = self.rewrite(if self.bounds.is_empty() { taken } else { self.with_bounds(&taken) })?;
+    fn all<'e>(&self, exprs: impl IntoIterator<Item = &'e mut Expr>) -> Result<(), SqlError> {
+        for expr in exprs {
+            let null = Expr::Literal { value: Value::Null, data_type: DataType::Null };
+            *expr = self.rewrite(std::mem::replace(expr, null))?;
+        }
         Ok(())
     }
 
@@ -258,11 +92,33 @@ impl Local<'_> {
                 let branches = branches.into_iter();
                 let branches = branches
                     .map(|(condition, result)| Ok((self.rewrite(condition)?, self.rewrite(result)?)))
-                    .collect::<Result<_, SqlError>>()?;
-                let otherwise = otherwise.map(|otherwise| self.rewrite(*otherwise)).transpose()?.map(Box::new);
-                Expr::Case { branches, otherwise }
+                    .collect::<Result<Vec<_>, SqlError>>()?;
+                let otherwise = otherwise.map(|otherwise| self.rewrite(*otherwise)).transpose()?;
+                self.case(branches, otherwise)?
             }
         })
+    }
+
+    /// A `CASE` whose results may be instants and local times.
+    fn case(&self, branches: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Result<Expr, SqlError> {
+        let (conditions, mut results): (Vec<Expr>, Vec<Expr>) = branches.into_iter().unzip();
+        let count = results.len();
+        results.extend(otherwise);
+        let mut results = self.unified(results)?;
+        let otherwise = results.drain(count..).next().map(Box::new);
+        Ok(Expr::Case { branches: conditions.into_iter().zip(results).collect(), otherwise })
+    }
+
+    /// Expressions that become one: if there are instants among them, local times are made such.
+    fn unified(&self, exprs: Vec<Expr>) -> Result<Vec<Expr>, SqlError> {
+        let types = exprs.iter().map(|expr| self.type_of(expr)).collect::<Result<Vec<_>, _>>()?;
+        let instant = types.iter().find(|data_type| matches!(data_type, DataType::TimestampLtz(_)));
+        let Some(instant) = instant else { return Ok(exprs) };
+        let unified = exprs.into_iter().zip(&types).map(|(expr, from)| match from {
+            DataType::Timestamp(_) | DataType::Date => self.cast_to_instant(expr, from, instant),
+            _ => Ok(expr),
+        });
+        unified.collect()
     }
 
     fn cast(&self, of: Expr, to: DataType, safe: bool) -> Result<Expr, SqlError> {
@@ -332,8 +188,28 @@ impl Local<'_> {
                 Ok(Expr::call(function, args, data_type))
             }
             known if COMPARES.contains(&known) => self.compared(function, args, data_type),
+            "NULLIF" if self.are_mixed(&args)? => self.null_if(args, data_type),
+            known if UNIFIES.contains(&known) => {
+                let args = self.unified(args)?;
+                Ok(Expr::call(function, args, data_type))
+            }
             _ => Ok(Expr::call(function, args, data_type)),
         }
+    }
+
+    /// Whether there are instants and local times among expressions.
+    fn are_mixed(&self, exprs: &[Expr]) -> Result<bool, SqlError> {
+        let types = exprs.iter().map(|expr| self.type_of(expr)).collect::<Result<Vec<_>, _>>()?;
+        let is_instant = |data_type: &DataType| matches!(data_type, DataType::TimestampLtz(_));
+        Ok(types.iter().any(is_instant) && !types.iter().all(is_instant))
+    }
+
+    /// The first argument has its own type, but is compared as an instant.
+    fn null_if(&self, args: Vec<Expr>, data_type: DataType) -> Result<Expr, SqlError> {
+        let first = args.first().cloned().map(Box::new);
+        let equal = self.compared("=".to_owned(), args, DataType::Boolean)?;
+        let null = Expr::Literal { value: Value::Null, data_type };
+        Ok(Expr::Case { branches: vec![(equal, null)], otherwise: first })
     }
 
     /// A call that has instants and local times: all become instants.

@@ -1,8 +1,8 @@
 //! The grammar of what a client asks: `SET`, `RESET`, `EXPLAIN`, `SHOW`.
 
-use sqlparser::tokenizer::Token;
+use sqlparser::{ast::Ident, tokenizer::Token};
 
-use super::{Pattern, Shown, Statement, parse::StatementParser};
+use super::{Dropped, Pattern, Shown, Statement, database::check_catalog, parse::StatementParser};
 use crate::SqlError;
 
 impl StatementParser<'_> {
@@ -54,38 +54,58 @@ impl StatementParser<'_> {
         if self.word("PLAN") {
             self.expect_word("FOR")?;
         }
-        // Details are all printed always.
-        while ["ESTIMATED_COST", "CHANGELOG_MODE", "PLAN_ADVICE", "JSON_EXECUTION_PLAN"].iter().any(|w| self.word(w)) {
+        let mut as_json = false;
+        loop {
+            let detail = self.parser.peek_token();
+            if self.word("JSON_EXECUTION_PLAN") {
+                as_json = true;
+            } else if self.peek_word(0, "ESTIMATED_COST") || self.peek_word(0, "PLAN_ADVICE") {
+                let message = format!("EXPLAIN {} is not supported: plans are not chosen by cost", detail.token);
+                return Err(SqlError::at_span(message, detail.span));
+            } else if !self.word("CHANGELOG_MODE") {
+                // It is printed always.
+                break;
+            }
             let _ = self.parser.consume_token(&Token::Comma);
         }
         let token = self.parser.peek_token();
         let explained = if self.word("STATEMENT") { self.statement_set()? } else { self.statement()? };
         match explained {
             Statement::Query(_) | Statement::Insert(_) | Statement::Inserts(_) => {
-                Ok(Statement::Explain(Box::new(explained)))
+                Ok(Statement::Explain { explained: Box::new(explained), as_json })
             }
-            _ => Err(SqlError::at_span("EXPLAIN takes a query, an INSERT or a STATEMENT SET", token.span)),
+            Statement::CreateTable(create) if create.query.is_some() => {
+                Ok(Statement::Explain { explained: Box::new(Statement::CreateTable(create)), as_json })
+            }
+            _ => {
+                let message = "EXPLAIN takes a query, an INSERT, a STATEMENT SET or a CREATE TABLE … AS";
+                Err(SqlError::at_span(message, token.span))
+            }
         }
     }
 
     pub(super) fn show(&mut self) -> Result<Statement, SqlError> {
         self.parser.next_token();
         let token = self.parser.peek_token();
-        let lists = [
-            ("TABLES", Shown::Tables),
-            ("VIEWS", Shown::Views),
-            ("FUNCTIONS", Shown::Functions),
-            ("CATALOGS", Shown::Catalogs),
-            ("DATABASES", Shown::Databases),
-        ];
         if self.word("USER") && !self.peek_word(0, "FUNCTIONS") {
             self.expect_word("FUNCTIONS")?;
         }
-        if let Some((_, shown)) = lists.into_iter().find(|(word, _)| self.word(word)) {
-            if self.word("FROM") || self.word("IN") {
-                self.name()?;
-            }
+        if self.word("TABLES") {
+            let shown = Shown::Tables(self.shown_database()?);
             Ok(Statement::Show(shown, self.pattern()?))
+        } else if self.word("VIEWS") {
+            let shown = Shown::Views(self.shown_database()?);
+            Ok(Statement::Show(shown, self.pattern()?))
+        } else if self.word("FUNCTIONS") {
+            self.shown_database()?;
+            Ok(Statement::Show(Shown::Functions, self.pattern()?))
+        } else if self.word("CATALOGS") {
+            Ok(Statement::Show(Shown::Catalogs, self.pattern()?))
+        } else if self.word("DATABASES") {
+            if self.word("FROM") || self.word("IN") {
+                check_catalog(&self.parser.parse_identifier()?)?;
+            }
+            Ok(Statement::Show(Shown::Databases, self.pattern()?))
         } else if self.word("COLUMNS") {
             if !self.word("IN") {
                 self.expect_word("FROM")?;
@@ -99,13 +119,19 @@ impl StatementParser<'_> {
             self.expect_word("DATABASE")?;
             Ok(Statement::Show(Shown::CurrentDatabase, None))
         } else if self.word("CREATE") {
-            if !self.word("TABLE") {
+            let what = if self.word("TABLE") { Dropped::Table } else { Dropped::View };
+            if what == Dropped::View {
                 self.expect_word("VIEW")?;
             }
-            Ok(Statement::ShowCreate(self.name()?))
+            Ok(Statement::ShowCreate(what, self.name()?))
         } else {
             Err(SqlError::at_span(format!("SHOW {} is not supported", token.token), token.span))
         }
+    }
+
+    /// `[FROM | IN [catalog.]database]`
+    fn shown_database(&mut self) -> Result<Option<Ident>, SqlError> {
+        if self.word("FROM") || self.word("IN") { self.database_name().map(Some) } else { Ok(None) }
     }
 
     /// `[NOT] LIKE '…'`

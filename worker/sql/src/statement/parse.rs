@@ -1,36 +1,22 @@
 //! The grammar of Flink's statements.
 
 use sqlparser::{
-    ast::Ident,
+    ast::{Expr, Ident},
     keywords::Keyword,
     parser::{Parser, ParserError},
-    tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace},
+    tokenizer::{Span, Token, TokenWithSpan, Tokenizer},
 };
 
-use super::{CreateFunction, CreateView, Insert, Statement};
+use super::{CreateFunction, CreateView, Dropped, Insert, Statement, hint};
 use crate::{SqlError, dialect::FlinkDialect};
 
-/// Hints that would change results or state if they were left out like the others, which only say how to join.
-const HINTS: [&str; 2] = ["OPTIONS", "STATE_TTL"];
-
-/// Refuses hints that would be lost: to the tokenizer they are comments.
-fn check_hints(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
-    for token in tokens {
-        let Token::Whitespace(Whitespace::MultiLineComment(text)) = &token.token else { continue };
-        let Some(hints) = text.trim_start().strip_prefix('+').map(str::to_ascii_uppercase) else { continue };
-        if let Some(hint) = HINTS.iter().find(|hint| hints.contains(&format!("{hint}("))) {
-            return Err(SqlError::at_span(format!("the hint {hint} is not supported"), token.span));
-        }
-    }
-    Ok(())
-}
-
-/// The statements of a script, in order.
-pub(crate) fn parse_script(script: &str) -> Result<Vec<(Statement, Span)>, SqlError> {
+/// The statements of a script, in order. Names that say no database are in `database`, until a `USE`.
+pub(crate) fn parse_script(script: &str, database: &str) -> Result<Vec<(Statement, Span)>, SqlError> {
     let tokens = Tokenizer::new(&FlinkDialect, script).tokenize_with_location()?;
-    check_hints(&tokens)?;
+    let tokens = hint::apply(tokens)?;
     let mut statements = StatementParser {
         script,
+        database: database.to_owned(),
         parser: Parser::new(&FlinkDialect).with_recursion_limit(128).with_tokens_with_locations(split_angles(tokens)),
     };
     let mut all = Vec::new();
@@ -66,6 +52,8 @@ fn split_angles(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 
 pub(super) struct StatementParser<'a> {
     pub(super) script: &'a str,
+    /// The current one.
+    pub(super) database: String,
     pub(super) parser: Parser<'a>,
 }
 
@@ -80,7 +68,9 @@ impl StatementParser<'_> {
         };
         match word.value.to_ascii_uppercase().as_str() {
             "CREATE" => self.create(),
+            "ALTER" => self.alter(),
             "DROP" => self.drop(),
+            "USE" => self.use_database(),
             "INSERT" => Ok(Statement::Insert(self.insert()?)),
             "EXECUTE" => {
                 self.parser.next_token();
@@ -93,7 +83,15 @@ impl StatementParser<'_> {
             "EXPLAIN" => self.explain(),
             "DESCRIBE" | "DESC" => {
                 self.parser.next_token();
+                let described = self.parser.peek_token();
+                if ["CATALOG", "DATABASE", "FUNCTION", "JOB", "MODEL"].iter().any(|word| self.peek_word(0, word))
+                    && !matches!(self.parser.peek_nth_token(1).token, Token::SemiColon | Token::EOF | Token::Period)
+                {
+                    let message = format!("{} {} is not supported", token.token, described.token);
+                    return Err(SqlError::at_span(message, described.span));
+                }
                 let _ = self.parser.parse_keyword(Keyword::TABLE);
+                self.word("EXTENDED");
                 Ok(Statement::Describe(self.name()?))
             }
             "SHOW" => self.show(),
@@ -132,15 +130,6 @@ impl StatementParser<'_> {
         Ok(self.parser.expected(expected, found)?)
     }
 
-    /// A table's name; `catalog.database.table` is cut to the table.
-    pub(super) fn name(&mut self) -> Result<Ident, SqlError> {
-        let mut name = self.parser.parse_identifier()?;
-        while self.parser.consume_token(&Token::Period) {
-            name = self.parser.parse_identifier()?;
-        }
-        Ok(name)
-    }
-
     pub(super) fn if_exists(&mut self, not: bool) -> Result<bool, SqlError> {
         if !self.word("IF") {
             return Ok(false);
@@ -161,38 +150,50 @@ impl StatementParser<'_> {
         }
     }
 
-    pub(super) fn comment(&mut self) -> Result<(), SqlError> {
-        if self.word("COMMENT") {
-            self.string()?;
-        }
-        Ok(())
+    pub(super) fn comment(&mut self) -> Result<Option<String>, SqlError> {
+        if self.word("COMMENT") { self.string().map(Some) } else { Ok(None) }
     }
 
     fn create(&mut self) -> Result<Statement, SqlError> {
-        let start = self.parser.next_token().span;
-        let replaced = self.parser.peek_token();
-        if self.word("OR") {
-            return Err(SqlError::at_span("CREATE OR REPLACE is not supported", replaced.span));
+        self.parser.next_token();
+        let or = self.parser.peek_token();
+        let replaces = self.word("OR");
+        if replaces {
+            self.expect_word("REPLACE")?;
         }
-        if self.word("TEMPORARY") && self.peek_word(1, "FUNCTION") {
+        let temporary = self.word("TEMPORARY");
+        if temporary && self.peek_word(1, "FUNCTION") {
             self.word("SYSTEM");
         }
         let kind = self.parser.peek_token();
-        if self.word("TABLE") {
-            self.create_table(start)
+        let created = if self.word("TABLE") {
+            self.create_table(temporary, replaces)
         } else if self.word("VIEW") {
-            self.create_view(start)
+            self.create_view(temporary, replaces)
+        } else if replaces {
+            return Err(SqlError::at_span(format!("CREATE OR REPLACE {} is not supported", kind.token), or.span));
         } else if self.word("FUNCTION") {
-            self.create_function()
+            return self.create_function();
+        } else if self.word("DATABASE") {
+            return self.create_database();
         } else {
-            Err(SqlError::at_span(format!("CREATE {} is not supported", kind.token), kind.span))
+            return Err(SqlError::at_span(format!("CREATE {} is not supported", kind.token), kind.span));
+        };
+        match created? {
+            Statement::CreateTable(table) if replaces && table.if_not_exists => {
+                Err(SqlError::at_span("OR REPLACE and IF NOT EXISTS exclude each other", or.span))
+            }
+            Statement::CreateView(view) if replaces && view.if_not_exists => {
+                Err(SqlError::at_span("OR REPLACE and IF NOT EXISTS exclude each other", or.span))
+            }
+            created => Ok(created),
         }
     }
 
     /// `name AS 'class' [LANGUAGE JAVA] [USING JAR '…', …]`; a jar is not needed for what is built in.
     fn create_function(&mut self) -> Result<Statement, SqlError> {
         let if_not_exists = self.if_exists(true)?;
-        let name = self.name()?;
+        let name = self.name()?.ident;
         self.expect_word("AS")?;
         let place = self.parser.peek_token().span;
         let class = (self.string()?, place);
@@ -212,7 +213,7 @@ impl StatementParser<'_> {
         Ok(Statement::CreateFunction(CreateFunction { name, if_not_exists, class }))
     }
 
-    fn create_view(&mut self, start: Span) -> Result<Statement, SqlError> {
+    fn create_view(&mut self, temporary: bool, replaces: bool) -> Result<Statement, SqlError> {
         let if_not_exists = self.if_exists(true)?;
         let name = self.name()?;
         let mut columns = Vec::new();
@@ -226,12 +227,23 @@ impl StatementParser<'_> {
             }
             self.parser.expect_token(&Token::RParen)?;
         }
-        self.comment()?;
+        let comment = self.comment()?;
         self.expect_word("AS")?;
+        let start = self.parser.peek_token().span;
         let query = self.parser.parse_query()?;
         let text = self.text_from(start);
-        Ok(Statement::CreateView(CreateView { name, if_not_exists, columns, query, text }))
+        Ok(Statement::CreateView(CreateView {
+            name,
+            if_not_exists,
+            replaces,
+            temporary,
+            columns,
+            comment,
+            query,
+            text,
+        }))
     }
+
     fn drop(&mut self) -> Result<Statement, SqlError> {
         self.parser.next_token();
         if self.word("TEMPORARY") && self.peek_word(1, "FUNCTION") {
@@ -239,11 +251,13 @@ impl StatementParser<'_> {
         }
         let token = self.parser.peek_token();
         let what = if self.word("FUNCTION") {
-            "function"
+            Dropped::Function
         } else if self.word("TABLE") {
-            "table"
+            Dropped::Table
         } else if self.word("VIEW") {
-            "view"
+            Dropped::View
+        } else if self.word("DATABASE") {
+            return self.drop_database();
         } else {
             return Err(SqlError::at_span(format!("DROP {} is not supported", token.token), token.span));
         };
@@ -259,18 +273,32 @@ impl StatementParser<'_> {
         }
         self.expect_word("INTO")?;
         self.word("TABLE");
-        let table = self.name()?;
-        let token = self.parser.peek_token();
-        if self.word("PARTITION") {
-            return Err(SqlError::at_span("INSERT … PARTITION is not supported", token.span));
-        }
+        let (table, options) = self.name_with_options()?;
+        let partition = if self.word("PARTITION") { self.partition()? } else { Vec::new() };
         // `(a, b) SELECT` is a column list, `(SELECT …)` a query.
         let lists_columns = self.parser.peek_token().token == Token::LParen
             && !["SELECT", "VALUES", "WITH"].iter().any(|word| self.peek_word(1, word))
             && self.parser.peek_nth_token(1).token != Token::LParen;
         let columns = if lists_columns { self.columns()? } else { Vec::new() };
         let source = self.parser.parse_query()?;
-        Ok(Insert { table, columns, source })
+        Ok(Insert { table, options, partition, columns, source })
+    }
+
+    /// `(a = 1, b)`: columns with a value; those without one come from the query like any other.
+    fn partition(&mut self) -> Result<Vec<(Ident, Expr)>, SqlError> {
+        self.parser.expect_token(&Token::LParen)?;
+        let mut partition = Vec::new();
+        loop {
+            let column = self.parser.parse_identifier()?;
+            if self.parser.consume_token(&Token::Eq) {
+                partition.push((column, self.parser.parse_expr()?));
+            }
+            if !self.parser.consume_token(&Token::Comma) {
+                break;
+            }
+        }
+        self.parser.expect_token(&Token::RParen)?;
+        Ok(partition)
     }
 
     pub(super) fn statement_set(&mut self) -> Result<Statement, SqlError> {

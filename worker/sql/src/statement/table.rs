@@ -1,5 +1,6 @@
 //! The grammar of `CREATE TABLE`.
 
+use model::DataType;
 use sqlparser::{
     ast::Ident,
     parser::Parser,
@@ -7,29 +8,18 @@ use sqlparser::{
 };
 
 use super::{
-    ColumnDefinition, ColumnKind, CreateTable, Feature, Inherit, Like, Statement, WatermarkDefinition,
+    ColumnDefinition, ColumnKind, CreateTable, Distribution, Feature, Inherit, Like, Statement, WatermarkDefinition,
     parse::StatementParser,
 };
 use crate::{SqlError, types::parse_type};
 
 impl StatementParser<'_> {
-    pub(super) fn create_table(&mut self, start: Span) -> Result<Statement, SqlError> {
+    pub(super) fn create_table(&mut self, temporary: bool, replaces: bool) -> Result<Statement, SqlError> {
         let if_not_exists = self.if_exists(true)?;
-        let name = self.name()?;
-        let mut table = CreateTable {
-            name,
-            if_not_exists,
-            columns: Vec::new(),
-            watermark: None,
-            primary_key: Vec::new(),
-            partitioned_by: Vec::new(),
-            options: Vec::new(),
-            like: None,
-            query: None,
-            text: String::new(),
-        };
+        let mut table = CreateTable { if_not_exists, replaces, temporary, ..CreateTable::new(self.name()?) };
         // Another table, or a query, may say the columns.
-        let elsewhere = ["COMMENT", "PARTITIONED", "WITH", "LIKE", "AS"].iter().any(|word| self.peek_word(0, word));
+        let elsewhere = ["COMMENT", "DISTRIBUTED", "PARTITIONED", "WITH", "LIKE", "AS"];
+        let elsewhere = elsewhere.iter().any(|word| self.peek_word(0, word));
         if !elsewhere {
             self.parser.expect_token(&Token::LParen)?;
             loop {
@@ -40,10 +30,9 @@ impl StatementParser<'_> {
             }
             self.parser.expect_token(&Token::RParen)?;
         }
-        self.comment()?;
-        let distributed = self.parser.peek_token();
+        table.comment = self.comment()?;
         if self.word("DISTRIBUTED") {
-            return Err(SqlError::at_span("DISTRIBUTED BY is not supported", distributed.span));
+            table.distribution = Some(self.distribution()?);
         }
         if self.word("PARTITIONED") {
             self.expect_word("BY")?;
@@ -60,8 +49,27 @@ impl StatementParser<'_> {
             let found = self.parser.peek_token();
             return Ok(self.parser.expected("the columns, LIKE or AS", found)?);
         }
-        table.text = self.text_from(start);
         Ok(Statement::CreateTable(Box::new(table)))
+    }
+
+    /// `[BY [HASH | RANGE] (a, b)] [INTO 4 BUCKETS]`
+    fn distribution(&mut self) -> Result<Distribution, SqlError> {
+        let mut distribution = Distribution { kind: None, columns: Vec::new(), buckets: None };
+        let by = self.word("BY");
+        if by {
+            distribution.kind = ["HASH", "RANGE"].into_iter().find(|kind| self.word(kind));
+            distribution.columns = self.columns()?;
+        }
+        if !by || self.peek_word(0, "INTO") {
+            self.expect_word("INTO")?;
+            let token = self.parser.next_token();
+            match token.token {
+                Token::Number(buckets, _) => distribution.buckets = Some(buckets),
+                _ => return Ok(self.parser.expected("a number of buckets", token)?),
+            }
+            self.expect_word("BUCKETS")?;
+        }
+        Ok(distribution)
     }
 
     /// `table [(INCLUDING feature …)]`
@@ -86,12 +94,12 @@ impl StatementParser<'_> {
                 "OPTIONS" => Feature::Options,
                 "PARTITIONS" => Feature::Partitions,
                 "WATERMARKS" => Feature::Watermarks,
-                // Nothing has them.
-                "METADATA" | "DISTRIBUTION" => continue,
+                "METADATA" => Feature::Metadata,
+                "DISTRIBUTION" => Feature::Distribution,
                 _ => return Ok(self.parser.expected("a feature of a table", token)?),
             };
             if inherit == Inherit::Overwriting
-                && !matches!(feature, Feature::Generated | Feature::Options | Feature::Watermarks)
+                && !matches!(feature, Feature::Generated | Feature::Metadata | Feature::Options | Feature::Watermarks)
             {
                 return Err(SqlError::at_span(format!("OVERWRITING {} is not possible", token.token), token.span));
             }
@@ -100,7 +108,7 @@ impl StatementParser<'_> {
         Ok(like)
     }
 
-    fn table_element(&mut self, table: &mut CreateTable) -> Result<(), SqlError> {
+    pub(super) fn table_element(&mut self, table: &mut CreateTable) -> Result<(), SqlError> {
         let token = self.parser.peek_token();
         if self.peek_word(0, "WATERMARK") && self.peek_word(1, "FOR") {
             if table.watermark.is_some() {
@@ -108,14 +116,13 @@ impl StatementParser<'_> {
             }
             table.watermark = Some(self.watermark()?);
         } else if self.peek_word(0, "CONSTRAINT") || (self.peek_word(0, "PRIMARY") && self.peek_word(1, "KEY")) {
-            if self.word("CONSTRAINT") {
-                self.parser.parse_identifier()?;
-            }
+            let name = if self.word("CONSTRAINT") { Some(self.parser.parse_identifier()?) } else { None };
             let place = self.parser.peek_token();
             self.expect_word("PRIMARY")?;
             self.expect_word("KEY")?;
             let columns = self.columns()?;
             self.set_primary_key(table, columns, place.span)?;
+            table.primary_key_name = name;
         } else {
             self.column(table)?;
         }
@@ -149,15 +156,19 @@ impl StatementParser<'_> {
             let start = self.parser.peek_token().span;
             let expression = self.parser.parse_expr()?;
             let kind = ColumnKind::Computed(Box::new(expression), self.text_from(start));
-            self.comment()?;
-            table.columns.push(ColumnDefinition { name, kind });
+            let comment = self.comment()?;
+            table.columns.push(ColumnDefinition { name, kind, comment });
             return Ok(());
         }
         let (data_type, mut nullable) = parse_type(&mut self.parser)?;
+        let mut comment = None;
         loop {
             let token = self.parser.peek_token();
             if self.word("METADATA") {
-                return Err(SqlError::at_span("METADATA columns are not supported", token.span));
+                let kind = self.metadata(data_type, nullable)?;
+                let comment = self.comment()?.or(comment);
+                table.columns.push(ColumnDefinition { name, kind, comment });
+                return Ok(());
             } else if self.peek_word(0, "CONSTRAINT") || self.peek_word(0, "PRIMARY") {
                 if self.word("CONSTRAINT") {
                     self.parser.parse_identifier()?;
@@ -170,13 +181,20 @@ impl StatementParser<'_> {
                 self.parser.next_token();
                 nullable = false;
             } else if self.peek_word(0, "COMMENT") {
-                self.comment()?;
+                comment = self.comment()?;
             } else {
                 break;
             }
         }
-        table.columns.push(ColumnDefinition { name, kind: ColumnKind::Physical { data_type, nullable } });
+        let kind = ColumnKind::Physical { data_type, nullable };
+        table.columns.push(ColumnDefinition { name, kind, comment });
         Ok(())
+    }
+
+    /// `[FROM 'key'] [VIRTUAL]`
+    fn metadata(&mut self, data_type: DataType, nullable: bool) -> Result<ColumnKind, SqlError> {
+        let key = if self.word("FROM") { Some(self.string()?) } else { None };
+        Ok(ColumnKind::Metadata { data_type, nullable, key, is_virtual: self.word("VIRTUAL") })
     }
 
     /// `(a, b)`

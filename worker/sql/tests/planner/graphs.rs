@@ -236,3 +236,130 @@ fn graphs_survive_being_stored() {
     let graph = job(&mut nexmark(), include_str!("plans/q5.sql")).graph;
     assert_eq!(JobGraph::from_json(&graph.to_json().unwrap()).unwrap(), graph);
 }
+
+const EVENTS: &str = "
+    CREATE TABLE events (id INT, name STRING, v BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at) WITH ('connector' = 'datagen');
+    CREATE VIEW hours AS SELECT * FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' HOUR));
+    CREATE VIEW sessions AS
+        SELECT * FROM TABLE(SESSION(TABLE events PARTITION BY id, DESCRIPTOR(at), INTERVAL '5' MINUTE));";
+
+/// The stateful operators of a query over [`EVENTS`], in order.
+fn operators(query: &str) -> Vec<String> {
+    let graph = job(&mut session(), &format!("{EVENTS} {query}")).graph;
+    let kinds = graph.nodes.iter().filter_map(|node| match &node.operator {
+        OperatorSpec::WindowAssign(spec) => Some(format!("assign {:?}", spec.keys)),
+        OperatorSpec::WindowAggregate(spec) => Some(format!("aggregate {}", spec.keys.len())),
+        OperatorSpec::GroupAggregate(_) => Some("updates".to_owned()),
+        OperatorSpec::WindowJoin(spec) => Some(format!("join {:?}", spec.kind)),
+        OperatorSpec::Join(_) | OperatorSpec::SemiJoin(_) => Some("regular join".to_owned()),
+        OperatorSpec::Rank(spec) => Some(format!("rank in windows: {}", spec.window_end.is_some())),
+        _ => None,
+    });
+    kinds.collect()
+}
+
+#[test]
+fn sessions_are_assigned_where_an_aggregation_does_not_do_it() {
+    let of = |select: &str| operators(select);
+    let by = |keys: &str| of(&format!("SELECT window_end, COUNT(*) FROM sessions GROUP BY {keys}"));
+    assert_eq!(by("id, window_start, window_end"), ["aggregate 1"]);
+    assert_eq!(by("window_start, window_end"), ["assign [0]", "aggregate 1"]);
+    assert_eq!(by("id, name, window_start, window_end"), ["assign [0]", "aggregate 3"]);
+    assert_eq!(
+        by("GROUPING SETS ((id, window_start, window_end), (window_start, window_end))"),
+        ["assign [0]", "aggregate 3"]
+    );
+    assert_eq!(of("SELECT id, window_start, window_time FROM sessions"), ["assign [0]"]);
+    let global = "TABLE(SESSION(TABLE events, DESCRIPTOR(at), INTERVAL '5' MINUTE))";
+    assert_eq!(
+        of(&format!("SELECT name, COUNT(*) FROM {global} GROUP BY name, window_start, window_end")),
+        ["assign []", "aggregate 2"]
+    );
+    assert_eq!(of(&format!("SELECT COUNT(*) FROM {global} GROUP BY window_start, window_end")), ["aggregate 0"]);
+    assert_eq!(
+        of("SELECT l.id FROM sessions l JOIN sessions r
+            ON l.id = r.id AND l.window_start = r.window_start AND l.window_end = r.window_end"),
+        ["assign [0]", "join Inner"]
+    );
+    assert_eq!(
+        of("SELECT id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY v DESC) AS n
+            FROM sessions) WHERE n <= 3"),
+        ["assign [0]", "rank in windows: true"]
+    );
+    assert_eq!(
+        of("SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE sessions, DESCRIPTOR(window_time), INTERVAL '1' HOUR))
+            GROUP BY window_start0, window_end0"),
+        ["assign [0]", "aggregate 0"]
+    );
+}
+
+#[test]
+fn windows_are_joined_where_in_and_exists_compare_them() {
+    let same = "l.window_start = r.window_start AND l.window_end = r.window_end";
+    let exists = format!("EXISTS (SELECT * FROM hours r WHERE {same} AND l.id = r.id AND l.v < r.v)");
+    let query = |condition: &str| operators(&format!("SELECT id FROM hours l WHERE {condition}"));
+    assert_eq!(query(&exists).last().unwrap(), "join Semi");
+    assert_eq!(query(&format!("NOT {exists}")).last().unwrap(), "join Anti");
+    assert_eq!(query(&format!("l.id IN (SELECT id FROM hours r WHERE {same})")).last().unwrap(), "join Semi");
+    assert_eq!(query("l.id IN (SELECT id FROM hours r)").last().unwrap(), "regular join");
+    let counted = operators(&format!(
+        "SELECT window_end, COUNT(*) FROM hours l WHERE {exists} GROUP BY window_start, window_end"
+    ));
+    assert_eq!(counted.last().unwrap(), "aggregate 0");
+}
+
+#[test]
+fn a_union_of_windows_is_one() {
+    let union =
+        "(SELECT id, window_start, window_end FROM hours UNION ALL SELECT 7, window_start, window_end FROM hours)";
+    let counted = operators(&format!("SELECT window_end, COUNT(*) FROM {union} GROUP BY window_start, window_end"));
+    assert_eq!(counted.last().unwrap(), "aggregate 0");
+    let other = "(SELECT window_start, window_end FROM hours UNION ALL SELECT window_start, window_end FROM
+        TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '2' HOUR)))";
+    let counted = operators(&format!("SELECT window_end, COUNT(*) FROM {other} GROUP BY window_start, window_end"));
+    assert_eq!(counted.last().unwrap(), "updates");
+}
+
+#[test]
+fn arguments_of_windows_have_names_and_offsets() {
+    for call in [
+        "TUMBLE(DATA => TABLE events, TIMECOL => DESCRIPTOR(at), SIZE => INTERVAL '1' MINUTE)",
+        "TUMBLE(SIZE => INTERVAL '1' MINUTE, DATA => TABLE events, TIMECOL => DESCRIPTOR(at), OFFSET => INTERVAL '10' SECOND)",
+        "HOP(DATA => TABLE events, TIMECOL => DESCRIPTOR(at), SLIDE => INTERVAL '1' MINUTE, SIZE => INTERVAL '2' MINUTE)",
+        "CUMULATE(DATA => TABLE events, TIMECOL => DESCRIPTOR(at), STEP => INTERVAL '1' MINUTE, SIZE => INTERVAL '2' MINUTE)",
+        "SESSION(DATA => TABLE events PARTITION BY id, TIMECOL => DESCRIPTOR(at), GAP => INTERVAL '1' MINUTE)",
+        "TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' DAY, INTERVAL '-8' HOUR)",
+        "TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' DAY, -INTERVAL '8' HOUR)",
+        "HOP(TABLE events, DESCRIPTOR(at), INTERVAL '1' HOUR, INTERVAL '1' DAY, INTERVAL '15' MINUTE)",
+        "CUMULATE(TABLE events, DESCRIPTOR(at), INTERVAL '1' HOUR, INTERVAL '1' DAY, INTERVAL '15' MINUTE)",
+    ] {
+        let query = format!("SELECT id, window_end, COUNT(*) FROM TABLE({call}) GROUP BY id, window_start, window_end");
+        assert_eq!(operators(&query), ["aggregate 1"], "{call}");
+    }
+    let offset = "TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' DAY, INTERVAL '-8' HOUR)";
+    let query = format!("{EVENTS} EXPLAIN SELECT COUNT(*) FROM TABLE({offset}) GROUP BY window_start, window_end");
+    assert!(crate::support::text(&mut session(), &query).contains("size=[1 d], offset=[-8 h]"));
+}
+
+#[test]
+fn group_windows_have_all_their_parts() {
+    let script = "
+        SELECT HOP_START(at, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE), HOP_END(at, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE),
+            HOP_ROWTIME(at, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE), COUNT(*)
+        FROM events GROUP BY HOP(at, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)";
+    let types = |script: &str| {
+        let graph = job(&mut session(), &format!("{EVENTS} {script}")).graph;
+        graph.nodes.last().unwrap().schema.fields.iter().map(|field| field.data_type.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(types(script), ["TIMESTAMP(3)", "TIMESTAMP(3)", "TIMESTAMP(3)", "BIGINT"]);
+    let script = "
+        SELECT SESSION_START(p, INTERVAL '1' MINUTE), SESSION_END(p, INTERVAL '1' MINUTE),
+            SESSION_PROCTIME(p, INTERVAL '1' MINUTE), id
+        FROM (SELECT *, PROCTIME() AS p FROM events) GROUP BY id, SESSION(p, INTERVAL '1' MINUTE)";
+    assert_eq!(types(script), ["TIMESTAMP(3)", "TIMESTAMP(3)", "TIMESTAMP_LTZ(3)", "INT"]);
+    let cascade = "
+        SELECT TUMBLE_END(r, INTERVAL '1' HOUR), SUM(n) FROM (
+            SELECT TUMBLE_ROWTIME(at, INTERVAL '1' MINUTE) AS r, COUNT(*) AS n FROM events GROUP BY TUMBLE(at, INTERVAL '1' MINUTE)
+        ) GROUP BY TUMBLE(r, INTERVAL '1' HOUR)";
+    assert_eq!(operators(cascade), ["aggregate 0", "aggregate 0"]);
+}

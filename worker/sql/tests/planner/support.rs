@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graph::{Catalog, ChangelogMode, SinkCapabilities, SourceCapabilities, TableSpec};
-use model::Failure;
+use model::{DataType, Failure};
 use sql::{Outcome, PlannedJob, Session, SqlError};
 
 pub struct TestCatalog;
@@ -19,13 +19,25 @@ impl Catalog for TestCatalog {
         Ok(SourceCapabilities { bounded: false, changelog })
     }
 
+    fn metadata(&self, table: &TableSpec) -> Result<Vec<(&'static str, DataType)>, Failure> {
+        self.source(table)?;
+        let files = vec![
+            ("file.path", DataType::String),
+            ("file.name", DataType::String),
+            ("file.size", DataType::BigInt),
+            ("file.modification-time", DataType::TimestampLtz(3)),
+        ];
+        Ok(if table.connector() == "files" { files } else { Vec::new() })
+    }
+
     fn sink(&self, table: &TableSpec) -> Result<SinkCapabilities, Failure> {
         let changelog = match table.connector() {
             "blackhole" | "upsert" => ChangelogMode::UPSERT,
             "print" => ChangelogMode::ALL,
             _ => ChangelogMode::APPEND,
         };
-        Ok(SinkCapabilities { changelog })
+        let has = |option: &str| table.options.contains_key(option);
+        Ok(SinkCapabilities { changelog, by_partition: has("by-partition"), event_time: has("event-time") })
     }
 }
 

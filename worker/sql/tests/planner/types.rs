@@ -1,6 +1,6 @@
 //! Types as `DESCRIBE` and `TYPEOF` give them: lengths of texts, and what is never null.
 
-use graph::{Expr, OperatorSpec, Value, operator::WindowKind};
+use graph::{Expr, OperatorSpec, Value};
 
 use crate::support::{job, session, text};
 
@@ -130,28 +130,84 @@ fn zones_that_do_not_exist_are_refused() {
 const EVENTS: &str =
     "CREATE TABLE events (id INT, at TIMESTAMP_LTZ(3), WATERMARK FOR at AS at) WITH ('connector' = 'datagen');";
 
+/// The zones of the operators with windows of a query over `events`.
+fn zones(zone: &str, query: &str) -> Vec<Option<String>> {
+    let planned = job(&mut session(), &format!("SET 'table.local-time-zone' = '{zone}'; {EVENTS} {query}"));
+    let zones = planned.graph.nodes.into_iter().filter_map(|node| match node.operator {
+        OperatorSpec::WindowAggregate(spec) => Some(spec.zone),
+        OperatorSpec::WindowAssign(spec) => Some(spec.zone),
+        OperatorSpec::WindowJoin(spec) => Some(spec.zone),
+        OperatorSpec::Rank(spec) => Some(spec.zone),
+        _ => None,
+    });
+    zones.collect()
+}
+
+const HOURS: &str = "TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' HOUR))";
+
 #[test]
-fn windows_over_instants_are_whole_in_the_zone() {
-    let query = |zone: &str, size: &str| {
-        format!(
-            "SET 'table.local-time-zone' = '{zone}'; {EVENTS} SELECT window_start, COUNT(*) FROM
-             TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL {size})) GROUP BY window_start, window_end"
-        )
+fn windows_over_instants_are_of_the_zone() {
+    let berlin = || Some("Europe/Berlin".to_owned());
+    let count = format!("SELECT window_start, COUNT(*) AS n FROM {HOURS} GROUP BY window_start, window_end");
+    assert_eq!(zones("Europe/Berlin", &count), [berlin()]);
+    assert_eq!(zones("UTC", &count), [None]);
+    let join = format!(
+        "SELECT l.id FROM {HOURS} l JOIN {HOURS} r
+        ON l.window_start = r.window_start AND l.window_end = r.window_end AND l.id = r.id"
+    );
+    assert_eq!(zones("Europe/Berlin", &join), [berlin(), berlin()]);
+    let first = format!(
+        "SELECT id FROM (SELECT *, ROW_NUMBER() OVER
+        (PARTITION BY window_start, window_end ORDER BY id) AS n FROM {HOURS}) WHERE n <= 3"
+    );
+    assert_eq!(zones("Europe/Berlin", &first), [berlin(), berlin()]);
+    let session =
+        "SELECT window_end FROM TABLE(SESSION(TABLE events PARTITION BY id, DESCRIPTOR(at), INTERVAL '1' HOUR))";
+    assert_eq!(zones("Europe/Berlin", session), [berlin()]);
+    let processing =
+        "SELECT COUNT(*) FROM (SELECT *, PROCTIME() AS p FROM events) GROUP BY TUMBLE(p, INTERVAL '1' DAY)";
+    assert_eq!(zones("Europe/Berlin", processing), [berlin()]);
+    let local = "CREATE VIEW v AS SELECT id, window_time FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' HOUR));
+        SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE v, DESCRIPTOR(window_time), INTERVAL '1' DAY)) GROUP BY window_start, window_end";
+    assert_eq!(zones("Europe/Berlin", local), [berlin(), berlin()]);
+}
+
+#[test]
+fn windows_over_local_times_are_of_no_zone() {
+    let table = "CREATE TABLE local (id INT, at TIMESTAMP(3), WATERMARK FOR at AS at) WITH ('connector' = 'datagen');";
+    let query = "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE local, DESCRIPTOR(at), INTERVAL '1' DAY)) GROUP BY window_start, window_end";
+    assert_eq!(zones("Europe/Berlin", &format!("{table} {query}")), [None]);
+}
+
+#[test]
+fn local_times_that_meet_instants_are_made_such() {
+    let zone = "SET 'table.local-time-zone' = 'Asia/Shanghai';";
+    for expression in [
+        "CASE WHEN i > 0 THEN ts ELSE TO_TIMESTAMP_LTZ(i, 3) END",
+        "COALESCE(TO_TIMESTAMP_LTZ(i, 3), ts)",
+        "IF(i > 0, ts, TO_TIMESTAMP_LTZ(i, 3))",
+        "GREATEST(ts, TO_TIMESTAMP_LTZ(i, 3))",
+        "NULLIF(ts, TO_TIMESTAMP_LTZ(i, 3))",
+        "ARRAY[ts, TO_TIMESTAMP_LTZ(i, 3)]",
+    ] {
+        let query = format!("SELECT {expression} FROM t");
+        assert!(calls(&computed(&format!("{zone} {query}")), expressions::TO_INSTANT), "{expression}");
+        assert!(!calls(&computed(&query), expressions::TO_INSTANT), "{expression} in UTC");
+    }
+}
+
+#[test]
+fn the_default_zone_is_the_machines() {
+    let expression = |settings: &str| {
+        let mut session = session();
+        session.set_default_zone("Asia/Shanghai".to_owned());
+        let planned = job(&mut session, &format!("{settings} {EVENTS} SELECT DATE_FORMAT(at, 'HH') FROM events"));
+        planned.graph.nodes.iter().any(|node| match &node.operator {
+            OperatorSpec::Calc(calc) => calc.projection.iter().any(|expr| calls(expr, expressions::TO_LOCAL)),
+            _ => false,
+        })
     };
-    let job = job(&mut session(), &query("Asia/Shanghai", "'1' DAY"));
-    let window = job.graph.nodes.iter().find_map(|node| match &node.operator {
-        OperatorSpec::WindowAggregate(spec) => Some(spec.window),
-        _ => None,
-    });
-    let (day, eight_hours) = (86_400_000, 28_800_000);
-    assert_eq!(window, Some(WindowKind::Tumble { size: day, offset: -eight_hours }));
-    let last = job.graph.nodes.iter().rev().find_map(|node| match &node.operator {
-        OperatorSpec::Calc(calc) => calc.projection.first().cloned(),
-        _ => None,
-    });
-    assert!(last.is_some_and(|start| calls(&start, expressions::TO_LOCAL)), "the start is no local time");
-    // A day in Berlin may have 23 hours.
-    let error = session().run(&query("Europe/Berlin", "'1' DAY")).unwrap_err();
-    assert!(error.message.contains("in the time zone Europe/Berlin"), "{error}");
-    assert!(session().run(&query("Europe/Berlin", "'1' HOUR")).is_ok());
+    assert!(expression(""));
+    assert!(expression("SET 'table.local-time-zone' = 'default';"));
+    assert!(!expression("SET 'table.local-time-zone' = 'UTC';"));
 }

@@ -12,7 +12,7 @@ async fn changes_are_written_as_debezium_does() {
     let kinds = [RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter, RowKind::Delete];
     let rows = batch(1..5);
     let changes = Batch::changelog(rows.columns().clone(), kinds.iter().map(|kind| *kind as u8).collect());
-    let mut sink = sink(&table, &environment());
+    let mut sink = super::sink(&table, &environment());
     sink.write(changes).await.unwrap();
     let prepared = sink.prepare().await.unwrap();
     sink.commit(&prepared).await.unwrap();
@@ -38,7 +38,7 @@ async fn raw_lines_are_written_read_and_resumed() {
     let texts: Vec<String> = (0..20_000).map(|n| format!("{n:05} {{not json")).collect();
     let columns = StringArray::from_iter_values(&texts);
     let columns = RecordBatch::try_new(table.schema.to_arrow(), vec![Arc::new(columns)]).unwrap();
-    let mut sink = sink(&table, &environment());
+    let mut sink = super::sink(&table, &environment());
     sink.write(Batch::append(columns)).await.unwrap();
     let prepared = sink.prepare().await.unwrap();
     sink.commit(&prepared).await.unwrap();
@@ -47,16 +47,4 @@ async fn raw_lines_are_written_read_and_resumed() {
     let spec = source_of_all(table);
     assert_eq!(rows(&spec, 2).await, texts);
     assert_eq!(read_with_restores(&spec, &environment(), &[(2, 5000), (1, 9000)], 3).await, texts);
-}
-
-#[tokio::test]
-async fn files_roll_by_age() {
-    let directory = tempfile::tempdir().unwrap();
-    let table = table(directory.path(), "json", &[("sink.rolling-policy.rollover-interval", "1 ms")]);
-    let mut sink = sink(&table, &environment());
-    let started = std::time::Instant::now();
-    while started.elapsed() < Duration::from_millis(20) {
-        sink.write(batch(0..10)).await.unwrap();
-    }
-    assert!(sink.prepare().await.unwrap().len() > 1);
 }

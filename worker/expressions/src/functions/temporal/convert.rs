@@ -144,7 +144,7 @@ impl Zones {
             return *zone;
         }
         // An unknown zone is GMT, as in Java.
-        let zone = Zone::parse(name).unwrap_or(Zone::Named(chrono_tz::UTC));
+        let zone = Zone::parse(name).unwrap_or(Zone::UTC);
         self.last = Some((name.to_owned(), zone));
         zone
     }

@@ -1,6 +1,6 @@
 //! Time zones: names and fixed offsets, and the local times of instants.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, Int64Array, make_array},
@@ -30,22 +30,36 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     operator(TO_LOCAL, &[Temporal, Text], |arguments| Ok(DataType::Timestamp(digits(arguments))), Bound(to_local)),
 ];
 
-/// A zone by name, or an offset from UTC.
+/// A zone by name, or an offset from UTC. Times are milliseconds since 1970, local ones as if read in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Zone {
+pub struct Zone(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
     Named(chrono_tz::Tz),
     Fixed(FixedOffset),
 }
 
+/// The offsets that a local time has, in seconds.
+enum Offsets {
+    Single(i64),
+    /// The earlier of the two instants has the first.
+    Two(i64, i64),
+    /// The time is skipped; that before it.
+    None(i64),
+}
+
 impl Zone {
+    pub(crate) const UTC: Self = Self(Kind::Named(chrono_tz::UTC));
+
     /// `America/Los_Angeles`, `UTC`, `GMT-08:00`, `+01:00`
-    pub(crate) fn parse(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         if let Ok(zone) = name.parse() {
-            return Some(Self::Named(zone));
+            return Some(Self(Kind::Named(zone)));
         }
         let upper = name.to_ascii_uppercase();
         if upper == "Z" {
-            return Some(Self::Named(chrono_tz::UTC));
+            return Some(Self::UTC);
         }
         let digits = ["UTC", "GMT", "UT"].into_iter().find_map(|prefix| upper.strip_prefix(prefix)).unwrap_or(&upper);
         let (sign, digits) = match (digits.strip_prefix('+'), digits.strip_prefix('-')) {
@@ -56,13 +70,14 @@ impl Zone {
         let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
         let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
         let fits = (0..=18).contains(&hours) && (0..60).contains(&minutes);
-        fits.then(|| FixedOffset::east_opt(sign * (hours * 3600 + minutes * 60))).flatten().map(Self::Fixed)
+        let offset = fits.then(|| FixedOffset::east_opt(sign * (hours * 3600 + minutes * 60))).flatten();
+        offset.map(|offset| Self(Kind::Fixed(offset)))
     }
 
     fn offset_at(self, utc: &NaiveDateTime) -> i64 {
-        i64::from(match self {
-            Self::Named(zone) => zone.offset_from_utc_datetime(utc).fix().local_minus_utc(),
-            Self::Fixed(offset) => offset.local_minus_utc(),
+        i64::from(match self.0 {
+            Kind::Named(zone) => zone.offset_from_utc_datetime(utc).fix().local_minus_utc(),
+            Kind::Fixed(offset) => offset.local_minus_utc(),
         })
     }
 
@@ -71,41 +86,118 @@ impl Zone {
         Some(self.offset_at(&chrono::DateTime::from_timestamp(seconds, 0)?.naive_utc()))
     }
 
-    /// Seconds to take from a local time. Of two the earlier offset counts, and in a gap the one before it, as in Java.
-    fn offset_of_local(self, seconds: i64) -> Option<i64> {
+    fn offsets_of_local(self, seconds: i64) -> Option<Offsets> {
         let local = chrono::DateTime::from_timestamp(seconds, 0)?.naive_utc();
-        let Self::Named(zone) = self else { return Some(self.offset_at(&local)) };
+        let Kind::Named(zone) = self.0 else { return Some(Offsets::Single(self.offset_at(&local))) };
+        let seconds = |offset: chrono_tz::TzOffset| i64::from(offset.fix().local_minus_utc());
         Some(match zone.offset_from_local_datetime(&local) {
-            chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(offset, _) => {
-                i64::from(offset.fix().local_minus_utc())
+            chrono::LocalResult::Single(offset) => Offsets::Single(seconds(offset)),
+            chrono::LocalResult::Ambiguous(first, second) => Offsets::Two(seconds(first), seconds(second)),
+            chrono::LocalResult::None => {
+                Offsets::None(self.offset_at(&local.checked_sub_signed(TimeDelta::try_days(1)?)?))
             }
-            chrono::LocalResult::None => self.offset_at(&local.checked_sub_signed(TimeDelta::try_days(1)?)?),
         })
     }
 
-    /// The instant of a local time, in milliseconds.
-    pub(crate) fn to_utc(self, millis: i64) -> Option<i64> {
+    /// Seconds to take from a local time. Of two the earlier offset counts, and in a gap the one before it, as in Java.
+    fn offset_of_local(self, seconds: i64) -> Option<i64> {
+        let (Offsets::Single(offset) | Offsets::Two(offset, _) | Offsets::None(offset)) =
+            self.offsets_of_local(seconds)?;
+        Some(offset)
+    }
+
+    /// The first second after `from` with another offset; there is one up to `to`.
+    fn change_between(self, mut from: i64, mut to: i64) -> i64 {
+        let before = self.offset_of_instant(from);
+        while to - from > 1 {
+            let middle = from + (to - from) / 2;
+            if self.offset_of_instant(middle) == before {
+                from = middle;
+            } else {
+                to = middle;
+            }
+        }
+        to
+    }
+
+    /// The instant of a local time; the earlier of two, and of a skipped one that of as much later.
+    pub fn to_utc(self, millis: i64) -> Option<i64> {
         millis.checked_sub(self.offset_of_local(millis.div_euclid(1000))? * 1000)
     }
 
-    /// The local time of an instant, in milliseconds.
-    pub(crate) fn to_local(self, millis: i64) -> Option<i64> {
+    /// The local time of an instant.
+    pub fn to_local(self, millis: i64) -> Option<i64> {
         millis.checked_add(self.offset_of_instant(millis.div_euclid(1000))? * 1000)
+    }
+
+    /// The local times of instants; one out of range stays as it is.
+    pub fn all_to_local(self, instants: &[i64]) -> Vec<i64> {
+        let mut offset = self.remembering(Self::offset_of_instant);
+        let mut local = |&instant: &i64| instant.checked_add(offset(instant.div_euclid(1000))? * 1000);
+        instants.iter().map(|instant| local(instant).unwrap_or(*instant)).collect()
+    }
+
+    /// The last local time that does not come again after an instant: while the clock runs through times that it will
+    /// be set back to, the one before them. It never gets less.
+    pub fn passed(self, instant: i64) -> i64 {
+        let passed = || {
+            let second = instant.div_euclid(1000);
+            let offset = self.offset_of_instant(second)?;
+            let local = instant.checked_add(offset * 1000)?;
+            Some(match self.offsets_of_local(local.div_euclid(1000))? {
+                Offsets::Two(first, again) if first == offset => {
+                    let set_back = self.change_between(second, local.div_euclid(1000) - again);
+                    (set_back + again) * 1000 - 1
+                }
+                _ => local,
+            })
+        };
+        passed().unwrap_or(instant)
+    }
+
+    /// The first instant at which a local time has passed: the later of two, and of a skipped one that of the change.
+    pub fn passes(self, local: i64) -> i64 {
+        let passes = || {
+            let second = local.div_euclid(1000);
+            Some(match self.offsets_of_local(second)? {
+                Offsets::Single(offset) | Offsets::Two(_, offset) => local.checked_sub(offset * 1000)?,
+                Offsets::None(before) => self.change_between(second - before - DAY, second - before) * 1000,
+            })
+        };
+        passes().unwrap_or(local)
+    }
+
+    /// What an offset says for a second; zones change at whole quarters of an hour, and neighbours mostly fall into one.
+    fn remembering(self, offset: fn(Self, i64) -> Option<i64>) -> impl FnMut(i64) -> Option<i64> {
+        let mut known: Option<(i64, Option<i64>)> = None;
+        move |second| {
+            let quarter = second.div_euclid(900);
+            match known {
+                Some((last, offset)) if last == quarter => offset,
+                _ => {
+                    let found = offset(self, second);
+                    known = Some((quarter, found));
+                    found
+                }
+            }
+        }
+    }
+}
+
+const DAY: i64 = 86_400;
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Kind::Named(zone) => f.write_str(zone.name()),
+            Kind::Fixed(offset) => write!(f, "{offset}"),
+        }
     }
 }
 
 /// Whether there is a time zone of this name.
 pub fn is_time_zone(name: &str) -> bool {
     Zone::parse(name).is_some()
-}
-
-/// The offsets from UTC, in milliseconds, that a zone has had or will have from 2000 to 2100; none if there is no such
-/// zone.
-pub fn zone_offsets(name: &str) -> Option<BTreeSet<i64>> {
-    const YEAR_2000: i64 = 946_684_800;
-    const WEEK: i64 = 7 * 86_400;
-    let zone = Zone::parse(name)?;
-    Some((0..100 * 53).filter_map(|week| zone.offset_of_instant(YEAR_2000 + week * WEEK)).map(|o| o * 1000).collect())
 }
 
 fn digits(arguments: &Arguments<'_>) -> u8 {
@@ -132,20 +224,9 @@ fn shifted(arguments: &Arguments<'_>, offset: fn(Zone, i64) -> Option<i64>) -> R
         let arg = inputs.arg(0)?;
         let values = arg.array.to_data().into_builder().data_type(Arrow::Int64).build()?;
         let values = Int64Array::from(values);
-        // Zones change at whole quarters of an hour, and neighbours mostly fall into one.
-        let mut known: Option<(i64, Option<i64>)> = None;
-        let shifted: Int64Array = values
-            .iter()
-            .map(|value| {
-                let value = value?;
-                let second = value.div_euclid(per_second);
-                let quarter = second.div_euclid(900);
-                if known.is_none_or(|(last, _)| last != quarter) {
-                    known = Some((quarter, offset(zone, second)));
-                }
-                value.checked_add(known?.1? * per_second)
-            })
-            .collect();
+        let mut offset = zone.remembering(offset);
+        let mut shift = |value: i64| value.checked_add(offset(value.div_euclid(per_second))? * per_second);
+        let shifted: Int64Array = values.iter().map(|value| shift(value?)).collect();
         let data = shifted.to_data().into_builder().data_type(inputs.result.to_arrow()).build()?;
         let array: ArrayRef = make_array(data);
         crate::arg::Arg { array, scalar: arg.scalar }.into_array(inputs.rows)
@@ -158,16 +239,19 @@ mod tests {
 
     #[test]
     fn zones_have_names_and_offsets() {
-        assert_eq!(Zone::parse("GMT-08:00"), FixedOffset::east_opt(-8 * 3600).map(Zone::Fixed));
-        assert_eq!(Zone::parse("+05:30"), FixedOffset::east_opt(5 * 3600 + 1800).map(Zone::Fixed));
-        assert!(Zone::parse("Europe/Berlin").is_some());
+        let written = |name: &str| Zone::parse(name).map(|zone| zone.to_string());
+        assert_eq!(written("GMT-08:00").as_deref(), Some("-08:00"));
+        assert_eq!(written("+05:30").as_deref(), Some("+05:30"));
+        assert_eq!(written("Europe/Berlin").as_deref(), Some("Europe/Berlin"));
         assert!(Zone::parse("Mars/Olympus").is_none());
+    }
+
+    fn millis(text: &str) -> i64 {
+        NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc().timestamp_millis()
     }
 
     #[test]
     fn local_times_in_gaps_and_overlaps_are_javas() {
-        let millis =
-            |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc().timestamp_millis();
         for (zone, local, utc) in [
             ("Europe/Berlin", "2021-03-28 02:30", "2021-03-28 01:30"),
             ("Europe/Berlin", "2021-10-31 02:30", "2021-10-31 00:30"),
@@ -178,5 +262,44 @@ mod tests {
         }
         let new_york = Zone::parse("America/New_York").unwrap();
         assert_eq!(new_york.to_local(millis("2021-03-14 07:30")), Some(millis("2021-03-14 03:30")));
+    }
+    #[test]
+    fn a_local_time_has_passed_when_it_does_not_come_again() {
+        for (zone, instant, passed) in [
+            ("Europe/Berlin", "2021-07-01 12:00", "2021-07-01 14:00"),
+            ("Europe/Berlin", "2021-03-28 00:59", "2021-03-28 01:59"),
+            ("Europe/Berlin", "2021-03-28 01:00", "2021-03-28 03:00"),
+            ("Europe/Berlin", "2021-10-31 01:30", "2021-10-31 02:30"),
+            ("Europe/Berlin", "2021-10-31 02:00", "2021-10-31 03:00"),
+            ("Australia/Lord_Howe", "2021-04-03 15:10", "2021-04-04 01:40"),
+            ("Asia/Kolkata", "2021-03-14 00:00", "2021-03-14 05:30"),
+        ] {
+            assert_eq!(Zone::parse(zone).unwrap().passed(millis(instant)), millis(passed), "{instant} in {zone}");
+        }
+        // From the first time that comes twice to the change nothing passes.
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        for instant in ["2021-10-31 00:00", "2021-10-31 00:59"] {
+            assert_eq!(berlin.passed(millis(instant)), millis("2021-10-31 02:00") - 1);
+        }
+        let lord_howe = Zone::parse("Australia/Lord_Howe").unwrap();
+        assert_eq!(lord_howe.passed(millis("2021-04-03 14:50")), millis("2021-04-04 01:30") - 1);
+        assert_eq!(berlin.passed(i64::MAX), i64::MAX);
+    }
+
+    #[test]
+    fn a_local_time_passes_once() {
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        assert_eq!(berlin.passes(millis("2021-03-28 02:30")), millis("2021-03-28 01:00"));
+        assert_eq!(berlin.passes(millis("2021-10-31 02:30")), millis("2021-10-31 01:30"));
+        for name in ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "+03:00"] {
+            let zone = Zone::parse(name).unwrap();
+            let mut last = i64::MIN;
+            for minute in (millis("2011-01-01 00:00")..millis("2012-01-02 00:00")).step_by(420_000) {
+                let passes = zone.passes(minute);
+                assert!(passes >= last, "{name}: {minute} passes before the one before it");
+                assert!(zone.passed(passes) >= minute && zone.passed(passes - 1) < minute, "{name}: {minute}");
+                last = passes;
+            }
+        }
     }
 }

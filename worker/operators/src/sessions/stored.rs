@@ -12,10 +12,10 @@ pub(super) struct Sessions {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Session {
-    pub(super) start: EventTime,
-    pub(super) end: EventTime,
-    pub(super) slot: u32,
+pub(crate) struct Session {
+    pub(crate) start: EventTime,
+    pub(crate) end: EventTime,
+    pub(crate) slot: u32,
 }
 
 /// There is nothing to know of a timer but that it is there.

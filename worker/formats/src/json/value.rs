@@ -1,0 +1,185 @@
+//! Reading one JSON value into a column.
+
+use model::DataType;
+
+use super::{
+    JsonOptions,
+    cursor::{Cursor, DEPTH_MAX, push_unescaped},
+};
+use crate::builder::{Builder, Problem, Values};
+
+/// A position in a record, and how values are read from there on.
+pub(super) struct Reader<'a> {
+    pub(super) cursor: Cursor<'a>,
+    pub(super) options: &'a JsonOptions,
+    /// Whether a value that is none of its type is null rather than a problem of the record.
+    spares: bool,
+    /// Whether that came to pass.
+    pub(super) lost: bool,
+    /// Whether the record is no JSON: then nothing of it is spared.
+    broken: bool,
+    scratch: &'a mut Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(record: &'a [u8], scratch: &'a mut Vec<u8>, options: &'a JsonOptions, spares: bool) -> Self {
+        Self { cursor: Cursor::new(record), options, spares, lost: false, broken: false, scratch }
+    }
+
+    /// Takes a field's name and the colon; `find` is given the name.
+    #[inline(always)]
+    pub(super) fn name<T>(&mut self, find: impl FnOnce(&[u8]) -> T) -> Result<T, Problem> {
+        let (name, escaped) = self.cursor.string()?;
+        let found = if escaped {
+            self.scratch.clear();
+            push_unescaped(self.scratch, name)?;
+            find(self.scratch)
+        } else {
+            find(name)
+        };
+        self.cursor.expect(b':')?;
+        self.cursor.skip_space();
+        Ok(found)
+    }
+
+    /// Passes over the value at `start`, which cannot be read for this reason: it is lost, if the record is JSON and values
+    /// are spared.
+    #[cold]
+    pub(super) fn pass(&mut self, start: usize, problem: Problem) -> Result<(), Problem> {
+        if !self.spares || self.broken {
+            return Err(problem);
+        }
+        self.cursor.at = start;
+        if self.cursor.skip_json().is_err() {
+            self.broken = true;
+            return Err(problem);
+        }
+        self.lost = true;
+        Ok(())
+    }
+
+    /// Appends the next value to a column, or null in its place if it cannot be read and that is to be spared.
+    #[inline]
+    pub(super) fn append(&mut self, builder: &mut Builder, depth: usize) -> Result<(), Problem> {
+        let (start, row) = (self.cursor.at, builder.len());
+        match self.value(builder, depth) {
+            Ok(()) => Ok(()),
+            Err(problem) => {
+                self.pass(start, problem)?;
+                builder.truncate(row);
+                builder.append_null();
+                Ok(())
+            }
+        }
+    }
+
+    fn value(&mut self, builder: &mut Builder, depth: usize) -> Result<(), Problem> {
+        if depth > DEPTH_MAX {
+            return Err(format!("nested deeper than {DEPTH_MAX}"));
+        }
+        let Some(first) = self.cursor.peek() else { return Err(self.cursor.expected("a value")) };
+        if first == b'n' && self.cursor.null() {
+            builder.append_null();
+            return Ok(());
+        }
+        match &builder.values {
+            Values::Row(_) | Values::Array { .. } | Values::Map { .. } => {
+                self.nested(builder, depth)?;
+                builder.appended();
+                Ok(())
+            }
+            _ if first == b'"' => self.string(builder),
+            Values::Bytes { .. } if builder.is_text() => {
+                let start = self.cursor.at;
+                self.cursor.skip_value()?;
+                builder.append_text(&self.cursor.data[start..self.cursor.at], self.options.timestamps)
+            }
+            Values::Long { .. } if first == b'-' || first.is_ascii_digit() => {
+                let text = self.cursor.scalar()?;
+                match crate::scalar::integer(text).filter(|_| !is_temporal(&builder.data_type)) {
+                    Some(value) => builder.append_long(value),
+                    None => Err(builder.not_a(String::from_utf8_lossy(text))),
+                }
+            }
+            _ if matches!(first, b'{' | b'[') => Err(builder.not_a(if first == b'{' { "{…}" } else { "[…]" })),
+            _ => {
+                let text = self.cursor.scalar()?;
+                builder.append_text(text, self.options.timestamps)
+            }
+        }
+    }
+
+    fn string(&mut self, builder: &mut Builder) -> Result<(), Problem> {
+        let (text, escaped) = self.cursor.string()?;
+        if !escaped {
+            let text = if builder.is_text() { text } else { text.trim_ascii() };
+            return builder.append_text(text, self.options.timestamps);
+        }
+        self.scratch.clear();
+        push_unescaped(self.scratch, text)?;
+        builder.append_text(self.scratch, self.options.timestamps)
+    }
+
+    /// Appends the parts of a `ROW`, `ARRAY` or `MAP`.
+    fn nested(&mut self, builder: &mut Builder, depth: usize) -> Result<(), Problem> {
+        let row = builder.len();
+        let open = if matches!(builder.values, Values::Array { .. }) { b'[' } else { b'{' };
+        let close = open + 2;
+        let mut more = self.cursor.enters(open, close)?;
+        let mut hint = 0;
+        while more {
+            match &mut builder.values {
+                Values::Array { items, .. } => self.append(items, depth + 1)?,
+                Values::Map { keys, values, .. } => {
+                    self.string(keys)?;
+                    self.cursor.expect(b':')?;
+                    self.cursor.skip_space();
+                    self.append(values, depth + 1)?;
+                }
+                Values::Row(fields) => match self.name(|name| find(fields, name, hint))? {
+                    None => self.cursor.skip_value()?,
+                    Some(index) => {
+                        hint = index + 1;
+                        let (name, field) = &mut fields[index];
+                        field.truncate(row);
+                        self.append(field, depth + 1)
+                            .map_err(|problem| format!("field '{}': {problem}", String::from_utf8_lossy(name)))?;
+                    }
+                },
+                _ => return Err(self.cursor.expected("a value")),
+            }
+            more = self.cursor.another(close)?;
+        }
+        match &mut builder.values {
+            Values::Array { items, offsets } => offsets.push(items.len() as i32),
+            Values::Map { keys, offsets, .. } => offsets.push(keys.len() as i32),
+            Values::Row(fields) => {
+                for (name, field) in fields {
+                    if field.len() == row {
+                        if self.options.fail_on_missing_field {
+                            return Err(format!("the field '{}' is missing", String::from_utf8_lossy(name)));
+                        }
+                        field.append_null();
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The field of this name, most likely the hinted one.
+#[inline(always)]
+pub(super) fn find<T>(fields: &[(Box<[u8]>, T)], name: &[u8], hint: usize) -> Option<usize> {
+    if let Some((hinted, _)) = fields.get(hint)
+        && **hinted == *name
+    {
+        return Some(hint);
+    }
+    fields.iter().position(|(field, _)| **field == *name)
+}
+
+fn is_temporal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date | DataType::Time(_) | DataType::Timestamp(_) | DataType::TimestampLtz(_))
+}

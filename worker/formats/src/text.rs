@@ -1,0 +1,171 @@
+//! Values as text that more than one format writes: numbers as Java prints them, dates and times.
+
+use arrow::{
+    array::{Array, AsArray},
+    datatypes::{
+        DataType as Arrow, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+        Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+        TimestampSecondType,
+    },
+};
+
+use crate::{
+    TimestampStyle,
+    datetime::{self, Fraction},
+};
+
+/// Appends anything that can be displayed.
+pub fn push(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    use std::io::Write as _;
+    // Writing to memory cannot fail.
+    let _ = write!(out, "{value}");
+}
+
+/// Appends a boolean, an integer or a floating-point number; says whether it is one.
+pub fn push_number(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> bool {
+    macro_rules! number {
+        ($type:ty) => {
+            push(out, array.as_primitive::<$type>().value(row))
+        };
+    }
+    match array.data_type() {
+        Arrow::Boolean => push(out, array.as_boolean().value(row)),
+        Arrow::Int8 => number!(Int8Type),
+        Arrow::Int16 => number!(Int16Type),
+        Arrow::Int32 => number!(Int32Type),
+        Arrow::Int64 => number!(Int64Type),
+        Arrow::Float32 => {
+            let value = array.as_primitive::<Float32Type>().value(row);
+            push_float(out, f64::from(value), &value);
+        }
+        Arrow::Float64 => {
+            let value = array.as_primitive::<Float64Type>().value(row);
+            push_float(out, value, &value);
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// As Java prints them: with an exponent outside 10⁻³..10⁷. `shortest` gives the digits.
+fn push_float(out: &mut Vec<u8>, value: f64, shortest: &dyn std::fmt::Debug) {
+    let size = value.abs();
+    if value.is_nan() {
+        push(out, "NaN");
+    } else if value.is_infinite() {
+        push(out, if value > 0.0 { "Infinity" } else { "-Infinity" });
+    } else if size == 0.0 || (1e-3..1e7).contains(&size) {
+        push(out, format_args!("{shortest:?}"));
+    } else {
+        let text = format!("{shortest:?}");
+        let (mantissa, exponent) = match text.split_once('e') {
+            Some((mantissa, exponent)) => (mantissa.to_owned(), exponent.parse().unwrap_or(0)),
+            None => scientific(&text),
+        };
+        let point = if mantissa.contains('.') { "" } else { ".0" };
+        push(out, format_args!("{mantissa}{point}E{exponent}"));
+    }
+}
+
+/// Mantissa and exponent of a plain decimal number that is not zero.
+fn scientific(text: &str) -> (String, i32) {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all: String = format!("{whole}{fraction}");
+    let first = all.find(|digit| digit != '0').unwrap_or(0);
+    let exponent = whole.len() as i32 - 1 - first as i32;
+    let rest = all[first + 1..].trim_end_matches('0');
+    (format!("{sign}{}.{}", &all[first..=first], if rest.is_empty() { "0" } else { rest }), exponent)
+}
+
+/// Appends a decimal without the zeros at the end of its fraction. Unless it is to be plain, it has an exponent where
+/// Java's `BigDecimal` has one: behind more than six zeros, and instead of zeros at the end of a whole number.
+pub(crate) fn push_decimal(out: &mut Vec<u8>, value: i128, scale: i8, plain: bool) {
+    if value == 0 {
+        out.push(b'0');
+        return;
+    }
+    let digits = value.unsigned_abs().to_string();
+    let kept = digits.trim_end_matches('0');
+    // The number is `kept` × 10^exponent.
+    let exponent = (digits.len() - kept.len()) as i32 - i32::from(scale);
+    let places = kept.len() as i32 + exponent;
+    if value < 0 {
+        out.push(b'-');
+    }
+    if !plain && (exponent > 0 || places <= -6) {
+        out.extend_from_slice(&kept.as_bytes()[..1]);
+        if kept.len() > 1 {
+            push(out, format_args!(".{}", &kept[1..]));
+        }
+        push(out, format_args!("E{:+}", places - 1));
+    } else if exponent >= 0 {
+        out.extend_from_slice(kept.as_bytes());
+        out.resize(out.len() + exponent as usize, b'0');
+    } else if places > 0 {
+        let (whole, fraction) = kept.split_at(places as usize);
+        push(out, format_args!("{whole}.{fraction}"));
+    } else {
+        out.extend_from_slice(b"0.");
+        out.resize(out.len() + places.unsigned_abs() as usize, b'0');
+        out.extend_from_slice(kept.as_bytes());
+    }
+}
+
+/// Appends a date, time or timestamp; says whether it is one.
+pub(crate) fn push_temporal(out: &mut Vec<u8>, array: &dyn Array, row: usize, style: TimestampStyle) -> bool {
+    match array.data_type() {
+        Arrow::Date32 => datetime::push_date(out, i64::from(array.as_primitive::<Date32Type>().value(row))),
+        Arrow::Time32(_) => {
+            let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
+            datetime::push_time(out, millis / 1000, millis % 1000 * 1_000_000, Fraction::Shortest, false);
+        }
+        Arrow::Timestamp(unit, zone) => {
+            let value = timestamp(array, row, *unit);
+            datetime::push_timestamp(out, value, *unit, style.separator(), Fraction::Shortest, false);
+            if zone.is_some() {
+                out.push(b'Z');
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// A timestamp of an array of timestamps in its unit.
+pub fn timestamp(array: &dyn Array, row: usize, unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row),
+        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row),
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
+        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_as_java_prints_them() {
+        let cases = [
+            (0, 2, "0", "0"),
+            (150, 2, "1.5", "1.5"),
+            (-10_000, 2, "-1E+2", "-100"),
+            (123_400, 0, "1.234E+5", "123400"),
+            (12_345, 2, "123.45", "123.45"),
+            (27, 9, "2.7E-8", "0.000000027"),
+            (1, 6, "0.000001", "0.000001"),
+            (1, 7, "1E-7", "0.0000001"),
+            (-5, 1, "-0.5", "-0.5"),
+        ];
+        for (value, scale, expected, plain_expected) in cases {
+            let text = |plain| {
+                let mut text = Vec::new();
+                push_decimal(&mut text, value, scale, plain);
+                String::from_utf8(text).unwrap()
+            };
+            assert_eq!((text(false).as_str(), text(true).as_str()), (expected, plain_expected));
+        }
+    }
+}

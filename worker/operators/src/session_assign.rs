@@ -1,0 +1,223 @@
+//! The `SESSION` table function: adds `window_start`, `window_end` and `window_time` to rows. Those are known when a session
+//! has ended: rows are kept until then, and come out in the order of their arrival, with the row kinds they came with.
+
+mod kept;
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, BooleanArray, RecordBatch},
+    buffer::ScalarBuffer,
+    datatypes::SchemaRef,
+};
+use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
+use graph::{Node, operator::WindowAssignSpec};
+use model::{
+    Batch, Failure, Schema, Watermark,
+    row::{self, Rows},
+};
+use state::Table;
+
+use self::kept::KeptRows;
+use crate::{
+    emission::Pending,
+    grouping::{Grouper, Groups},
+    sessions::{Assignment, OpenSessions, Session},
+    signature::{self, Signature},
+    window::timed,
+    window_time::WindowTime,
+};
+
+/// Keys whose ended sessions are emitted in one piece.
+const KEYS_AT_A_TIME: usize = 256;
+/// The operator state with the number of the next row.
+const NEXT_ROW: &str = "next-row";
+
+pub(crate) struct SessionAssign {
+    keys: Vec<usize>,
+    time: usize,
+    of: WindowTime,
+    input: SchemaRef,
+    schema: SchemaRef,
+    sessions: OpenSessions,
+    /// By slot.
+    rows: Table<KeptRows>,
+    /// Rows are numbered as they come; of a key no later one has a smaller number.
+    next_row: u64,
+    signature: Signature,
+    grouper: Grouper,
+    /// With processing time: the clock.
+    clock: Option<Arc<dyn Clock>>,
+    pending: Pending,
+}
+
+impl SessionAssign {
+    pub(crate) fn new(
+        spec: &WindowAssignSpec,
+        gap: i64,
+        node: &Node,
+        input: &Schema,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
+        let known = spec.keys.iter().chain([&spec.time]).all(|&column| column < input.len());
+        if !known || node.schema.len() != input.len() + 3 {
+            return Err(Failure::internal("a session's columns do not fit its input"));
+        }
+        let of = WindowTime::new(spec.zone.as_deref())?;
+        let columns = signature::types(input.fields.iter().map(|field| &field.data_type));
+        let signature = format!("({columns}) by {:?} in {:?}{}", spec.keys, spec.window, of.signature());
+        let mut next_row = 0;
+        for item in context.restored(NEXT_ROW) {
+            let bytes = <[u8; 8]>::try_from(item.0.as_slice())
+                .map_err(|_| Failure::data("the stored number of a row does not have 8 bytes"))?;
+            next_row = next_row.max(u64::from_be_bytes(bytes));
+        }
+        Ok(Self {
+            keys: spec.keys.clone(),
+            time: spec.time,
+            of,
+            input: input.to_arrow(),
+            schema: node.schema.to_arrow(),
+            signature: Signature::new(signature, context)?,
+            sessions: OpenSessions::new(gap, context)?,
+            rows: context.keyed.table("rows-v1")?,
+            next_row,
+            grouper: Grouper::default(),
+            clock: spec.processing.then(|| Arc::clone(&context.clock)),
+            pending: Pending::default(),
+        })
+    }
+
+    /// Moves rows from slots to others.
+    fn merge(&mut self, merges: &[(u32, u32, u32)], keys: &Rows, groups: &Groups) -> Result<(), Failure> {
+        for &(group, from, to) in merges {
+            let key = [groups.first_rows[group as usize]];
+            let mut entries = Vec::with_capacity(2);
+            self.rows.hydrate(i64::from(from), keys, Some(&key), &mut entries)?;
+            self.rows.hydrate(i64::from(to), keys, Some(&key), &mut entries)?;
+            if let Some(absorbed) = self.rows.get_mut(entries[0]).take() {
+                self.rows.get_mut(entries[1]).get_or_insert_default().append(&absorbed);
+            }
+            self.rows.end_batch()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the rows that are not late.
+    fn keep(&mut self, batch: &Batch, assignment: &Assignment, keys: &Rows, groups: &Groups) -> Result<(), Failure> {
+        let touched = assignment.touched();
+        let mut entries = Vec::with_capacity(touched.sessions.len());
+        for part in touched.sessions.chunk_by(|(left, _), (right, _)| left == right) {
+            let rows: Vec<u32> = part.iter().map(|(_, group)| groups.first_rows[*group as usize]).collect();
+            self.rows.hydrate(i64::from(part[0].0), keys, Some(&rows), &mut entries)?;
+        }
+        let encoded = row::encode_batch(batch.columns())?;
+        let kept = (0..batch.rows()).filter(|&row| assignment.of_row[row].is_some());
+        for (row, &session) in kept.zip(&touched.of_row) {
+            let rows = self.rows.get_mut(entries[session as usize]).get_or_insert_default();
+            rows.push(self.next_row, batch.kind(row), encoded.row(row));
+            self.next_row += 1;
+        }
+        self.rows.end_batch()
+    }
+
+    /// Fires what is due until the output is full.
+    fn fire(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        loop {
+            if self.pending.emit(output) == Flow::More || output.is_full() {
+                return Ok(Flow::More);
+            }
+            let Some((keys, mut ended)) = self.sessions.take_ended(KEYS_AT_A_TIME)? else { return Ok(Flow::Done) };
+            self.put_out(&keys, &mut ended)?;
+        }
+    }
+
+    fn advance(&mut self, watermark: i64, output: &mut Output) -> Result<Flow, Failure> {
+        match self.sessions.advance(self.of.passed(watermark)) {
+            true => self.fire(output),
+            false => Ok(Flow::Done),
+        }
+    }
+
+    /// Takes the rows of sessions, ordered by slot, and puts them out by the sessions' ends.
+    fn put_out(&mut self, keys: &Rows, ended: &mut [(Session, u32)]) -> Result<(), Failure> {
+        let mut entries = Vec::with_capacity(ended.len());
+        for part in ended.chunk_by(|(left, _), (right, _)| left.slot == right.slot) {
+            let rows: Vec<u32> = part.iter().map(|(_, row)| *row).collect();
+            self.rows.hydrate(i64::from(part[0].0.slot), keys, Some(&rows), &mut entries)?;
+        }
+        let taken = entries.into_iter().map(|entry| self.rows.get_mut(entry).take().unwrap_or_default());
+        let mut sessions: Vec<(Session, KeptRows)> = ended.iter().map(|(session, _)| *session).zip(taken).collect();
+        self.rows.end_batch()?;
+        sessions.sort_by_key(|(session, _)| session.end);
+        let rows: Vec<_> = sessions
+            .iter()
+            .flat_map(|(session, rows)| rows.in_order().into_iter().map(|(kind, row)| (*session, kind, row)))
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut columns = row::decode(&self.input, rows.iter().map(|(.., row)| *row))?.columns().to_vec();
+        let windows = rows.iter().map(|(session, ..)| (session.start, session.end));
+        columns.extend(self.of.columns(windows, &self.schema, columns.len())?);
+        let kinds: ScalarBuffer<u8> = rows.iter().map(|(_, kind, _)| *kind).collect();
+        let is_append = kinds.iter().all(|kind| *kind == 0);
+        self.pending.push(RecordBatch::try_new(Arc::clone(&self.schema), columns)?, (!is_append).then_some(kinds));
+        Ok(())
+    }
+}
+
+impl Operator for SessionAssign {
+    fn process(&mut self, _port: usize, mut batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let (batch, times) = match &self.clock {
+            Some(clock) => {
+                let times = vec![self.of.now(clock, self.sessions.watermark()); batch.rows()].into();
+                (batch, times)
+            }
+            None => timed(batch.clone(), &mut batch, self.time, &self.of, output)?,
+        };
+        if batch.is_empty() {
+            return Ok(Flow::Done);
+        }
+        let columns: Vec<ArrayRef> = self.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
+        let keys = row::encode(&columns, batch.rows())?;
+        let groups = self.grouper.group(&keys);
+        let assignment = self.sessions.assign(&times, &keys, &groups)?;
+        output.drop_late(assignment.late as u64, || {
+            batch.filter(&assignment.of_row.iter().map(|position| Some(position.is_none())).collect::<BooleanArray>())
+        })?;
+        self.merge(&assignment.merges, &keys, &groups)?;
+        self.keep(&batch, &assignment, &keys, &groups)?;
+        Ok(Flow::Done)
+    }
+
+    fn resume(&mut self, output: &mut Output) -> Result<Flow, Failure> {
+        self.fire(output)
+    }
+
+    fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure> {
+        if self.clock.is_some() {
+            return Ok(Flow::Done);
+        }
+        self.advance(watermark.0, output)
+    }
+
+    fn timer(&self) -> Option<i64> {
+        self.clock.as_ref().and(self.sessions.next_timer()).map(|end| self.of.timer(end))
+    }
+
+    fn processing_time(&mut self, now: i64, output: &mut Output) -> Result<Flow, Failure> {
+        self.advance(now.saturating_sub(1), output)
+    }
+
+    fn flush(&mut self, _output: &mut Output) -> Result<Flow, Failure> {
+        Ok(Flow::Done)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        self.signature.snapshot(snapshot);
+        snapshot.add(NEXT_ROW, self.next_row.to_be_bytes().to_vec());
+        self.sessions.snapshot(snapshot)?;
+        snapshot.table(&mut self.rows)
+    }
+}

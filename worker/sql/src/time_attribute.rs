@@ -1,0 +1,107 @@
+//! Which columns of a plan are time attributes.
+
+use datafusion_common::Column;
+use datafusion_expr::{Expr, Join, LogicalPlan, Window};
+
+use crate::{
+    functions, interval,
+    nodes::{WINDOW_COLUMNS, WatermarkNode, WindowNode},
+};
+
+/// What makes a column a time attribute: declared by a watermark or `PROCTIME()` and passed on unchanged, or a window's.
+pub(crate) fn find_time_attribute(plan: &LogicalPlan, column: &Column) -> Option<TimeAttribute> {
+    time_attribute(plan, plan.schema().index_of_column(column).ok()?)
+}
+
+/// A kind of time attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeAttribute {
+    /// Event time, declared by a watermark.
+    Declared,
+    /// The `window_time` of windows in event time.
+    Window,
+    /// Processing time.
+    Processing,
+    /// The `window_time` of windows in processing time.
+    ProcessingWindow,
+}
+
+/// Only a join that compares the times of its sides keeps them.
+fn joined_time_attribute(join: &Join, above: Option<&Expr>, index: usize) -> Option<TimeAttribute> {
+    interval::of_join(join, above)?;
+    match index.checked_sub(join.left.schema().fields().len()) {
+        None => time_attribute(&join.left, index),
+        Some(index) => time_attribute(&join.right, index),
+    }
+}
+
+/// Rows that are numbered in windows come out once, so that the window's time stays one.
+fn numbered_time_attribute(numbered: &Window, index: usize) -> Option<TimeAttribute> {
+    let [call] = numbered.window_expr.as_slice() else { return None };
+    let mut call = call;
+    while let Expr::Alias(alias) = call {
+        call = &alias.expr;
+    }
+    let Expr::WindowFunction(call) = call else { return None };
+    let has = |name: &str| {
+        call.params.partition_by.iter().any(|expr| matches!(expr, Expr::Column(column) if column.name == name))
+    };
+    let [start, end, _] = WINDOW_COLUMNS;
+    let kind = time_attribute(&numbered.input, index).filter(|_| has(start) && has(end));
+    kind.filter(|kind| *kind == TimeAttribute::Window)
+}
+
+fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let mut expr = projection.expr.get(index)?;
+            while let Expr::Alias(alias) = expr {
+                expr = &alias.expr;
+            }
+            match expr {
+                Expr::Column(column) => {
+                    time_attribute(&projection.input, projection.input.schema().index_of_column(column).ok()?)
+                }
+                Expr::ScalarFunction(call) if call.name() == functions::PROCTIME => Some(TimeAttribute::Processing),
+                _ => None,
+            }
+        }
+        LogicalPlan::Filter(filter) => match filter.input.as_ref() {
+            LogicalPlan::Join(join) => joined_time_attribute(join, Some(&filter.predicate), index),
+            input => time_attribute(input, index),
+        },
+        LogicalPlan::Join(join) => joined_time_attribute(join, None, index),
+        LogicalPlan::Window(window) => numbered_time_attribute(window, index),
+        LogicalPlan::SubqueryAlias(alias) => time_attribute(&alias.input, index),
+        LogicalPlan::Union(union) => {
+            let mut found = union.inputs.iter().map(|input| time_attribute(input, index));
+            let first = found.next().flatten()?;
+            found.all(|other| other == Some(first)).then_some(first)
+        }
+        LogicalPlan::Aggregate(aggregate) => {
+            let mut expr = aggregate.group_expr.get(index)?;
+            while let Expr::Alias(alias) = expr {
+                expr = &alias.expr;
+            }
+            let Expr::Column(column) = expr else { return None };
+            let index = aggregate.input.schema().index_of_column(column).ok()?;
+            let of_window =
+                |kind: &TimeAttribute| matches!(kind, TimeAttribute::Window | TimeAttribute::ProcessingWindow);
+            time_attribute(&aggregate.input, index).filter(of_window)
+        }
+        LogicalPlan::Extension(extension) => {
+            let node = extension.node.as_any();
+            if let Some(mark) = node.downcast_ref::<WatermarkNode>() {
+                let own = mark.input.schema().index_of_column(&mark.time).is_ok_and(|time| time == index);
+                if own { Some(TimeAttribute::Declared) } else { time_attribute(&mark.input, index) }
+            } else if let Some(window) = node.downcast_ref::<WindowNode>() {
+                // window_time is the last of the three columns.
+                let kind = if window.of.processing { TimeAttribute::ProcessingWindow } else { TimeAttribute::Window };
+                (index == window.input.schema().fields().len() + 2).then_some(kind)
+            } else {
+                None
+            }
+        }
+        _ => None,
+    }
+}
