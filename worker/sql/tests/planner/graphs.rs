@@ -1,6 +1,6 @@
 //! What is read, shared and computed where.
 
-use graph::{Expr, JobGraph, OperatorSpec, Partitioning, operator::SourceSpec};
+use graph::{Expr, JobGraph, OperatorSpec, operator::SourceSpec};
 use model::DataType;
 
 use crate::support::{job, nexmark, session};
@@ -221,30 +221,4 @@ fn unions_have_one_type() {
 fn graphs_survive_being_stored() {
     let graph = job(&mut nexmark(), include_str!("plans/q5.sql")).graph;
     assert_eq!(JobGraph::from_json(&graph.to_json().unwrap()).unwrap(), graph);
-}
-
-#[test]
-fn a_sink_has_the_parallelism_of_its_table_and_its_rows_stay_in_order() {
-    let planned = |parallelism: u32, key: &str, query: &str| {
-        let mut session = nexmark();
-        let table = format!(
-            "CREATE TABLE o (a BIGINT NOT NULL, n BIGINT NOT NULL{key})
-             WITH ('connector' = 'print', 'sink.parallelism' = '{parallelism}')"
-        );
-        session.run(&table).unwrap();
-        session.run(&format!("INSERT INTO o {query}")).map(|mut outcomes| match outcomes.pop() {
-            Some(sql::Outcome::Job(job)) => {
-                let last = job.graph.nodes.len() - 1;
-                let into = job.graph.inputs(last).next().unwrap().partitioning.clone();
-                (job.graph.nodes[last].parallelism, into)
-            }
-            other => panic!("{other:?}"),
-        })
-    };
-    let (append, updates) = ("SELECT auction, price FROM bid", "SELECT auction, COUNT(*) FROM bid GROUP BY auction");
-    let key = ", PRIMARY KEY (a) NOT ENFORCED";
-    assert_eq!(planned(3, "", append), Ok((Some(3), Partitioning::Rebalance)));
-    assert_eq!(planned(1, "", updates), Ok((Some(1), Partitioning::Global)));
-    assert_eq!(planned(3, key, updates), Ok((Some(3), Partitioning::Hash(vec![0]))));
-    assert!(planned(3, "", updates).unwrap_err().message.contains("'sink.parallelism' needs a PRIMARY KEY"));
 }
