@@ -58,6 +58,7 @@ struct Options {
     is_shuffled: bool,
     /// How readers are told that a partition is complete.
     partition_commit: Option<PartitionCommit>,
+    sink_parallelism: Option<u32>,
 }
 
 impl Options {
@@ -82,6 +83,9 @@ impl Options {
         let partition_commit = PartitionCommit::read(table, &mut reader)?;
         // A partition is told of by the subtask that writes it.
         let is_shuffled = reader.get("sink.shuffle-by-partition.enable", false)? || partition_commit.is_some();
+        let sink_parallelism = reader.sink_parallelism()?;
+        // Nothing is made of statistics.
+        reader.word("source.report-statistics", &["ALL", "NONE"])?;
         reader.optional::<ByteSize>("compaction.file-size")?;
         if reader.get("auto-compaction", false)? {
             return Err(reader.wrong("auto-compaction", "files are not compacted; fewer come of rarer checkpoints"));
@@ -98,6 +102,7 @@ impl Options {
             default_partition,
             is_shuffled,
             partition_commit,
+            sink_parallelism,
         })
     }
 }
@@ -142,6 +147,10 @@ fn sink_capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
         )));
     }
     let by_partition = options.is_shuffled && !table.partitioned_by.is_empty();
-    let event_time = options.partition_commit.is_some_and(|commit| commit.needs_event_time());
-    Ok(SinkCapabilities { changelog: options.format.changelog(), by_partition, event_time })
+    Ok(SinkCapabilities {
+        changelog: options.format.changelog(),
+        by_partition,
+        event_time: options.partition_commit.is_some_and(|commit| commit.needs_event_time()),
+        parallelism: options.sink_parallelism,
+    })
 }

@@ -58,6 +58,15 @@ impl<'a> OptionReader<'a> {
             .ok_or_else(|| self.wrong(name, format!("'{text}' is not one of {}", allowed.join(", "))))
     }
 
+    /// `sink.parallelism`, if it is given.
+    pub(crate) fn sink_parallelism(&mut self) -> Result<Option<u32>, Failure> {
+        let name = "sink.parallelism";
+        match self.optional(name)? {
+            Some(0) => Err(self.wrong(name, "must be above 0")),
+            parallelism => Ok(parallelism),
+        }
+    }
+
     /// A single character, such as a delimiter; `\t` is a tab, and `\u0001` the character of that number.
     pub(crate) fn character(&mut self, name: &str) -> Result<Option<u8>, Failure> {
         let Some(text) = self.text(name) else { return Ok(None) };

@@ -20,21 +20,31 @@ use crate::{
 pub(crate) const DESCRIPTOR: Descriptor =
     Descriptor { name: "print", source: None, sink: Some(SinkEntry { capabilities, build }) };
 
-/// What stands before each row, and whether rows go to standard error.
-fn options(table: &TableSpec) -> Result<(String, bool), Failure> {
-    let mut reader = OptionReader::new(table);
-    let options = (reader.get("print-identifier", String::new())?, reader.get("standard-error", false)?);
-    reader.finish()?;
-    Ok(options)
+/// The table's options.
+struct Options {
+    identifier: String,
+    to_errors: bool,
+    parallelism: Option<u32>,
+}
+
+impl Options {
+    fn read(table: &TableSpec) -> Result<Self, Failure> {
+        let mut reader = OptionReader::new(table);
+        let identifier = reader.get("print-identifier", String::new())?;
+        let to_errors = reader.get("standard-error", false)?;
+        let parallelism = reader.sink_parallelism()?;
+        reader.finish()?;
+        Ok(Self { identifier, to_errors, parallelism })
+    }
 }
 
 fn capabilities(table: &TableSpec) -> Result<SinkCapabilities, Failure> {
-    options(table)?;
-    Ok(SinkCapabilities::of(ChangelogMode::ALL))
+    let parallelism = Options::read(table)?.parallelism;
+    Ok(SinkCapabilities { parallelism, ..SinkCapabilities::of(ChangelogMode::ALL) })
 }
 
 fn build(spec: &SinkSpec, context: &mut OpenContext, environment: &Environment) -> Result<Box<dyn Sink>, Failure> {
-    let (identifier, to_errors) = options(&spec.table)?;
+    let Options { identifier, to_errors, .. } = Options::read(&spec.table)?;
     let prefix = match (identifier.as_str(), context.parallelism) {
         ("", 0..=1) => String::new(),
         (name, 0..=1) => format!("{name}> "),

@@ -71,12 +71,14 @@ pub struct SinkCapabilities {
     pub by_partition: bool,
     /// Whether it is to be told of event time.
     pub event_time: bool,
+    /// How many subtasks it is to have; none for as many as come by themselves.
+    pub parallelism: Option<u32>,
 }
 
 impl SinkCapabilities {
     /// Those of a sink that only takes these row kinds.
     pub fn of(changelog: ChangelogMode) -> Self {
-        Self { changelog, by_partition: false, event_time: false }
+        Self { changelog, by_partition: false, event_time: false, parallelism: None }
     }
 }
 

@@ -62,13 +62,11 @@ impl Prepared {
 /// nobody can have begun it before.
 pub(super) async fn commit(storage: &Storage, prepared: &Prepared, is_first: bool) -> Result<(), Failure> {
     if is_first || !is_marked(storage, prepared).await? {
-        let is_marked_later = prepared.mark.is_some();
-        let moved =
-            each(
-                storage,
-                prepared,
-                |storage, file| async move { place(&storage, &file, is_first, is_marked_later).await },
-            );
+        let mark = prepared.mark.as_deref();
+        let moved = each(storage, prepared, |storage, file| {
+            let mark = mark.map(str::to_owned);
+            async move { place(&storage, &file, is_first, mark).await }
+        });
         let moved = moved.await;
         // Someone else may just have committed the same.
         if moved.is_err() && !is_marked(storage, prepared).await? {
@@ -96,8 +94,8 @@ where
     work.buffer_unordered(MOVES_IN_FLIGHT).try_collect().await
 }
 
-/// Copies a staged file to its place. `is_marked_later` says that it would be marked if it had been there before.
-async fn place(storage: &Storage, file: &StagedFile, is_first: bool, is_marked_later: bool) -> Result<(), Failure> {
+/// Copies a staged file to its place. If it is nowhere, `mark` is what would tell that it was committed.
+async fn place(storage: &Storage, file: &StagedFile, is_first: bool, mark: Option<String>) -> Result<(), Failure> {
     let StagedFile { staged, target } = file;
     // Names are not used twice, so it is what was staged.
     if !is_first && storage.exists(target).await? {
@@ -110,11 +108,12 @@ async fn place(storage: &Storage, file: &StagedFile, is_first: bool, is_marked_l
     if storage.exists(target).await? {
         return Ok(());
     }
-    if is_marked_later {
-        return Err(Failure::data(format!(
-            "{staged}: the prepared file is gone, and {target} was never made from it: its rows are lost"
-        )));
-    }
-    tracing::warn!("{target}: is gone, and so is {staged}: taken for committed and moved away");
-    Ok(())
+    let Some(mark) = mark else {
+        tracing::warn!("{target}: is gone, and so is {staged}: taken for committed and moved away");
+        return Ok(());
+    };
+    Err(Failure::data(format!(
+        "{staged}: the prepared file is gone, and {target} was never made from it: its rows are lost \
+         (there is no {mark}, which would tell that they were committed)"
+    )))
 }

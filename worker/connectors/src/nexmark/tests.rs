@@ -76,7 +76,7 @@ async fn kinds_keep_their_proportions_and_pruning_changes_no_value() {
 
 #[tokio::test]
 async fn values_look_like_nexmark() {
-    let table = wide_table(&[("events.num", "100000")]);
+    let table = wide_table(&[("events.num", "100000"), ("bid.avg-size", "100 b")]);
     let bids = rows(&only(source_of(table.clone(), BID), 2), 1).await;
     let bids: Vec<Vec<&str>> = bids.iter().map(|row| row.split('|').collect()).collect();
     let share = |matches: &dyn Fn(&[&str]) -> bool| {
@@ -92,6 +92,8 @@ async fn values_look_like_nexmark() {
     assert!((0.5..0.52).contains(&hot_auctions), "{hot_auctions}");
     let hot_bidders = share(&|bid| bid[2].ends_with("01"));
     assert!((0.75..0.78).contains(&hot_bidders), "{hot_bidders}");
+    let lowest = bids.iter().map(|bid| bid[2].parse::<i64>().unwrap()).min();
+    assert_eq!(lowest, Some(2000), "persons begin at 1000, but bidders at twice that");
     let cheap = share(&|bid| bid[3].parse::<i64>().unwrap() < 100_000);
     assert!((0.49..0.51).contains(&cheap), "{cheap}");
     let sizes: usize = bids.iter().map(|bid| bid[7].len() + 32).sum();

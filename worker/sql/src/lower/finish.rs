@@ -7,6 +7,7 @@ use graph::{ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning, o
 use super::{
     Lowering,
     scalar::{columns_of, is_volatile, substitute},
+    sink,
     source::ContextTable,
     zone,
 };
@@ -20,7 +21,7 @@ impl Lowering<'_> {
             zone::apply(&mut self.graph, zone)?;
         }
         let mut graph = simplified(self.graph);
-        let mut modes = BTreeMap::new();
+        let (mut modes, mut parallelism) = (BTreeMap::new(), BTreeMap::new());
         for (id, node) in graph.nodes.iter().enumerate() {
             let mode = match &node.operator {
                 OperatorSpec::Source(source) if source.table.connector() == "values" => ChangelogMode::APPEND,
@@ -28,7 +29,9 @@ impl Lowering<'_> {
                 OperatorSpec::Sink(sink) if sink.table.connector() == "collect" => ChangelogMode::ALL,
                 OperatorSpec::Sink(sink) => {
                     let place = |failure: model::Failure| SqlError::from(failure.context_table(&sink.table.name));
-                    self.catalog.sink(&sink.table).map_err(place)?.changelog
+                    let wanted = self.catalog.sink(&sink.table).map_err(place)?;
+                    parallelism.extend(wanted.parallelism.map(|parallelism| (id, parallelism)));
+                    wanted.changelog
                 }
                 _ => continue,
             };
@@ -38,6 +41,7 @@ impl Lowering<'_> {
         name(&mut graph);
         changelog::infer(&mut graph, &modes)?;
         inherit_parallelism(&mut graph);
+        sink::set_parallelism(&mut graph, &parallelism)?;
         Ok(two_phase::split(graph, settings))
     }
 }

@@ -1,6 +1,8 @@
 //! Sinks: the check of a query's columns against a table's.
 
-use graph::{ChangelogMode, Expr, OperatorSpec, Partitioning, TableSpec, Value, operator::SinkSpec};
+use std::collections::BTreeMap;
+
+use graph::{ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning, TableSpec, Value, operator::SinkSpec};
 use model::{DataType, Field, Schema};
 
 use super::{Lowering, Relation, scalar::cast_from, source::ContextTable};
@@ -47,6 +49,34 @@ impl Lowering<'_> {
         self.connect(input, node, 0, partitioning);
         Ok(())
     }
+}
+
+/// Gives sinks the parallelism that their tables want. Inserts are spread in turn; changes come by primary key, so that those
+/// of a row stay in order.
+pub(super) fn set_parallelism(graph: &mut JobGraph, wanted: &BTreeMap<NodeId, u32>) -> Result<(), SqlError> {
+    for (&node, &parallelism) in wanted {
+        let OperatorSpec::Sink(SinkSpec { table, .. }) = &graph.nodes[node].operator else { continue };
+        let key = table.primary_key.clone();
+        let without_key = format!(
+            "table '{}': 'sink.parallelism' needs a PRIMARY KEY where rows are updated, to keep their changes in order",
+            table.name
+        );
+        for edge in 0..graph.edges.len() {
+            let from = &graph.nodes[graph.edges[edge].from];
+            let forward = graph.edges[edge].to == node && graph.edges[edge].partitioning == Partitioning::Forward;
+            if !forward || from.parallelism == Some(parallelism) {
+                continue;
+            }
+            graph.edges[edge].partitioning = match parallelism {
+                1 => Partitioning::Global,
+                _ if from.changelog.is_append() => Partitioning::Rebalance,
+                _ if key.is_empty() => return Err(SqlError::new(without_key)),
+                _ => Partitioning::Hash(key.clone()),
+            };
+        }
+        graph.nodes[node].parallelism = Some(parallelism);
+    }
+    Ok(())
 }
 
 /// The relation with the columns of the table, cast where Flink casts by itself.

@@ -1,6 +1,6 @@
 //! `METADATA` columns. The connector `files` of the test catalog has some.
 
-use graph::{JobGraph, OperatorSpec, Partitioning};
+use graph::OperatorSpec;
 use model::DataType;
 
 use crate::support::{error, job, session, text};
@@ -62,32 +62,6 @@ fn they_are_described_and_inherited() {
     let twice = error(&mut session(), &format!("{TABLE} CREATE TABLE u (name STRING METADATA) LIKE t"));
     assert!(twice.message.contains("column 'name' is already in the table 't'"), "{twice}");
     assert!(text(&mut session(), &format!("{TABLE} SHOW CREATE TABLE t")).contains("`file.size` INT METADATA VIRTUAL"));
-}
-
-#[test]
-fn a_sink_may_want_partitions_together_and_event_time() {
-    let mut session = session();
-    session
-        .run(
-            "CREATE TABLE t (a INT, dt STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'x');
-             CREATE TABLE u (a INT, dt STRING) PARTITIONED BY (dt) WITH ('connector' = 'x', 'by-partition' = 'y')",
-        )
-        .unwrap();
-    let graph = job(&mut session, "INSERT INTO u SELECT a, dt FROM t").graph;
-    assert_eq!(graph.edges.last().unwrap().partitioning, Partitioning::Hash(vec![1]));
-    let has_watermark = |graph: &JobGraph| {
-        graph.nodes.iter().any(|node| matches!(&node.operator, OperatorSpec::Source(s) if s.watermark.is_some()))
-    };
-    assert!(!has_watermark(&graph), "nobody needs it");
-    session.run("CREATE TABLE v (a INT) WITH ('connector' = 'x', 'event-time' = 'y')").unwrap();
-    assert!(has_watermark(&job(&mut session, "INSERT INTO v SELECT a FROM t").graph));
-
-    session.run("CREATE TABLE w (record STRING) WITH ('connector' = 'x', 'by-partition' = 'y')").unwrap();
-    session.set("pipeline.dead-letter-table", "w");
-    let message = error(&mut session, "INSERT INTO v SELECT a FROM t").message;
-    let expected =
-        "option 'pipeline.dead-letter-table': every task writes the table 'w', so its rows cannot come by partition";
-    assert_eq!(message, expected);
 }
 
 #[test]

@@ -37,7 +37,9 @@ impl Catalog for TestCatalog {
             _ => ChangelogMode::APPEND,
         };
         let has = |option: &str| table.options.contains_key(option);
-        Ok(SinkCapabilities { changelog, by_partition: has("by-partition"), event_time: has("event-time") })
+        let parallelism = table.options.get("sink.parallelism").map(|text| text.parse().unwrap());
+        let (by_partition, event_time) = (has("by-partition"), has("event-time"));
+        Ok(SinkCapabilities { changelog, by_partition, event_time, parallelism })
     }
 }
 
