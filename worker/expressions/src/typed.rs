@@ -60,6 +60,11 @@ pub fn typed_call(name: &str, args: &[Typed], constants: &[Option<ArrayRef>]) ->
         Nullability::Always => true,
         Nullability::Never => false,
     };
+    let result = match args {
+        // What is never null is taken as it is.
+        [first, _] if function.name == "IFNULL" && !first.nullable => first.data_type.clone(),
+        _ => result,
+    };
     let data_type = match of_items(function.name, result, args) {
         // An item that is never null is still null where there is no item.
         DataType::NotNull(item) => *item,

@@ -3,8 +3,9 @@
 use model::DataType;
 use sqlparser::{
     ast::{
-        BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+        BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
         ObjectName, UnaryOperator, Value as SqlValue, ValueWithSpan,
+        helpers::attached_token::AttachedToken,
     },
     dialect::{Dialect, Precedence},
     keywords::Keyword,
@@ -74,6 +75,7 @@ impl Dialect for FlinkDialect {
         }
         let next = parser.peek_nth_token(1).token;
         match (word.value.to_ascii_uppercase().as_str(), &next) {
+            ("CASE", _) => Some(parse_case(parser)),
             ("CAST", Token::LParen) => Some(parse_cast(parser, false)),
             ("TRY_CAST", Token::LParen) => Some(parse_cast(parser, true)),
             ("INTERVAL", Token::SingleQuotedString(_) | Token::Number(..) | Token::Minus | Token::Plus) => {
@@ -151,6 +153,27 @@ pub(crate) fn call(name: &str, span: Span, args: Vec<Expr>) -> Expr {
 /// A character string.
 pub(crate) fn string(text: &str, span: Span) -> Expr {
     Expr::Value(ValueWithSpan { value: SqlValue::SingleQuotedString(text.to_owned()), span })
+}
+
+/// `CASE [a] WHEN b [, c …] THEN d … [ELSE e] END`
+fn parse_case(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let case_token = AttachedToken(parser.next_token());
+    let has_operand = !parser.peek_keyword(Keyword::WHEN);
+    let operand = if has_operand { Some(Box::new(parser.parse_expr()?)) } else { None };
+    let mut conditions = Vec::new();
+    while conditions.is_empty() || parser.peek_keyword(Keyword::WHEN) {
+        parser.expect_keyword(Keyword::WHEN)?;
+        let alternatives =
+            if has_operand { parser.parse_comma_separated(Parser::parse_expr)? } else { vec![parser.parse_expr()?] };
+        parser.expect_keyword(Keyword::THEN)?;
+        let result = parser.parse_expr()?;
+        let branches = alternatives.into_iter().map(|condition| CaseWhen { condition, result: result.clone() });
+        conditions.extend(branches);
+    }
+    let else_result =
+        if parser.parse_keyword(Keyword::ELSE) { Some(Box::new(parser.parse_expr()?)) } else { None };
+    let end_token = AttachedToken(parser.expect_keyword(Keyword::END)?);
+    Ok(Expr::Case { case_token, end_token, operand, conditions, else_result })
 }
 
 fn parse_cast(parser: &mut Parser<'_>, safe: bool) -> Result<Expr, ParserError> {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, StringArray},
-    compute::kernels::cmp,
+    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, StringArray, make_comparator},
+    buffer::NullBuffer,
+    compute::{SortOptions, kernels::cmp},
     datatypes::{DataType as Arrow, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type},
 };
 use model::{DataType, Failure};
 
+use super::regexp::{ANY_CHARACTER, ANY_CHARACTERS};
 use crate::{
     arg::{Arg, Inputs},
     cast,
@@ -23,12 +25,12 @@ use crate::{
 };
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    operator("<", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::lt))),
-    operator("<=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::lt_eq))),
-    operator("<>", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::neq))).aliases(&["!="]),
-    operator("=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::eq))),
-    operator(">", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::gt))),
-    operator(">=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::gt_eq))),
+    operator("<", &[Any, Any], ordered, Bound(|arguments| compare(arguments, cmp::lt))),
+    operator("<=", &[Any, Any], ordered, Bound(|arguments| compare(arguments, cmp::lt_eq))),
+    operator("<>", &[Any, Any], equal, Bound(|arguments| compare(arguments, cmp::neq))).aliases(&["!="]),
+    operator("=", &[Any, Any], equal, Bound(|arguments| compare(arguments, cmp::eq))),
+    operator(">", &[Any, Any], ordered, Bound(|arguments| compare(arguments, cmp::gt))),
+    operator(">=", &[Any, Any], ordered, Bound(|arguments| compare(arguments, cmp::gt_eq))),
     operator("BETWEEN", &[Any, Any, Any], returns::boolean, Bound(between)),
     operator("IN", &[Any, Any], returns::boolean, Bound(is_in)).variadic(),
     operator("IS DISTINCT FROM", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::distinct)))
@@ -45,6 +47,32 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     operator("NOT LIKE", &[Text, Text, Text], returns::boolean, Bound(not_like)).optional(1),
 ];
 
+fn comparable(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    let (left, right) = (arguments.get(0), arguments.get(1));
+    let common = comparison_type(left, right);
+    common.ok_or_else(|| Failure::user(format!("values of types {left} and {right} cannot be compared")))
+}
+
+/// Rows, arrays and maps are equal or not, but have no order.
+fn ordered(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    match comparable(arguments)? {
+        nested @ (DataType::Row(_) | DataType::Array(_) | DataType::Map(..)) => {
+            Err(Failure::user(format!("values of type {nested} have no order")))
+        }
+        _ => Ok(DataType::Boolean),
+    }
+}
+
+/// Flink casts a text that is less or greater than a number, but not one that is equal to it.
+fn equal(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    comparable(arguments)?;
+    let (left, right) = (arguments.get(0), arguments.get(1));
+    if (is_text(left) && right.is_numeric()) || (left.is_numeric() && is_text(right)) {
+        return Err(Failure::user(format!("values of types {left} and {right} are equal only after a CAST")));
+    }
+    Ok(DataType::Boolean)
+}
+
 type Compare = fn(&dyn arrow::array::Datum, &dyn arrow::array::Datum) -> Result<BooleanArray, arrow::error::ArrowError>;
 
 /// A kernel that brings two arguments to one type and compares them.
@@ -59,7 +87,12 @@ fn compare(arguments: &Arguments<'_>, kernel: Compare) -> Result<Kernel, Failure
 
 /// Floats compare as in Java: -0.0 equals 0.0 there but not in arrow's total order, so zeros are made positive.
 fn compared(kernel: Compare, left: &Arg, right: &Arg, rows: usize) -> Result<BooleanArray, Failure> {
-    let result = kernel(&unsigned_zeros(left), &unsigned_zeros(right))?;
+    let (left, right) = if left.array.data_type().is_nested() {
+        equality(left, right, rows)?
+    } else {
+        (unsigned_zeros(left), unsigned_zeros(right))
+    };
+    let result = kernel(&left, &right)?;
     if result.len() == rows {
         return Ok(result);
     }
@@ -67,6 +100,17 @@ fn compared(kernel: Compare, left: &Arg, right: &Arg, rows: usize) -> Result<Boo
     let array: ArrayRef = Arc::new(result);
     let array = Arg::scalar(array).into_array(rows)?;
     array.as_boolean_opt().cloned().ok_or_else(|| Failure::internal("a comparison is not boolean"))
+}
+
+/// Two columns that are equal where nested values are, with their nulls.
+fn equality(left: &Arg, right: &Arg, rows: usize) -> Result<(Arg, Arg), Failure> {
+    let compare = make_comparator(&left.array, &right.array, SortOptions::default())?;
+    let valid = |arg: &Arg| (0..rows).map(|row| arg.array.is_valid(arg.index(row))).collect::<Vec<_>>();
+    let equal = (0..rows).map(|row| compare(left.index(row), right.index(row)).is_eq()).collect::<Vec<_>>();
+    let column = |values: Vec<bool>, arg: &Arg| -> ArrayRef {
+        Arc::new(BooleanArray::new(values.into(), Some(NullBuffer::from(valid(arg)))))
+    };
+    Ok((Arg::array(column(equal, left)), Arg::array(column(vec![true; rows], right))))
 }
 
 fn unsigned_zeros(arg: &Arg) -> Arg {
@@ -286,7 +330,7 @@ impl Like {
         if let Some(rest) = pattern.strip_prefix('%').filter(|rest| plain(rest)) {
             return Ok(Self::EndsWith(rest.to_owned()));
         }
-        let mut regex = String::from("(?s)^");
+        let mut regex = String::from("^");
         let mut characters = pattern.chars();
         while let Some(character) = characters.next() {
             match character {
@@ -298,8 +342,8 @@ impl Like {
                     })?;
                     regex.push_str(&regex::escape(escaped.encode_utf8(&mut [0; 4])));
                 }
-                '%' => regex.push_str(".*"),
-                '_' => regex.push('.'),
+                '%' => regex.push_str(ANY_CHARACTERS),
+                '_' => regex.push_str(ANY_CHARACTER),
                 _ => regex.push_str(&regex::escape(character.encode_utf8(&mut [0; 4]))),
             }
         }

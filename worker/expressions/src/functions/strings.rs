@@ -3,14 +3,18 @@
 use std::{fmt::Write, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, StringArray, StringBuilder},
+    array::{
+        Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, StringArray, StringBuilder, new_null_array,
+    },
     buffer::{Buffer, ScalarBuffer},
+    compute,
     datatypes::Int32Type,
 };
 use model::{DataType, Failure};
 
 use crate::{
     arg::{Inputs, Text},
+    coercion::{common_type, integer_rank, is_binary, is_text},
     function::{
         Arguments,
         Body::{Bound, Plain},
@@ -29,15 +33,13 @@ const TEXT_INT: &[crate::function::Parameter] = &[TextParameter, Int];
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("ASCII", TEXT, returns::int, Plain(ascii)),
-    function("BTRIM", TEXTS, returns::first_varying, Plain(|inputs| edit::trim(inputs, true, true)))
-        .optional(1)
-        .aliases(&["TRIM"]),
+    function("BTRIM", TEXTS, returns::string, Plain(|inputs| edit::trim(inputs, true, true))).optional(1),
     function("CHAR_LENGTH", TEXT, returns::int, Plain(char_length)).aliases(&["CHARACTER_LENGTH", "LENGTH"]),
     function("CHR", &[Int], returns::string, Plain(edit::chr)).nullable(),
     function("CONCAT", &[Any], returns::string, Plain(concat)).variadic(),
     function("CONCAT_WS", TEXTS, returns::string, Plain(concat_ws)).variadic(),
     function("COUNT_CHAR", TEXTS, returns::bigint, Plain(count_char)),
-    function("ELT", &[Int, TextParameter], returns::string, Plain(elt)).nullable().variadic(),
+    function("ELT", &[Int, TextOrBytes], returns::second, Plain(elt)).nullable().variadic().coercing(elt_types),
     function("ENDSWITH", TEXTS, returns::boolean, Plain(|inputs| test(inputs, |text, end| text.ends_with(end)))),
     function("INITCAP", TEXT, returns::first, Plain(edit::initcap)),
     function("INSTR", TEXTS, returns::int, Plain(|inputs| locate(inputs, 1, 0))).aliases(&["STRPOS"]),
@@ -68,6 +70,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         .optional(1)
         .aliases(&["SUBSTR"]),
     function("TRANSLATE", &[TextParameter, TextParameter, TextParameter], returns::string, Plain(edit::translate)),
+    function("TRIM", TEXTS, returns::first_varying, Plain(|inputs| edit::trim(inputs, true, true))).optional(1),
     function("UPPER", TEXT, returns::first, Plain(upper)),
     operator("||", &[TextOrBytes, TextOrBytes], concat_type, Plain(concat)).variadic(),
 ];
@@ -255,15 +258,30 @@ fn concat_bytes(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     Ok(Arc::new(out.finish()))
 }
 
-/// The text at a position from 1 among the arguments that follow.
+/// A position, and texts or bytes of one type.
+fn elt_types(types: &[DataType]) -> Option<Vec<DataType>> {
+    let (position, choices) = types.split_first()?;
+    let common = choices.iter().try_fold(DataType::Null, |common, next| common_type(&common, next))?;
+    let fits = is_text(&common) || is_binary(&common);
+    if !fits || integer_rank(position).is_none() {
+        return None;
+    }
+    Some(std::iter::once(DataType::Int).chain(choices.iter().map(|_| common.clone())).collect())
+}
+
+/// The value at a position from 1 among the arguments that follow.
 fn elt(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let positions = inputs.primitive::<Int32Type>(0)?;
-    let texts = (1..inputs.len()).map(|index| inputs.text(index)).collect::<Result<Vec<_>, _>>()?;
-    let chosen = |row| {
-        let position = usize::try_from(positions.get(row)?).ok()?.checked_sub(1)?;
-        texts.get(position)?.get(row)
-    };
-    Ok(Arc::new((0..inputs.rows).map(chosen).collect::<StringArray>()))
+    let none = new_null_array(inputs.arg(1)?.array.data_type(), 1);
+    let mut choices: Vec<&dyn Array> = vec![&none];
+    choices.extend(inputs.args[1..].iter().map(|arg| arg.array.as_ref() as &dyn Array));
+    let picks: Vec<(usize, usize)> = (0..inputs.rows)
+        .map(|row| match positions.get(row).and_then(|position| usize::try_from(position).ok()) {
+            Some(position) if (1..inputs.len()).contains(&position) => (position, inputs.args[position].index(row)),
+            _ => (0, 0),
+        })
+        .collect();
+    Ok(compute::interleave(&choices, &picks)?)
 }
 
 /// Joins texts by the first; nulls among them are left out.
