@@ -60,7 +60,8 @@ pub(crate) fn arithmetic_type(operator: &str, left: &DataType, right: &DataType)
             _ => adjusted((p1 - s1).max(p2 - s2) + s1.max(s2) + 1, s1.max(s2)),
         });
     }
-    if !left.is_numeric() || !right.is_numeric() {
+    // The remainder is of exact numbers.
+    if !left.is_numeric() || !right.is_numeric() || operator == "%" {
         return None;
     }
     // Of two approximate types the first is taken.

@@ -11,7 +11,7 @@ use datafusion_expr::{
     expr::ScalarFunction,
     lit,
     planner::{
-        ContextProvider, ExprPlanner, PlannedRelation, PlannerResult, RawAggregateExpr, RawDictionaryExpr,
+        ContextProvider, ExprPlanner, PlannedRelation, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawDictionaryExpr,
         RelationPlanner, RelationPlannerContext, RelationPlanning,
     },
 };
@@ -19,7 +19,7 @@ use graph::operator::WindowKind;
 use model::DataType;
 use sqlparser::{
     ast::{
-        Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned, TableFactor,
+        BinaryOperator, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned, TableFactor,
         TableFunctionArgs,
     },
     tokenizer::{Location, Span},
@@ -129,11 +129,43 @@ impl TableSource for PlannedTable {
     }
 }
 
+/// Whether the library compares values of these types as Flink does.
+fn is_alike(left: &Arrow, right: &Arrow) -> bool {
+    let is_exact = |data_type: &Arrow| data_type.is_integer() || data_type.is_decimal();
+    left.equals_datatype(right)
+        || left.is_null()
+        || right.is_null()
+        || (is_exact(left) && is_exact(right))
+        || (left.is_numeric() && right.is_numeric() && !left.is_decimal() && !right.is_decimal())
+        || (left.is_string() && right.is_string())
+}
+
 /// Operators, literals, field access and `COUNT(*)` as Flink has them.
 #[derive(Debug)]
 struct FlinkExprPlanner;
 
 impl ExprPlanner for FlinkExprPlanner {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let sign = match expr.op {
+            BinaryOperator::Eq => "=",
+            BinaryOperator::NotEq => "<>",
+            BinaryOperator::Lt => "<",
+            BinaryOperator::LtEq => "<=",
+            BinaryOperator::Gt => ">",
+            BinaryOperator::GtEq => ">=",
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let (left, right) = (expr.left.to_field(schema)?.1, expr.right.to_field(schema)?.1);
+        // The library would bring these to other types than Flink does.
+        if is_alike(left.data_type(), right.data_type()) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let call = ScalarFunction::new_udf(Arc::new(functions::operator(sign)?), vec![expr.left, expr.right]);
+        let call = Expr::ScalarFunction(call);
+        call.to_field(schema)?;
+        Ok(PlannerResult::Planned(call))
+    }
+
     fn plan_dictionary_literal(
         &self,
         expr: RawDictionaryExpr,

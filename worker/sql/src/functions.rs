@@ -87,7 +87,8 @@ pub(crate) fn names() -> Vec<String> {
 
 /// An operator of Flink whose result type is not the library's.
 pub(crate) fn operator(sign: &str) -> Result<ScalarUDF, SqlError> {
-    let sign = ["+", "-", "*", "/", "%", CASE].into_iter().chain(PREDICATES).find(|known| *known == sign);
+    let signs = ["+", "-", "*", "/", "%", "=", "<>", "<", "<=", ">", ">=", CASE];
+    let sign = signs.into_iter().chain(PREDICATES).find(|known| *known == sign);
     let sign = sign.ok_or_else(|| SqlError::internal("an unknown operator"))?;
     Ok(ScalarUDF::from(OperatorFunction { sign, signature: Signature::variadic_any(Volatility::Immutable) }))
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, StringArray, make_comparator},
+    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Int8Array, StringArray, make_comparator},
     buffer::NullBuffer,
     compute::{SortOptions, kernels::cmp},
-    datatypes::{DataType as Arrow, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type},
+    datatypes::{DataType as Arrow, Decimal128Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type},
 };
 use model::{DataType, Failure};
 
@@ -22,6 +22,7 @@ use crate::{
         Parameter::{Any, Text},
         operator, returns,
     },
+    number,
 };
 
 pub(crate) const FUNCTIONS: &[Function] = &[
@@ -64,7 +65,7 @@ fn ordered(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
 }
 
 /// Flink casts a text that is less or greater than a number, but not one that is equal to it.
-fn equal(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+pub(super) fn equal(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
     comparable(arguments)?;
     let (left, right) = (arguments.get(0), arguments.get(1));
     if (is_text(left) && right.is_numeric()) || (left.is_numeric() && is_text(right)) {
@@ -77,6 +78,9 @@ type Compare = fn(&dyn arrow::array::Datum, &dyn arrow::array::Datum) -> Result<
 
 /// A kernel that brings two arguments to one type and compares them.
 fn compare(arguments: &Arguments<'_>, kernel: Compare) -> Result<Kernel, Failure> {
+    if let Some(exact) = exact(arguments, kernel)? {
+        return Ok(exact);
+    }
     let both = pair(arguments.get(0), arguments.get(1))?;
     Ok(Arc::new(move |inputs| {
         let left = both.left(inputs.arg(0)?)?;
@@ -85,10 +89,53 @@ fn compare(arguments: &Arguments<'_>, kernel: Compare) -> Result<Kernel, Failure
     }))
 }
 
+/// A float and a decimal compare by the exact value of the float: 0.1 is a little more than the decimal.
+fn exact(arguments: &Arguments<'_>, kernel: Compare) -> Result<Option<Kernel>, Failure> {
+    let is_float = |data_type: &DataType| matches!(data_type, DataType::Float | DataType::Double);
+    let (left, right) = (arguments.get(0), arguments.get(1));
+    let (float, decimal, scale) = match (left, right) {
+        (float, DataType::Decimal(_, scale)) if is_float(float) => (0, 1, *scale),
+        (DataType::Decimal(_, scale), float) if is_float(float) => (1, 0, *scale),
+        _ => return Ok(None),
+    };
+    let widened = cast::kernel(arguments.get(float), &DataType::Double, false)?;
+    Ok(Some(Arc::new(move |inputs| {
+        let widen = Pair { common: DataType::Double, left: widened.clone(), right: None };
+        let floats = widen.left(inputs.arg(float)?)?;
+        let decimals = inputs.arg(decimal)?;
+        let (values, units) = (floats.array.as_primitive::<Float64Type>(), decimals.array.as_primitive::<Decimal128Type>());
+        // The decimal as 0, and the float as what it is to that.
+        let zeros: Int8Array = (0..inputs.rows)
+            .map(|row| decimals.array.is_valid(decimals.index(row)).then_some(0))
+            .collect();
+        let orders: Int8Array = (0..inputs.rows)
+            .map(|row| {
+                let index = floats.index(row);
+                if values.is_null(index) {
+                    return None;
+                }
+                let unit = decimals.index(row);
+                if units.is_null(unit) {
+                    return Some(0);
+                }
+                Some(number::compare_double(values.value(index), units.value(unit), scale) as i8)
+            })
+            .collect();
+        let (orders, zeros) = (Arg::array(Arc::new(orders)), Arg::array(Arc::new(zeros)));
+        let (left, right) = if float == 0 { (orders, zeros) } else { (zeros, orders) };
+        Ok(Arc::new(compared(kernel, &left, &right, inputs.rows)?))
+    })))
+}
+
+/// Whether two arguments are equal.
+pub(super) fn equality(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    compare(arguments, cmp::eq)
+}
+
 /// Floats compare as in Java: -0.0 equals 0.0 there but not in arrow's total order, so zeros are made positive.
 fn compared(kernel: Compare, left: &Arg, right: &Arg, rows: usize) -> Result<BooleanArray, Failure> {
     let (left, right) = if left.array.data_type().is_nested() {
-        equality(left, right, rows)?
+        nested(left, right, rows)?
     } else {
         (unsigned_zeros(left), unsigned_zeros(right))
     };
@@ -103,7 +150,7 @@ fn compared(kernel: Compare, left: &Arg, right: &Arg, rows: usize) -> Result<Boo
 }
 
 /// Two columns that are equal where nested values are, with their nulls.
-fn equality(left: &Arg, right: &Arg, rows: usize) -> Result<(Arg, Arg), Failure> {
+fn nested(left: &Arg, right: &Arg, rows: usize) -> Result<(Arg, Arg), Failure> {
     let compare = make_comparator(&left.array, &right.array, SortOptions::default())?;
     let valid = |arg: &Arg| (0..rows).map(|row| arg.array.is_valid(arg.index(row))).collect::<Vec<_>>();
     let equal = (0..rows).map(|row| compare(left.index(row), right.index(row)).is_eq()).collect::<Vec<_>>();
@@ -114,7 +161,7 @@ fn equality(left: &Arg, right: &Arg, rows: usize) -> Result<(Arg, Arg), Failure>
 }
 
 fn unsigned_zeros(arg: &Arg) -> Arg {
-    use arrow::datatypes::{Float32Type, Float64Type};
+    use arrow::datatypes::Float32Type;
     let array: ArrayRef = match arg.array.data_type() {
         Arrow::Float64 => {
             let floats = arg.array.as_primitive::<Float64Type>();

@@ -287,7 +287,7 @@ fn str_to_map(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
         };
         valid.push(true);
         let mut known: Vec<(&str, Option<&str>)> = Vec::new();
-        for pair in pairs.split(text) {
+        for pair in pairs.split(text).filter(|_| !text.is_empty()) {
             let mut parts = sides.splitn(pair, 2);
             let (key, value) = (parts.next().unwrap_or_default(), parts.next());
             match known.iter_mut().find(|(other, _)| *other == key) {
@@ -327,7 +327,7 @@ impl<'a> Separator<'a> {
             },
         };
         if self.last.as_ref().is_none_or(|(known, _)| *known != text) {
-            let compiled = regex::Regex::new(text);
+            let compiled = super::regexp::java_regex(text);
             self.last = Some((text, compiled.map_err(|error| Failure::data(format!("separator {text}: {error}")))?));
         }
         Ok(self.last.as_ref().map(|(_, regex)| regex))

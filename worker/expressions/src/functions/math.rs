@@ -143,7 +143,11 @@ const DIGITS_MAX: i32 = 400;
 /// A decimal is as long as its rounded values can be.
 fn rounded_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
     let DataType::Decimal(precision, scale) = *arguments.get(0) else { return Ok(arguments.get(0).clone()) };
-    let digits = if arguments.types.len() > 1 { arguments.constant_integer(1).unwrap_or(0) } else { 0 };
+    let digits = match arguments.types.len() {
+        1 => 0,
+        // Of what is not known before, the scale stays.
+        _ => arguments.constant_integer(1).unwrap_or(i64::from(scale)),
+    };
     Ok(match u8::try_from(digits) {
         Ok(digits) if digits >= scale => DataType::Decimal(precision, scale),
         Ok(digits) => DataType::Decimal((1 + precision - scale + digits).min(number::PRECISION_MAX), digits),

@@ -36,6 +36,50 @@ fn strings(_: &Arguments<'_>) -> Result<DataType, Failure> {
     Ok(DataType::Array(Box::new(DataType::String)))
 }
 
+/// A regular expression of Java's: its classes are of ASCII only.
+pub(super) fn java_regex(pattern: &str) -> Result<Regex, regex::Error> {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let classes = JAVA_CLASSES.iter().find(|(java, _)| rest.starts_with(java));
+        let length = match classes {
+            Some((java, class)) => {
+                out.push_str(class);
+                java.len()
+            }
+            // The backslash, and what it stands before.
+            None => {
+                let length = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+                out.push_str(&rest[..length]);
+                length
+            }
+        };
+        rest = &rest[length..];
+    }
+    out.push_str(rest);
+    Regex::new(&out)
+}
+
+/// Java's classes, as classes that stand alone or within brackets.
+const JAVA_CLASSES: [(&str, &str); 14] = [
+    (r"\w", "[0-9A-Za-z_]"),
+    (r"\W", "[^0-9A-Za-z_]"),
+    (r"\d", "[0-9]"),
+    (r"\D", "[^0-9]"),
+    (r"\s", r"[ \t\n\x0B\f\r]"),
+    (r"\S", r"[^ \t\n\x0B\f\r]"),
+    (r"\b", r"(?-u:\b)"),
+    (r"\p{Alpha}", "[A-Za-z]"),
+    (r"\p{Digit}", "[0-9]"),
+    (r"\p{Alnum}", "[0-9A-Za-z]"),
+    (r"\p{Upper}", "[A-Z]"),
+    (r"\p{Lower}", "[a-z]"),
+    (r"\p{Punct}", "[[:punct:]]"),
+    (r"\p{Space}", r"[ \t\n\x0B\f\r]"),
+];
+
 /// The pattern of each row: one for all, or the last that was compiled.
 #[derive(Clone, Default)]
 struct Patterns {
@@ -46,7 +90,7 @@ struct Patterns {
 impl Patterns {
     fn new(arguments: &Arguments<'_>) -> Self {
         // A pattern that is wrong gives null, so it is no error here.
-        Self { constant: arguments.constant_text(1).and_then(|text| Regex::new(text).ok()), last: None }
+        Self { constant: arguments.constant_text(1).and_then(|text| java_regex(text).ok()), last: None }
     }
 
     fn find(&mut self, text: &str) -> Option<&Regex> {
@@ -54,7 +98,7 @@ impl Patterns {
             return self.constant.as_ref();
         }
         if self.last.as_ref().is_none_or(|(known, _)| known != text) {
-            self.last = Some((text.to_owned(), Regex::new(text).ok()));
+            self.last = Some((text.to_owned(), java_regex(text).ok()));
         }
         self.last.as_ref().and_then(|(_, regex)| regex.as_ref())
     }

@@ -30,6 +30,9 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
     match expr {
         Expr::Value(value) => match &value.value {
             SqlValue::Number(text, _) => *expr = literal::number(text, value.span)?,
+            SqlValue::HexStringLiteral(digits) if digits.len() % 2 == 1 => {
+                return Err(SqlError::at_span("a binary literal has an even number of digits", value.span));
+            }
             SqlValue::SingleQuotedString(_) | SqlValue::HexStringLiteral(_) | SqlValue::Boolean(_) | SqlValue::Null => {
             }
             other => return unsupported(&format!("the literal {other}"), value),

@@ -83,7 +83,7 @@ pub(super) fn write_quoted(out: &mut (impl Write + ?Sized), text: &str, ascii: b
             '\u{8}' => out.write_str("\\b")?,
             '\u{c}' => out.write_str("\\f")?,
             '/' if ascii => out.write_str("\\/")?,
-            next if (next as u32) < 0x20 => write!(out, "\\u{:04x}", next as u32)?,
+            next if (next as u32) < 0x20 && !ascii => write!(out, "\\u{:04x}", next as u32)?,
             next if ascii && !next.is_ascii() => {
                 for unit in next.encode_utf16(&mut [0; 2]) {
                     write!(out, "\\u{unit:04x}")?;

@@ -63,10 +63,10 @@ fn span(length: usize, position: i32, count: Option<i32>) -> Option<(usize, usiz
         None => length,
         Some(count) => (start + i64::from(count)).min(length),
     };
-    if end <= start.max(0) {
+    // Nothing begins before the start of the text.
+    if start < 0 || end <= start {
         return None;
     }
-    let start = start.max(0);
     Some((start as usize, (end - start) as usize))
 }
 
