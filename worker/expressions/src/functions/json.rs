@@ -136,7 +136,9 @@ fn json_exists(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
         each(inputs, |_, found| {
             out.append_option(match found {
                 None => None,
-                Some(Found::Values(values)) => Some(!values.is_empty()),
+                // A null is not there.
+                Some(Found::Value(value)) => Some(*value != Json::Null),
+                Some(Found::Nothing) => Some(false),
                 Some(Found::Error) => on_error.ok_or_else(|| Failure::data("a JSON path finds nothing"))?,
             });
             Ok(())
@@ -193,10 +195,11 @@ fn json_value(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
             match found {
                 None => out.append_null(),
                 Some(Found::Error) => on_error.append(&mut out, inputs, row)?,
-                Some(Found::Values(values)) => match values.as_slice() {
-                    [] | [Json::Null] => on_empty.append(&mut out, inputs, row)?,
-                    [Json::String(text)] => out.append_value(text),
-                    [json] if json.is_scalar() => {
+                Some(Found::Nothing) => on_empty.append(&mut out, inputs, row)?,
+                Some(Found::Value(value)) => match &*value {
+                    Json::Null => on_empty.append(&mut out, inputs, row)?,
+                    Json::String(text) => out.append_value(text),
+                    json if json.is_scalar() => {
                         write_json(&mut out, json)?;
                         out.append_value("");
                     }
@@ -217,19 +220,20 @@ fn json_query(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     Ok(Arc::new(move |inputs| {
         let mut out = StringBuilder::new();
         each(inputs, |row, found| {
-            let values = match found {
+            let value = match found {
                 None => {
                     out.append_null();
                     return Ok(());
                 }
                 Some(Found::Error) => return on_error.append(&mut out, inputs, row),
-                Some(Found::Values(values)) => values,
+                Some(Found::Nothing) => return on_empty.append(&mut out, inputs, row),
+                Some(Found::Value(value)) => value,
             };
-            match values.as_slice() {
-                [] | [Json::Null] => return on_empty.append(&mut out, inputs, row),
-                [json] if !json.is_scalar() && wrapper != "UNCONDITIONAL" => write_json(&mut out, json)?,
+            match &*value {
+                Json::Null => return on_empty.append(&mut out, inputs, row),
+                json if !json.is_scalar() && wrapper != "UNCONDITIONAL" => write_json(&mut out, json)?,
                 _ if wrapper == "WITHOUT" => return on_error.append(&mut out, inputs, row),
-                many => write_json(&mut out, &Json::Array(many.iter().map(|json| (*json).clone()).collect()))?,
+                json => write_json(&mut out, &Json::Array(vec![json.clone()]))?,
             }
             out.append_value("");
             Ok(())

@@ -27,6 +27,9 @@ pub(super) fn bind(up: bool, arguments: &Arguments<'_>) -> Result<Kernel, Failur
     let result = result_type(arguments)?;
     if arguments.types.len() > 1 {
         let unit = Unit::constant(arguments, 1)?;
+        if matches!(arguments.get(0), DataType::Time(_)) {
+            unit.check(arguments.get(0))?;
+        }
         // These have a next one also where they start, as in Flink.
         let always = unit == Unit::Decade || (unit == Unit::Day && *arguments.get(0) == DataType::Date);
         return Ok(Arc::new(move |inputs| {
@@ -34,7 +37,10 @@ pub(super) fn bind(up: bool, arguments: &Arguments<'_>) -> Result<Kernel, Failur
             let rounded = |row| {
                 let instant = times.get(row)?;
                 let floor = floor(unit, instant.millis);
-                let is_between = floor != instant.millis || (unit == Unit::Millisecond && instant.nanos != 0);
+                // The larger units look at the day only.
+                let of_days = !unit.is_clock() && unit != Unit::Day;
+                let looked_at = if of_days { instant.millis / DAY_MILLIS * DAY_MILLIS } else { instant.millis };
+                let is_between = floor != looked_at || (unit == Unit::Millisecond && instant.nanos != 0);
                 Some(if up && (always || is_between) { next(unit, floor) } else { floor })
             };
             round_times(inputs.rows, rounded, &result)
