@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-mod base64;
+pub(crate) mod base64;
 mod hash;
 mod url;
 

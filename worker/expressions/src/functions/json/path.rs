@@ -4,8 +4,6 @@
 
 use std::borrow::Cow;
 
-use model::Failure;
-
 use super::value::Json;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -80,16 +78,25 @@ pub(super) enum Found<'a> {
 }
 
 impl Path {
-    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let trimmed = text.trim();
         let (lax, rest) = match trimmed.split_once(char::is_whitespace) {
             Some((mode, rest)) if mode.eq_ignore_ascii_case("lax") => (true, rest.trim_start()),
             Some((mode, rest)) if mode.eq_ignore_ascii_case("strict") => (false, rest.trim_start()),
             _ => (false, trimmed),
         };
-        let steps = rest.strip_prefix('$').and_then(steps);
-        let steps = steps.ok_or_else(|| Failure::data(format!("{text} is not a JSON path")))?;
-        Ok(Self { lax, steps })
+        let steps = match rest.strip_prefix('$') {
+            Some(rest) => steps(rest),
+            // A name alone is a field.
+            None if rest.is_empty() => None,
+            None => steps(&format!(".{rest}")),
+        };
+        Some(Self { lax, steps: steps? })
+    }
+
+    /// Whether what is not there is nothing, instead of an error.
+    pub(super) fn is_lax(&self) -> bool {
+        self.lax
     }
 
     pub(super) fn find<'a>(&self, json: &'a Json) -> Found<'a> {
@@ -202,8 +209,8 @@ mod tests {
             };
             assert_eq!(found.as_deref(), expected, "{path}");
         }
-        for path in ["", "a", "$.", "$[", "$[x]", "$['a'"] {
-            assert!(Path::parse(path).is_err(), "{path}");
+        for path in ["", "$.", "$[", "$[x]", "$['a'"] {
+            assert!(Path::parse(path).is_none(), "{path}");
         }
     }
 }
