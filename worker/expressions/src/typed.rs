@@ -81,6 +81,7 @@ fn of_items(function: &str, result: DataType, args: &[Typed]) -> DataType {
         (item, true) => Box::new(item),
         (item, false) => Box::new(DataType::NotNull(Box::new(item))),
     };
+    let never = |arg: &Typed| matches!(&arg.data_type, DataType::Array(of) if matches!(**of, DataType::NotNull(_)));
     let any_null = |start: usize, step: usize| args.iter().skip(start).step_by(step).any(|arg| arg.nullable);
     match (function, result) {
         ("ARRAY", DataType::Array(of)) => DataType::Array(item(of, any_null(0, 1))),
@@ -91,9 +92,8 @@ fn of_items(function: &str, result: DataType, args: &[Typed]) -> DataType {
             }
             DataType::Row(fields)
         }
+        ("ARRAY_CONCAT" | "ARRAY_UNION", DataType::Array(of)) => DataType::Array(item(of, !args.iter().all(never))),
         ("ARRAY_APPEND" | "ARRAY_PREPEND", DataType::Array(of)) => {
-            let never =
-                |arg: &Typed| matches!(&arg.data_type, DataType::Array(of) if matches!(**of, DataType::NotNull(_)));
             let nullable = !args.first().is_some_and(never) || args.iter().skip(1).any(|arg| arg.nullable);
             DataType::Array(item(of, nullable))
         }

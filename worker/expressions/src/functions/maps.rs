@@ -103,6 +103,9 @@ pub(crate) fn item_types(types: &[DataType]) -> Option<Vec<DataType>> {
 
 pub(crate) fn item(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     if matches!(arguments.get(0), DataType::Array(_)) {
+        if let Some(position) = arguments.constant_integer(1).filter(|position| *position < 1) {
+            return Err(Failure::user(format!("positions in an array count from 1, and this is {position}")));
+        }
         return Ok(Arc::new(|inputs| {
             let (lists, positions) = (Lists::new(inputs, 0)?, inputs.primitive::<Int32Type>(1)?);
             let index = |row| {
