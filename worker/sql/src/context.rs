@@ -155,15 +155,16 @@ impl ExprPlanner for FlinkExprPlanner {
             BinaryOperator::GtEq => ">=",
             _ => return Ok(PlannerResult::Original(expr)),
         };
-        let (left, right) = (expr.left.to_field(schema)?.1, expr.right.to_field(schema)?.1);
-        // The library would bring these to other types than Flink does.
-        if is_alike(left.data_type(), right.data_type()) {
+        let types = (expr.left.get_type(schema), expr.right.get_type(schema));
+        // The library would bring unlike ones to other types than Flink does.
+        let (Ok(left), Ok(right)) = types else { return Ok(PlannerResult::Original(expr)) };
+        if is_alike(&left, &right) {
             return Ok(PlannerResult::Original(expr));
         }
+        let place = [&expr.left, &expr.right].into_iter().flat_map(|side| side.column_refs()).next();
+        let place = place.and_then(|column| column.spans.first()).map_or((0, 0), |span| (span.start.line, span.start.column));
         let call = ScalarFunction::new_udf(Arc::new(functions::operator(sign)?), vec![expr.left, expr.right]);
-        let call = Expr::ScalarFunction(call);
-        call.to_field(schema)?;
-        Ok(PlannerResult::Planned(call))
+        Ok(PlannerResult::Planned(checked(Expr::ScalarFunction(call), schema, place.0, place.1)?))
     }
 
     fn plan_dictionary_literal(
