@@ -60,6 +60,9 @@ pub fn typed_call(name: &str, args: &[Typed], constants: &[Option<ArrayRef>]) ->
         Nullability::Always => true,
         Nullability::Never => false,
     };
+    // Rows are compared field by field.
+    let has_null = |arg: &Typed| matches!(&arg.data_type, DataType::Row(fields) if fields.iter().any(|it| it.nullable));
+    let nullable = nullable || (["=", "<>"].contains(&function.name) && args.iter().any(has_null));
     let result = match args {
         // What is never null is taken as it is.
         [first, _] if function.name == "IFNULL" && !first.nullable => first.data_type.clone(),
