@@ -102,7 +102,8 @@ pub(crate) fn compare_double(value: f64, unscaled: i128, scale: u8) -> Ordering 
     let unscaled = i256::from_i128(unscaled);
     if exponent >= 0 {
         let whole = scaled.and_then(|scaled| scaled.checked_mul(i256::from_i128(2).wrapping_pow(exponent as u32)));
-        return whole.map_or(if value > 0.0 { Ordering::Greater } else { Ordering::Less }, |whole| whole.cmp(&unscaled));
+        return whole
+            .map_or(if value > 0.0 { Ordering::Greater } else { Ordering::Less }, |whole| whole.cmp(&unscaled));
     }
     let power = i256::from_i128(2).checked_pow(exponent.unsigned_abs());
     match (scaled, power.and_then(|power| unscaled.checked_mul(power))) {

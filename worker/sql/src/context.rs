@@ -11,16 +11,16 @@ use datafusion_expr::{
     expr::ScalarFunction,
     lit,
     planner::{
-        ContextProvider, ExprPlanner, PlannedRelation, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawDictionaryExpr,
-        RelationPlanner, RelationPlannerContext, RelationPlanning,
+        ContextProvider, ExprPlanner, PlannedRelation, PlannerResult, RawAggregateExpr, RawBinaryExpr,
+        RawDictionaryExpr, RelationPlanner, RelationPlannerContext, RelationPlanning,
     },
 };
 use graph::operator::WindowKind;
 use model::DataType;
 use sqlparser::{
     ast::{
-        BinaryOperator, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned, TableFactor,
-        TableFunctionArgs,
+        BinaryOperator, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned,
+        TableFactor, TableFunctionArgs,
     },
     tokenizer::{Location, Span},
 };
@@ -162,7 +162,8 @@ impl ExprPlanner for FlinkExprPlanner {
             return Ok(PlannerResult::Original(expr));
         }
         let place = [&expr.left, &expr.right].into_iter().flat_map(|side| side.column_refs()).next();
-        let place = place.and_then(|column| column.spans.first()).map_or((0, 0), |span| (span.start.line, span.start.column));
+        let place =
+            place.and_then(|column| column.spans.first()).map_or((0, 0), |span| (span.start.line, span.start.column));
         let call = ScalarFunction::new_udf(Arc::new(functions::operator(sign)?), vec![expr.left, expr.right]);
         Ok(PlannerResult::Planned(checked(Expr::ScalarFunction(call), schema, place.0, place.1)?))
     }

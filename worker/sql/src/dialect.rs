@@ -3,8 +3,8 @@
 use model::DataType;
 use sqlparser::{
     ast::{
-        BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-        ObjectName, UnaryOperator, Value as SqlValue, ValueWithSpan,
+        BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+        FunctionArguments, Ident, ObjectName, UnaryOperator, Value as SqlValue, ValueWithSpan,
         helpers::attached_token::AttachedToken,
     },
     dialect::{Dialect, Precedence},
@@ -176,8 +176,7 @@ fn parse_case(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
         let branches = alternatives.into_iter().map(|condition| CaseWhen { condition, result: result.clone() });
         conditions.extend(branches);
     }
-    let else_result =
-        if parser.parse_keyword(Keyword::ELSE) { Some(Box::new(parser.parse_expr()?)) } else { None };
+    let else_result = if parser.parse_keyword(Keyword::ELSE) { Some(Box::new(parser.parse_expr()?)) } else { None };
     let end_token = AttachedToken(parser.expect_keyword(Keyword::END)?);
     Ok(Expr::Case { case_token, end_token, operand, conditions, else_result })
 }

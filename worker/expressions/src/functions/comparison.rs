@@ -103,11 +103,11 @@ fn exact(arguments: &Arguments<'_>, kernel: Compare) -> Result<Option<Kernel>, F
         let widen = Pair { common: DataType::Double, left: widened.clone(), right: None };
         let floats = widen.left(inputs.arg(float)?)?;
         let decimals = inputs.arg(decimal)?;
-        let (values, units) = (floats.array.as_primitive::<Float64Type>(), decimals.array.as_primitive::<Decimal128Type>());
+        let (values, units) =
+            (floats.array.as_primitive::<Float64Type>(), decimals.array.as_primitive::<Decimal128Type>());
         // The decimal as 0, and the float as what it is to that.
-        let zeros: Int8Array = (0..inputs.rows)
-            .map(|row| decimals.array.is_valid(decimals.index(row)).then_some(0))
-            .collect();
+        let zeros: Int8Array =
+            (0..inputs.rows).map(|row| decimals.array.is_valid(decimals.index(row)).then_some(0)).collect();
         let orders: Int8Array = (0..inputs.rows)
             .map(|row| {
                 let index = floats.index(row);

@@ -340,7 +340,10 @@ fn json_array(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     types[..count].iter().try_for_each(write::check)?;
     Ok(Arc::new(move |inputs| {
         texts(inputs.rows, |row, out| {
-            let items = inputs.args[..count].iter().zip(&types).map(|(arg, from)| write::json(&arg.array, from, arg.index(row)));
+            let items = inputs.args[..count]
+                .iter()
+                .zip(&types)
+                .map(|(arg, from)| write::json(&arg.array, from, arg.index(row)));
             let mut items = items.collect::<Result<Vec<_>, _>>()?;
             items.retain(|item| !absent || *item != Json::Null);
             Json::Array(items).write(out).map(Some)

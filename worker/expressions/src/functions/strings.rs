@@ -61,8 +61,13 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("RPAD", &[TextParameter, Int, TextParameter], returns::string, Plain(|inputs| edit::pad(inputs, false))),
     function("RTRIM", TEXTS, returns::first_varying, Plain(|inputs| edit::trim(inputs, false, true))).optional(1),
     function("SPLIT_INDEX", &[TextParameter, Any, Int], returns::string, Plain(edit::split_index)).nullable(),
-    function("STARTSWITH", EITHER, returns::boolean, Plain(|inputs| test(inputs, |text, start| text.starts_with(start))))
-        .coercing(texts_or_bytes),
+    function(
+        "STARTSWITH",
+        EITHER,
+        returns::boolean,
+        Plain(|inputs| test(inputs, |text, start| text.starts_with(start))),
+    )
+    .coercing(texts_or_bytes),
     function("SUBSTRING", &[TextOrBytes, Int, Int], returns::first_varying, Plain(edit::substring))
         .nullable()
         .optional(1)

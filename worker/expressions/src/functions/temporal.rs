@@ -42,7 +42,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         .volatile()
         .aliases(&["NOW", "CURRENT_ROW_TIMESTAMP"]),
     function("DATE_FORMAT", &[TimestampOrText, Text], returns::string, Bound(format::date_format)).nullable(),
-    function("DAYOFMONTH", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Day, arguments))).aliases(&["DAY"]),
+    function("DAYOFMONTH", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Day, arguments)))
+        .aliases(&["DAY"]),
     function("DAYOFWEEK", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::DayOfWeek, arguments))),
     function("DAYOFYEAR", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::DayOfYear, arguments))),
     function("EXTRACT", &[Text, Any], returns::bigint, Bound(extract_unit)).aliases(&["DATE_PART"]),

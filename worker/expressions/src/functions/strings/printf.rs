@@ -206,7 +206,8 @@ fn java_text(value: &ArrayRef, data_type: &DataType) -> Option<String> {
         return Some(text);
     }
     let (clock, mut fraction) = text.split_once('.').unwrap_or((&text, ""));
-    while let Some(shorter) = fraction.strip_suffix("000").or(fraction.strip_suffix("00")).or(fraction.strip_suffix('0'))
+    while let Some(shorter) =
+        fraction.strip_suffix("000").or(fraction.strip_suffix("00")).or(fraction.strip_suffix('0'))
         && fraction.bytes().all(|digit| digit == b'0')
     {
         fraction = shorter;
