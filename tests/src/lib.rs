@@ -5,6 +5,7 @@
 pub mod binary;
 pub mod changelog;
 pub mod files_job;
+pub mod flink_text;
 pub mod nexmark;
 pub mod nexmark_generated;
 pub mod proxy;

@@ -43,6 +43,9 @@ const AGGREGATES: &[Entry] = &[
     entry("COLLECT", (1, 1), |types| Some(DataType::Map(Box::new(types[0].clone()), Box::new(DataType::Int)))),
     entry("COUNT", (0, usize::MAX), |_| Some(DataType::BigInt)),
     entry("FIRST_VALUE", (1, 2), first),
+    // They say which groups a row's grouping set leaves out; the planner knows.
+    Entry { aliases: &["GROUPING_ID"], ..entry("GROUPING", (1, 62), |_| Some(DataType::BigInt)) },
+    entry("GROUP_ID", (0, 0), |_| Some(DataType::BigInt)),
     entry("JSON_ARRAYAGG", (1, 1), |_| Some(DataType::String)),
     entry("JSON_OBJECTAGG", (2, 2), |_| Some(DataType::String)),
     entry("LAST_VALUE", (1, 2), first),

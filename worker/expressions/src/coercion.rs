@@ -60,10 +60,15 @@ pub(crate) fn arithmetic_type(operator: &str, left: &DataType, right: &DataType)
             _ => adjusted((p1 - s1).max(p2 - s2) + s1.max(s2) + 1, s1.max(s2)),
         });
     }
-    if !left.is_numeric() || !right.is_numeric() {
+    // The remainder is of exact numbers.
+    if !left.is_numeric() || !right.is_numeric() || operator == "%" {
         return None;
     }
-    Some(common_numeric(left, right))
+    // Of two approximate types the first is taken.
+    Some(match (left, right) {
+        (DataType::Float, DataType::Double) => DataType::Float,
+        _ => common_numeric(left, right),
+    })
 }
 
 fn common_numeric(left: &DataType, right: &DataType) -> DataType {
@@ -156,6 +161,10 @@ pub fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
 
 /// What two compared values are both cast to: the common type, or a text's counterpart.
 pub(crate) fn comparison_type(left: &DataType, right: &DataType) -> Option<DataType> {
+    // A date is no time: Flink wants one of them to be cast.
+    if (*left == DataType::Date) != (*right == DataType::Date) && !is_text(left) && !is_text(right) {
+        return [left, right].contains(&&DataType::Null).then_some(DataType::Date);
+    }
     if let Some(common) = common_type(left, right) {
         return Some(common);
     }

@@ -7,7 +7,7 @@ use model::{DataType, Failure};
 
 use crate::{
     arg::Inputs,
-    coercion::{common_type, is_binary, is_text},
+    coercion::{common_type, integer_rank, is_binary, is_text},
 };
 
 /// Computes a column from columns. The result has `inputs.rows` rows and the arrow type of `inputs.result`, or one
@@ -53,9 +53,9 @@ pub(crate) enum Parameter {
     Text,
     /// Character or byte strings, as they are.
     TextOrBytes,
-    /// Numbers, cast to `INT`.
+    /// Integers, cast to `INT`.
     Int,
-    /// Numbers, cast to `BIGINT`.
+    /// Integers, cast to `BIGINT`.
     BigInt,
     /// Numbers, cast to `DOUBLE`.
     Double,
@@ -254,6 +254,7 @@ impl Parameter {
     fn coerce(self, from: &DataType) -> Option<DataType> {
         use DataType as T;
         let null = *from == T::Null;
+        let integer = |to: T| (integer_rank(from).is_some() || null).then_some(to);
         let numeric = |to: T| (from.is_numeric() || null).then_some(to);
         match self {
             Self::Any | Self::Common => Some(from.clone()),
@@ -261,8 +262,8 @@ impl Parameter {
             Self::Text => null.then_some(T::String),
             Self::TextOrBytes if is_text(from) || is_binary(from) => Some(from.clone()),
             Self::TextOrBytes => null.then_some(T::String),
-            Self::Int => numeric(T::Int),
-            Self::BigInt => numeric(T::BigInt),
+            Self::Int => integer(T::Int),
+            Self::BigInt => integer(T::BigInt),
             Self::Double => numeric(T::Double),
             Self::Number if from.is_numeric() => Some(from.clone()),
             Self::Number => null.then_some(T::Int),

@@ -1,6 +1,9 @@
 //! Decimal arithmetic on unscaled values, and numbers as Java prints and parses them.
 
-use std::fmt::{self, Write};
+use std::{
+    cmp::Ordering,
+    fmt::{self, Write},
+};
 
 use arrow::datatypes::i256;
 
@@ -74,6 +77,43 @@ pub(crate) fn divide_half_up_wide(value: i256, divisor: i256) -> Option<i256> {
     }
     let up = if (value < i256::ZERO) == (divisor < i256::ZERO) { i256::ONE } else { i256::MINUS_ONE };
     Some(quotient.wrapping_add(up))
+}
+
+/// How a double compares with a decimal, both exact. NaN is greater than all.
+pub(crate) fn compare_double(value: f64, unscaled: i128, scale: u8) -> Ordering {
+    if value.is_nan() || value.is_infinite() {
+        return if value == f64::NEG_INFINITY { Ordering::Less } else { Ordering::Greater };
+    }
+    // value = mantissa * 2^exponent, compared with unscaled / 10^scale.
+    let bits = value.abs().to_bits();
+    let raw = (bits >> 52) as i32;
+    let fraction = (bits & ((1 << 52) - 1)) as i64;
+    let (mantissa, exponent) = if raw == 0 { (fraction, -1074) } else { (fraction | 1 << 52, raw - 1075) };
+    let mantissa = i256::from_i128(i128::from(if value < 0.0 { -mantissa } else { mantissa }));
+    let signs = value.partial_cmp(&0.0).unwrap_or(Ordering::Equal).cmp(&unscaled.cmp(&0));
+    if signs != Ordering::Equal || value == 0.0 {
+        return signs;
+    }
+    // Decimals lie below 2^127 and above 2^-127, doubles around them are exact within 256 bits.
+    if exponent > 75 || exponent < -250 {
+        return if (exponent > 0) == (value > 0.0) { Ordering::Greater } else { Ordering::Less };
+    }
+    let scaled = mantissa.checked_mul(wide_power_of_ten(u32::from(scale)));
+    let unscaled = i256::from_i128(unscaled);
+    if exponent >= 0 {
+        let whole = scaled.and_then(|scaled| scaled.checked_mul(i256::from_i128(2).wrapping_pow(exponent as u32)));
+        return whole
+            .map_or(if value > 0.0 { Ordering::Greater } else { Ordering::Less }, |whole| whole.cmp(&unscaled));
+    }
+    let power = i256::from_i128(2).checked_pow(exponent.unsigned_abs());
+    match (scaled, power.and_then(|power| unscaled.checked_mul(power))) {
+        (Some(scaled), Some(other)) => scaled.cmp(&other),
+        // Far from zero on the decimal's side.
+        (_, None) if value > 0.0 => Ordering::Less,
+        (_, None) => Ordering::Greater,
+        (None, Some(_)) if value > 0.0 => Ordering::Greater,
+        (None, Some(_)) => Ordering::Less,
+    }
 }
 
 /// Writes an unscaled value with its decimal point.
@@ -249,6 +289,30 @@ mod tests {
             ("1e", 3, 1, Err(NotANumber)),
         ] {
             assert_eq!(parse_decimal(text, precision, scale), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn doubles_and_decimals_compare_exactly() {
+        use Ordering::{Equal, Greater, Less};
+        for (value, unscaled, scale, expected) in [
+            (2.45, 245, 2, Greater),
+            (0.5, 50, 2, Equal),
+            (-0.5, -50, 2, Equal),
+            (0.1, 1, 1, Greater),
+            (0.3, 3, 1, Less),
+            (-0.1, -1, 1, Less),
+            (0.0, 0, 2, Equal),
+            (0.0, 1, 38, Less),
+            (1e300, i128::MAX, 0, Greater),
+            (-1e300, 5, 0, Less),
+            (1e-300, 1, 38, Less),
+            (1e-300, 0, 38, Greater),
+            (1e38, 10_i128.pow(38) - 1, 0, Less),
+            (f64::NAN, 1, 0, Greater),
+            (f64::NEG_INFINITY, 1, 0, Less),
+        ] {
+            assert_eq!(compare_double(value, unscaled, scale), expected, "{value} and {unscaled} at {scale}");
         }
     }
 

@@ -60,6 +60,14 @@ pub fn typed_call(name: &str, args: &[Typed], constants: &[Option<ArrayRef>]) ->
         Nullability::Always => true,
         Nullability::Never => false,
     };
+    // Rows are compared field by field.
+    let has_null = |arg: &Typed| matches!(&arg.data_type, DataType::Row(fields) if fields.iter().any(|it| it.nullable));
+    let nullable = nullable || (["=", "<>"].contains(&function.name) && args.iter().any(has_null));
+    let result = match args {
+        // What is never null is taken as it is.
+        [first, _] if function.name == "IFNULL" && !first.nullable => first.data_type.clone(),
+        _ => result,
+    };
     let data_type = match of_items(function.name, result, args) {
         // An item that is never null is still null where there is no item.
         DataType::NotNull(item) => *item,
@@ -76,6 +84,7 @@ fn of_items(function: &str, result: DataType, args: &[Typed]) -> DataType {
         (item, true) => Box::new(item),
         (item, false) => Box::new(DataType::NotNull(Box::new(item))),
     };
+    let never = |arg: &Typed| matches!(&arg.data_type, DataType::Array(of) if matches!(**of, DataType::NotNull(_)));
     let any_null = |start: usize, step: usize| args.iter().skip(start).step_by(step).any(|arg| arg.nullable);
     match (function, result) {
         ("ARRAY", DataType::Array(of)) => DataType::Array(item(of, any_null(0, 1))),
@@ -86,9 +95,8 @@ fn of_items(function: &str, result: DataType, args: &[Typed]) -> DataType {
             }
             DataType::Row(fields)
         }
+        ("ARRAY_CONCAT" | "ARRAY_UNION", DataType::Array(of)) => DataType::Array(item(of, !args.iter().all(never))),
         ("ARRAY_APPEND" | "ARRAY_PREPEND", DataType::Array(of)) => {
-            let never =
-                |arg: &Typed| matches!(&arg.data_type, DataType::Array(of) if matches!(**of, DataType::NotNull(_)));
             let nullable = !args.first().is_some_and(never) || args.iter().skip(1).any(|arg| arg.nullable);
             DataType::Array(item(of, nullable))
         }

@@ -217,8 +217,8 @@ impl fmt::Display for DataType {
             Self::Time(precision) => write!(f, "TIME({precision})"),
             Self::Timestamp(precision) => write!(f, "TIMESTAMP({precision})"),
             Self::TimestampLtz(precision) => write!(f, "TIMESTAMP_LTZ({precision})"),
-            Self::IntervalDayTime => f.write_str("INTERVAL DAY TO SECOND(3)"),
-            Self::IntervalYearMonth => f.write_str("INTERVAL YEAR TO MONTH"),
+            Self::IntervalDayTime => f.write_str("INTERVAL SECOND(3)"),
+            Self::IntervalYearMonth => f.write_str("INTERVAL MONTH"),
             Self::Row(fields) => {
                 f.write_str("ROW<")?;
                 for (index, field) in fields.iter().enumerate() {

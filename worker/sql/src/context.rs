@@ -11,16 +11,16 @@ use datafusion_expr::{
     expr::ScalarFunction,
     lit,
     planner::{
-        ContextProvider, ExprPlanner, PlannedRelation, PlannerResult, RawAggregateExpr, RawDictionaryExpr,
-        RelationPlanner, RelationPlannerContext, RelationPlanning,
+        ContextProvider, ExprPlanner, PlannedRelation, PlannerResult, RawAggregateExpr, RawBinaryExpr,
+        RawDictionaryExpr, RelationPlanner, RelationPlannerContext, RelationPlanning,
     },
 };
 use graph::operator::WindowKind;
 use model::DataType;
 use sqlparser::{
     ast::{
-        Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned, TableFactor,
-        TableFunctionArgs,
+        BinaryOperator, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned,
+        TableFactor, TableFunctionArgs,
     },
     tokenizer::{Location, Span},
 };
@@ -127,11 +127,45 @@ impl TableSource for PlannedTable {
     }
 }
 
+/// Whether the library compares values of these types as Flink does.
+fn is_alike(left: &Arrow, right: &Arrow) -> bool {
+    let is_exact = |data_type: &Arrow| data_type.is_integer() || data_type.is_decimal();
+    left.equals_datatype(right)
+        || left.is_null()
+        || right.is_null()
+        || (is_exact(left) && is_exact(right))
+        || (left.is_numeric() && right.is_numeric() && !left.is_decimal() && !right.is_decimal())
+        || (left.is_string() && right.is_string())
+}
+
 /// Operators, literals, field access and `COUNT(*)` as Flink has them.
 #[derive(Debug)]
 struct FlinkExprPlanner;
 
 impl ExprPlanner for FlinkExprPlanner {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let sign = match expr.op {
+            BinaryOperator::Eq => "=",
+            BinaryOperator::NotEq => "<>",
+            BinaryOperator::Lt => "<",
+            BinaryOperator::LtEq => "<=",
+            BinaryOperator::Gt => ">",
+            BinaryOperator::GtEq => ">=",
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let types = (expr.left.get_type(schema), expr.right.get_type(schema));
+        // The library would bring unlike ones to other types than Flink does.
+        let (Ok(left), Ok(right)) = types else { return Ok(PlannerResult::Original(expr)) };
+        if is_alike(&left, &right) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let place = [&expr.left, &expr.right].into_iter().flat_map(|side| side.column_refs()).next();
+        let place =
+            place.and_then(|column| column.spans.first()).map_or((0, 0), |span| (span.start.line, span.start.column));
+        let call = ScalarFunction::new_udf(Arc::new(functions::operator(sign)?), vec![expr.left, expr.right]);
+        Ok(PlannerResult::Planned(checked(Expr::ScalarFunction(call), schema, place.0, place.1)?))
+    }
+
     fn plan_dictionary_literal(
         &self,
         expr: RawDictionaryExpr,

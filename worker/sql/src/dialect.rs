@@ -3,8 +3,9 @@
 use model::DataType;
 use sqlparser::{
     ast::{
-        BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-        ObjectName, UnaryOperator, Value as SqlValue, ValueWithSpan,
+        BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+        FunctionArguments, Ident, ObjectName, UnaryOperator, Value as SqlValue, ValueWithSpan,
+        helpers::attached_token::AttachedToken,
     },
     dialect::{Dialect, Precedence},
     keywords::Keyword,
@@ -74,6 +75,13 @@ impl Dialect for FlinkDialect {
         }
         let next = parser.peek_nth_token(1).token;
         match (word.value.to_ascii_uppercase().as_str(), &next) {
+            ("CASE", _) => Some(parse_case(parser)),
+            ("TRIM", Token::LParen) => Some(parse_trim(parser)),
+            ("UNKNOWN", _) => {
+                let span = parser.next_token().span;
+                let none = Expr::Value(ValueWithSpan { value: SqlValue::Null, span });
+                Some(Ok(escape::cast(&DataType::Boolean, false, none, span)))
+            }
             ("CAST", Token::LParen) => Some(parse_cast(parser, false)),
             ("TRY_CAST", Token::LParen) => Some(parse_cast(parser, true)),
             ("INTERVAL", Token::SingleQuotedString(_) | Token::Number(..) | Token::Minus | Token::Plus) => {
@@ -151,6 +159,47 @@ pub(crate) fn call(name: &str, span: Span, args: Vec<Expr>) -> Expr {
 /// A character string.
 pub(crate) fn string(text: &str, span: Span) -> Expr {
     Expr::Value(ValueWithSpan { value: SqlValue::SingleQuotedString(text.to_owned()), span })
+}
+
+/// `CASE [a] WHEN b [, c …] THEN d … [ELSE e] END`
+fn parse_case(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let case_token = AttachedToken(parser.next_token());
+    let has_operand = !parser.peek_keyword(Keyword::WHEN);
+    let operand = if has_operand { Some(Box::new(parser.parse_expr()?)) } else { None };
+    let mut conditions = Vec::new();
+    while conditions.is_empty() || parser.peek_keyword(Keyword::WHEN) {
+        parser.expect_keyword(Keyword::WHEN)?;
+        let alternatives =
+            if has_operand { parser.parse_comma_separated(Parser::parse_expr)? } else { vec![parser.parse_expr()?] };
+        parser.expect_keyword(Keyword::THEN)?;
+        let result = parser.parse_expr()?;
+        let branches = alternatives.into_iter().map(|condition| CaseWhen { condition, result: result.clone() });
+        conditions.extend(branches);
+    }
+    let else_result = if parser.parse_keyword(Keyword::ELSE) { Some(Box::new(parser.parse_expr()?)) } else { None };
+    let end_token = AttachedToken(parser.expect_keyword(Keyword::END)?);
+    Ok(Expr::Case { case_token, end_token, operand, conditions, else_result })
+}
+
+/// `TRIM([BOTH | LEADING | TRAILING] [a] FROM b)`, `TRIM(b)`
+fn parse_trim(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let span = parser.next_token().span;
+    parser.expect_token(&Token::LParen)?;
+    let sides = [(Keyword::BOTH, "TRIM"), (Keyword::LEADING, "LTRIM"), (Keyword::TRAILING, "RTRIM")];
+    let side = sides.into_iter().find(|(keyword, _)| parser.parse_keyword(*keyword));
+    let mut args = Vec::new();
+    if !parser.parse_keyword(Keyword::FROM) {
+        args.push(parser.parse_expr()?);
+        if parser.parse_keyword(Keyword::FROM) {
+            args.insert(0, parser.parse_expr()?);
+        } else if side.is_some() {
+            return parser.expected("FROM", parser.peek_token());
+        }
+    } else {
+        args.push(parser.parse_expr()?);
+    }
+    parser.expect_token(&Token::RParen)?;
+    Ok(call(side.map_or("TRIM", |(_, name)| name), span, args))
 }
 
 fn parse_cast(parser: &mut Parser<'_>, safe: bool) -> Result<Expr, ParserError> {

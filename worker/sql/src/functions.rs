@@ -26,6 +26,13 @@ pub(crate) const CASE: &str = "$CASE";
 const PREDICATES: [&str; 5] = ["IS JSON ARRAY", "IS JSON OBJECT", "IS JSON SCALAR", "IS JSON VALUE", "SIMILAR TO"];
 /// Java classes whose functions are built in.
 const CLASSES: [(&str, &str); 1] = [("com.github.nexmark.flink.udf.CountChar", "COUNT_CHAR")];
+/// Functions of Flink's that do not exist here, and why not.
+const ABSENT: [(&str, &str); 4] = [
+    ("CURRENT_WATERMARK", "an expression does not know the watermark"),
+    ("PARSE_JSON", "there is no type VARIANT; JSON_VALUE and JSON_QUERY read JSON in text"),
+    ("SOURCE_WATERMARK", "no connector makes watermarks; WATERMARK FOR takes an expression of the time"),
+    ("TRY_PARSE_JSON", "there is no type VARIANT; JSON_VALUE and JSON_QUERY read JSON in text"),
+];
 /// Arguments of window table functions.
 const TABLE_ARGUMENTS: [&str; 2] = ["TABLE", "DESCRIPTOR"];
 
@@ -40,6 +47,9 @@ pub(crate) fn check(name: &Ident) -> Result<(), SqlError> {
         || aggregate(&upper).is_some();
     if known {
         return Ok(());
+    }
+    if let Some((_, why)) = ABSENT.iter().find(|(name, _)| *name == upper) {
+        return Err(SqlError::at_ident(format!("function '{}' is not supported: {why}", name.value), name));
     }
     Err(SqlError::at_ident(format!("function '{}' not found", name.value), name))
 }
@@ -87,7 +97,8 @@ pub(crate) fn names() -> Vec<String> {
 
 /// An operator of Flink whose result type is not the library's.
 pub(crate) fn operator(sign: &str) -> Result<ScalarUDF, SqlError> {
-    let sign = ["+", "-", "*", "/", "%", CASE].into_iter().chain(PREDICATES).find(|known| *known == sign);
+    let signs = ["+", "-", "*", "/", "%", "=", "<>", "<", "<=", ">", ">=", CASE];
+    let sign = signs.into_iter().chain(PREDICATES).find(|known| *known == sign);
     let sign = sign.ok_or_else(|| SqlError::internal("an unknown operator"))?;
     Ok(ScalarUDF::from(OperatorFunction { sign, signature: Signature::variadic_any(Volatility::Immutable) }))
 }

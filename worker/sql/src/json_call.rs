@@ -136,6 +136,13 @@ fn query(parser: &mut Parser<'_>, span: Span) -> Result<(Vec<Expr>, Returning), 
         }
     }
     args.extend([wrapper.unwrap_or("WITHOUT"), on_empty, on_error].map(|word| string(word, span)));
+    if let Some(DataType::Array(item)) = &returning {
+        if **item != DataType::String {
+            return parser.expected("STRING or ARRAY<STRING> after RETURNING", parser.peek_token());
+        }
+        args.push(string("ARRAY", span));
+        return Ok((args, None));
+    }
     Ok((args, returning))
 }
 

@@ -7,6 +7,9 @@ use sqlparser::{ast::Expr, tokenizer::Span};
 
 use crate::{SqlError, escape};
 
+/// The digits of the least `BIGINT`.
+pub(crate) const LEAST_BIGINT: &str = "9223372036854775808";
+
 /// `1` is INT, or BIGINT where that is too narrow; `0.908` is DECIMAL(4, 3); `1e3` is DOUBLE.
 pub(crate) fn number(text: &str, span: Span) -> Result<Expr, SqlError> {
     let wrong = || SqlError::at_span(format!("the number {text} is out of range"), span);
@@ -14,13 +17,18 @@ pub(crate) fn number(text: &str, span: Span) -> Result<Expr, SqlError> {
         let value: f64 = text.parse().map_err(|_| wrong())?;
         return Ok(escape::literal(Value::Float(value), &DataType::Double, span));
     }
-    let Some((whole, fraction)) = text.split_once('.') else {
-        return match text.parse::<i64>() {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if fraction.is_empty() {
+        return match whole.parse::<i64>() {
             Ok(value) if i32::try_from(value).is_ok() => Ok(escape::integer(value, &DataType::Int, span)),
             Ok(value) => Ok(escape::integer(value, &DataType::BigInt, span)),
-            Err(_) => decimal(text, "").map(|(value, kind)| escape::literal(value, &kind, span)).ok_or_else(wrong),
+            // Fits once there is a minus before it.
+            Err(_) if whole == LEAST_BIGINT => {
+                decimal(whole, "").map(|(value, kind)| escape::literal(value, &kind, span)).ok_or_else(wrong)
+            }
+            Err(_) => Err(wrong()),
         };
-    };
+    }
     decimal(whole, fraction).map(|(value, kind)| escape::literal(value, &kind, span)).ok_or_else(wrong)
 }
 

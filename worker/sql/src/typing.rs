@@ -78,7 +78,8 @@ fn typed_aggregate(aggregate: Aggregate) -> Result<Aggregate> {
 fn aggregate_type(expr: &Expr, schema: &DFSchema, global: bool) -> Result<Option<Typed>> {
     let Expr::AggregateFunction(call) = expr.clone().unalias() else { return Ok(None) };
     let data_type = escape::flink_type(&expr.to_field(schema)?.1)?;
-    if call.func.name().to_ascii_uppercase().contains("COUNT") {
+    let name = call.func.name().to_ascii_uppercase();
+    if name.contains("COUNT") || name.starts_with("GROUP") {
         return Ok(Some(Typed::not_null(data_type)));
     }
     let [argument] = call.params.args.as_slice() else { return Ok(None) };
@@ -175,7 +176,14 @@ fn binary_type(binary: &BinaryExpr, schema: &DFSchema) -> Result<Typed> {
             let args = operands.into_iter().map(|arg| typed(arg, schema)).collect::<Result<Vec<_>>>()?;
             Ok(typed_call("||", &args, &[None, None]).map_err(SqlError::from)?)
         }
-        _ => condition(operands, schema),
+        op => {
+            let comparison = ["=", "<>", "<", "<=", ">", ">="].into_iter().find(|sign| *sign == op.to_string());
+            if let Some(sign) = comparison.or((op == Operator::NotEq).then_some("<>")) {
+                let args = operands.into_iter().map(|arg| typed(arg, schema)).collect::<Result<Vec<_>>>()?;
+                return Ok(typed_call(sign, &args, &[None, None]).map_err(SqlError::from)?);
+            }
+            condition(operands, schema)
+        }
     }
 }
 

@@ -39,7 +39,12 @@ pub(super) fn kernel(to: &DataType, safe: bool) -> Result<Kernel, Failure> {
             primitives::<Date32Type>(array, to, safe, parse)
         },
         DataType::Time(_) => |array, to, safe| {
-            let parse = |text: &str| Some((calendar::parse_time(text.trim())? / 1_000_000) as i32);
+            let DataType::Time(precision) = *to else { return Err(Failure::internal("a time is expected")) };
+            let step = 10_i64.pow(9 - u32::from(precision.min(3)));
+            let parse = |text: &str| {
+                let nanos = calendar::parse_time(text.trim())?;
+                Some(((nanos - nanos % step) / 1_000_000) as i32)
+            };
             primitives::<Time32MillisecondType>(array, to, safe, parse)
         },
         DataType::Timestamp(_) | DataType::TimestampLtz(_) => timestamps,

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, StringArray},
-    compute::kernels::cmp,
-    datatypes::{DataType as Arrow, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type},
+    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Int8Array, StringArray, make_comparator},
+    buffer::NullBuffer,
+    compute::{SortOptions, kernels::cmp},
+    datatypes::{DataType as Arrow, Decimal128Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type},
 };
 use model::{DataType, Failure};
 
+use super::regexp::{ANY_CHARACTER, ANY_CHARACTERS};
 use crate::{
     arg::{Arg, Inputs},
     cast,
@@ -20,15 +22,16 @@ use crate::{
         Parameter::{Any, Text},
         operator, returns,
     },
+    number,
 };
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    operator("<", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::lt))),
-    operator("<=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::lt_eq))),
-    operator("<>", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::neq))).aliases(&["!="]),
-    operator("=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::eq))),
-    operator(">", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::gt))),
-    operator(">=", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::gt_eq))),
+    operator("<", &[Any, Any], ordered, Bound(|arguments| compare(arguments, cmp::lt))),
+    operator("<=", &[Any, Any], ordered, Bound(|arguments| compare(arguments, cmp::lt_eq))),
+    operator("<>", &[Any, Any], equal, Bound(|arguments| compare(arguments, cmp::neq))).aliases(&["!="]),
+    operator("=", &[Any, Any], equal, Bound(|arguments| compare(arguments, cmp::eq))),
+    operator(">", &[Any, Any], ordered, Bound(|arguments| compare(arguments, cmp::gt))),
+    operator(">=", &[Any, Any], ordered, Bound(|arguments| compare(arguments, cmp::gt_eq))),
     operator("BETWEEN", &[Any, Any, Any], returns::boolean, Bound(between)),
     operator("IN", &[Any, Any], returns::boolean, Bound(is_in)).variadic(),
     operator("IS DISTINCT FROM", &[Any, Any], returns::boolean, Bound(|arguments| compare(arguments, cmp::distinct)))
@@ -45,10 +48,39 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     operator("NOT LIKE", &[Text, Text, Text], returns::boolean, Bound(not_like)).optional(1),
 ];
 
+fn comparable(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    let (left, right) = (arguments.get(0), arguments.get(1));
+    let common = comparison_type(left, right);
+    common.ok_or_else(|| Failure::user(format!("values of types {left} and {right} cannot be compared")))
+}
+
+/// Rows, arrays and maps are equal or not, but have no order.
+fn ordered(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    match comparable(arguments)? {
+        nested @ (DataType::Row(_) | DataType::Array(_) | DataType::Map(..)) => {
+            Err(Failure::user(format!("values of type {nested} have no order")))
+        }
+        _ => Ok(DataType::Boolean),
+    }
+}
+
+/// Flink casts a text that is less or greater than a number, but not one that is equal to it.
+pub(super) fn equal(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    comparable(arguments)?;
+    let (left, right) = (arguments.get(0), arguments.get(1));
+    if (is_text(left) && right.is_numeric()) || (left.is_numeric() && is_text(right)) {
+        return Err(Failure::user(format!("values of types {left} and {right} are equal only after a CAST")));
+    }
+    Ok(DataType::Boolean)
+}
+
 type Compare = fn(&dyn arrow::array::Datum, &dyn arrow::array::Datum) -> Result<BooleanArray, arrow::error::ArrowError>;
 
 /// A kernel that brings two arguments to one type and compares them.
 fn compare(arguments: &Arguments<'_>, kernel: Compare) -> Result<Kernel, Failure> {
+    if let Some(exact) = exact(arguments, kernel)? {
+        return Ok(exact);
+    }
     let both = pair(arguments.get(0), arguments.get(1))?;
     Ok(Arc::new(move |inputs| {
         let left = both.left(inputs.arg(0)?)?;
@@ -57,9 +89,57 @@ fn compare(arguments: &Arguments<'_>, kernel: Compare) -> Result<Kernel, Failure
     }))
 }
 
+/// A float and a decimal compare by the exact value of the float: 0.1 is a little more than the decimal.
+fn exact(arguments: &Arguments<'_>, kernel: Compare) -> Result<Option<Kernel>, Failure> {
+    let is_float = |data_type: &DataType| matches!(data_type, DataType::Float | DataType::Double);
+    let (left, right) = (arguments.get(0), arguments.get(1));
+    let (float, decimal, scale) = match (left, right) {
+        (float, DataType::Decimal(_, scale)) if is_float(float) => (0, 1, *scale),
+        (DataType::Decimal(_, scale), float) if is_float(float) => (1, 0, *scale),
+        _ => return Ok(None),
+    };
+    let widened = cast::kernel(arguments.get(float), &DataType::Double, false)?;
+    Ok(Some(Arc::new(move |inputs| {
+        let widen = Pair { common: DataType::Double, left: widened.clone(), right: None };
+        let floats = widen.left(inputs.arg(float)?)?;
+        let decimals = inputs.arg(decimal)?;
+        let (values, units) =
+            (floats.array.as_primitive::<Float64Type>(), decimals.array.as_primitive::<Decimal128Type>());
+        // The decimal as 0, and the float as what it is to that.
+        let zeros: Int8Array =
+            (0..inputs.rows).map(|row| decimals.array.is_valid(decimals.index(row)).then_some(0)).collect();
+        let orders: Int8Array = (0..inputs.rows)
+            .map(|row| {
+                let index = floats.index(row);
+                if values.is_null(index) {
+                    return None;
+                }
+                let unit = decimals.index(row);
+                if units.is_null(unit) {
+                    return Some(0);
+                }
+                Some(number::compare_double(values.value(index), units.value(unit), scale) as i8)
+            })
+            .collect();
+        let (orders, zeros) = (Arg::array(Arc::new(orders)), Arg::array(Arc::new(zeros)));
+        let (left, right) = if float == 0 { (orders, zeros) } else { (zeros, orders) };
+        Ok(Arc::new(compared(kernel, &left, &right, inputs.rows)?))
+    })))
+}
+
+/// Whether two arguments are equal.
+pub(super) fn equality(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    compare(arguments, cmp::eq)
+}
+
 /// Floats compare as in Java: -0.0 equals 0.0 there but not in arrow's total order, so zeros are made positive.
 fn compared(kernel: Compare, left: &Arg, right: &Arg, rows: usize) -> Result<BooleanArray, Failure> {
-    let result = kernel(&unsigned_zeros(left), &unsigned_zeros(right))?;
+    let (left, right) = if left.array.data_type().is_nested() {
+        nested(left, right, rows)?
+    } else {
+        (unsigned_zeros(left), unsigned_zeros(right))
+    };
+    let result = kernel(&left, &right)?;
     if result.len() == rows {
         return Ok(result);
     }
@@ -69,8 +149,19 @@ fn compared(kernel: Compare, left: &Arg, right: &Arg, rows: usize) -> Result<Boo
     array.as_boolean_opt().cloned().ok_or_else(|| Failure::internal("a comparison is not boolean"))
 }
 
+/// Two columns that are equal where nested values are, with their nulls.
+fn nested(left: &Arg, right: &Arg, rows: usize) -> Result<(Arg, Arg), Failure> {
+    let compare = make_comparator(&left.array, &right.array, SortOptions::default())?;
+    let valid = |arg: &Arg| (0..rows).map(|row| arg.array.is_valid(arg.index(row))).collect::<Vec<_>>();
+    let equal = (0..rows).map(|row| compare(left.index(row), right.index(row)).is_eq()).collect::<Vec<_>>();
+    let column = |values: Vec<bool>, arg: &Arg| -> ArrayRef {
+        Arc::new(BooleanArray::new(values.into(), Some(NullBuffer::from(valid(arg)))))
+    };
+    Ok((Arg::array(column(equal, left)), Arg::array(column(vec![true; rows], right))))
+}
+
 fn unsigned_zeros(arg: &Arg) -> Arg {
-    use arrow::datatypes::{Float32Type, Float64Type};
+    use arrow::datatypes::Float32Type;
     let array: ArrayRef = match arg.array.data_type() {
         Arrow::Float64 => {
             let floats = arg.array.as_primitive::<Float64Type>();
@@ -286,7 +377,7 @@ impl Like {
         if let Some(rest) = pattern.strip_prefix('%').filter(|rest| plain(rest)) {
             return Ok(Self::EndsWith(rest.to_owned()));
         }
-        let mut regex = String::from("(?s)^");
+        let mut regex = String::from("^");
         let mut characters = pattern.chars();
         while let Some(character) = characters.next() {
             match character {
@@ -298,8 +389,8 @@ impl Like {
                     })?;
                     regex.push_str(&regex::escape(escaped.encode_utf8(&mut [0; 4])));
                 }
-                '%' => regex.push_str(".*"),
-                '_' => regex.push('.'),
+                '%' => regex.push_str(ANY_CHARACTERS),
+                '_' => regex.push_str(ANY_CHARACTER),
                 _ => regex.push_str(&regex::escape(character.encode_utf8(&mut [0; 4]))),
             }
         }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, make_comparator},
-    compute::{self, SortOptions, kernels::cmp},
+    array::{Array, ArrayRef, AsArray, BooleanArray, make_comparator, new_null_array},
+    compute::{self, SortOptions},
 };
 use model::{DataType, Failure};
 
+use super::comparison;
 use crate::{
     arg::{Arg, Inputs},
+    coercion::is_text,
     function::{
         Arguments,
         Body::{Bound, Plain},
@@ -25,11 +27,11 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("GREATEST", &[Common], returns::first, Bound(|_| extreme(true))).variadic(),
     function("IF", &[Boolean, Common, Common], returns::second, Plain(choose)),
     function("IFNULL", &[Common, Common], returns::first, Plain(coalesce)).nullable_if_all().aliases(&["NVL"]),
-    function("IS_ALPHA", &[Any], returns::boolean, Plain(|inputs| test(inputs, is_alpha))).never_null(),
-    function("IS_DECIMAL", &[Any], returns::boolean, Plain(|inputs| test(inputs, is_decimal))).never_null(),
-    function("IS_DIGIT", &[Any], returns::boolean, Plain(|inputs| test(inputs, is_digit))).never_null(),
+    function("IS_ALPHA", &[Any], returns::boolean, Bound(|arguments| test(arguments, is_alpha, false))).never_null(),
+    function("IS_DECIMAL", &[Any], returns::boolean, Bound(|arguments| test(arguments, is_decimal, true))).never_null(),
+    function("IS_DIGIT", &[Any], returns::boolean, Bound(|arguments| test(arguments, is_digit, true))).never_null(),
     function("LEAST", &[Common], returns::first, Bound(|_| extreme(false))).variadic(),
-    function("NULLIF", &[Common, Common], returns::first, Plain(null_if)).nullable(),
+    function("NULLIF", &[Any, Any], null_if_type, Bound(null_if)).nullable(),
     function("TYPEOF", &[Any, Boolean], returns::string, Bound(type_of)).nullable().optional(1),
 ];
 
@@ -67,10 +69,23 @@ fn choose(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     Ok(compute::kernels::zip::zip(&mask, inputs.arg(1)?, inputs.arg(2)?)?)
 }
 
-fn null_if(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
-    let value = inputs.arg(0)?.clone().into_array(inputs.rows)?;
-    let other = inputs.arg(1)?.clone().into_array(inputs.rows)?;
-    Ok(compute::nullif(&value, &crate::case::mask(Arc::new(cmp::eq(&value, &other)?))?)?)
+/// The first type, however the other value has to be cast to be compared.
+fn null_if_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    comparison::equal(arguments)?;
+    let [first, other] = [arguments.get(0), arguments.get(1)];
+    Ok(if *first == DataType::Null { other } else { first }.clone())
+}
+
+fn null_if(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let equal = comparison::equality(arguments)?;
+    let result = null_if_type(arguments)?.to_arrow();
+    Ok(Arc::new(move |inputs| {
+        let value = inputs.arg(0)?.clone().into_array(inputs.rows)?;
+        if value.data_type() != &result {
+            return Ok(new_null_array(&result, inputs.rows));
+        }
+        Ok(compute::nullif(&value, &crate::case::mask(equal(inputs)?)?)?)
+    }))
 }
 
 /// The greatest or least of all arguments; null if any is.
@@ -103,12 +118,18 @@ fn extreme(greatest: bool) -> Result<Kernel, Failure> {
     }))
 }
 
-/// Tests each text; null and what is not text are false.
-fn test(inputs: &Inputs<'_>, holds: fn(&str) -> bool) -> Result<ArrayRef, Failure> {
-    let array = &inputs.arg(0)?.array;
-    let text = compute::cast(array, &arrow::datatypes::DataType::Utf8)?;
-    let values: BooleanArray = text.as_string::<i32>().iter().map(|text| Some(text.is_some_and(holds))).collect();
-    Ok(Arc::new(values))
+/// Tests each text; null is false. Of other types all values are alike, null too: numbers hold if `numbers` do, but
+/// for decimals.
+fn test(arguments: &Arguments<'_>, holds: fn(&str) -> bool, numbers: bool) -> Result<Kernel, Failure> {
+    let data_type = arguments.get(0);
+    if is_text(data_type) {
+        return Ok(Arc::new(move |inputs| {
+            let texts = inputs.text(0)?;
+            Ok(Arc::new((0..inputs.rows).map(|row| Some(texts.get(row).is_some_and(holds))).collect::<BooleanArray>()))
+        }));
+    }
+    let all = numbers && data_type.is_numeric() && !matches!(data_type, DataType::Decimal(..));
+    Ok(Arc::new(move |inputs| Ok(Arc::new(BooleanArray::from(vec![all; inputs.rows])))))
 }
 
 fn is_alpha(text: &str) -> bool {

@@ -20,14 +20,14 @@ use crate::{
     },
 };
 
-mod base64;
+pub(crate) mod base64;
 mod hash;
 mod url;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("DECODE", &[Bytes, Text], returns::string, Plain(decode)).nullable(),
-    function("ENCODE", &[Text, Text], returns::bytes, Plain(encode)).nullable(),
-    function("FROM_BASE64", &[Text], returns::string, Plain(from_base64)),
+    function("DECODE", &[Bytes, Text], returns::string, Plain(decode)).fallible(),
+    function("ENCODE", &[Text, Text], returns::bytes, Plain(encode)).fallible(),
+    function("FROM_BASE64", &[Text], returns::string, Plain(from_base64)).fallible(),
     function("HEX", &[Any], returns::string, Bound(hex)),
     function("IS_VALID_UTF8", &[Bytes], returns::boolean, Plain(is_valid_utf8)),
     function("MAKE_VALID_UTF8", &[Bytes], returns::string, Plain(make_valid_utf8)),
@@ -116,13 +116,14 @@ fn unhex(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     Ok(Arc::new(bytes))
 }
 
-/// Pairs of digits; a digit that is left over at the start stands alone.
+/// Pairs of digits; a digit that is left over at the start counts for nothing, as in Flink.
 fn unhexed(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
     let (first, rest) = text.as_bytes().split_at(text.len() % 2);
     let mut out = Vec::with_capacity(text.len() / 2 + 1);
     for byte in first {
-        out.push(digit(byte)?);
+        digit(byte)?;
+        out.push(0);
     }
     for pair in rest.chunks_exact(2) {
         out.push(digit(&pair[0])? << 4 | digit(&pair[1])?);
@@ -138,8 +139,12 @@ fn to_base64(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
 
 fn from_base64(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let texts = inputs.text(0)?;
-    let decoded = |row| Some(String::from_utf8_lossy(&base64::decode(texts.get(row)?)?).into_owned());
-    Ok(Arc::new((0..inputs.rows).map(decoded).collect::<StringArray>()))
+    let decoded = (0..inputs.rows).map(|row| {
+        let Some(text) = texts.get(row) else { return Ok(None) };
+        let bytes = base64::decode(text).ok_or_else(|| Failure::data(format!("'{text}' is no BASE64")))?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    });
+    Ok(Arc::new(decoded.collect::<Result<StringArray, Failure>>()?))
 }
 
 /// Character sets that Java has everywhere.
@@ -170,7 +175,7 @@ impl Charset {
             Self::Ascii => text.chars().map(|next| if next.is_ascii() { next as u8 } else { b'?' }).collect(),
             Self::Latin1 => text.chars().map(|next| u8::try_from(next).unwrap_or(b'?')).collect(),
             Self::Utf16 { big_endian, marked } => {
-                let mark = marked.then_some(0xfeff);
+                let mark = (marked && !text.is_empty()).then_some(0xfeff);
                 let units = mark.into_iter().chain(text.encode_utf16());
                 units.flat_map(|unit| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
             }

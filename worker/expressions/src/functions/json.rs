@@ -3,7 +3,10 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use arrow::array::{Array, ArrayRef, BooleanArray, StringArray, StringBuilder};
+use arrow::{
+    array::{Array, ArrayRef, BooleanArray, ListBuilder, StringArray, StringBuilder},
+    datatypes::{DataType::Utf8, Field},
+};
 use model::{DataType, Failure};
 
 use crate::{
@@ -44,15 +47,15 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     // Keys and values in turn; a last argument alone is 'NULL' or 'ABSENT' for nulls.
     function("JSON_OBJECT", &[Any], returns::string, Bound(json_object)).never_null().optional(1).variadic(),
     // Text and path, then the wrapper ('WITHOUT', 'CONDITIONAL', 'UNCONDITIONAL'), and what an empty result and an
-    // error give: 'NULL', 'EMPTY ARRAY', 'EMPTY OBJECT' or 'ERROR'.
+    // error give: 'NULL', 'EMPTY ARRAY', 'EMPTY OBJECT' or 'ERROR'; then 'ARRAY' if an array of texts is wanted.
     function(
         "JSON_QUERY",
-        &[TextParameter, TextParameter, TextParameter, TextParameter, TextParameter],
-        returns::string,
+        &[TextParameter, TextParameter, TextParameter, TextParameter, TextParameter, TextParameter],
+        query_type,
         Bound(json_query),
     )
     .nullable()
-    .optional(3)
+    .optional(4)
     .fallible(),
     function("JSON_QUOTE", &[TextParameter], returns::string, Plain(json_quote)),
     function("JSON_STRING", &[Any], returns::string, Bound(json_string)),
@@ -79,7 +82,7 @@ fn is_json(inputs: &Inputs<'_>, is: fn(&Json) -> bool) -> Result<ArrayRef, Failu
 /// The path of each row: one for all, or the last that was parsed.
 struct Paths<'a> {
     texts: Text<'a>,
-    last: Option<(&'a str, Path)>,
+    last: Option<(&'a str, Option<Path>)>,
 }
 
 impl<'a> Paths<'a> {
@@ -87,43 +90,39 @@ impl<'a> Paths<'a> {
         Ok(Self { texts: inputs.text(1)?, last: None })
     }
 
-    fn get(&mut self, row: usize) -> Result<Option<&Path>, Failure> {
-        let Some(text) = self.texts.get(row) else { return Ok(None) };
+    /// None for null; what is no path is none within.
+    fn get(&mut self, row: usize) -> Option<Option<&Path>> {
+        let text = self.texts.get(row)?;
         if self.last.as_ref().is_none_or(|(known, _)| *known != text) {
-            self.last = Some((text, Path::parse(text)?));
+            self.last = Some((text, Path::parse(text)));
         }
-        Ok(self.last.as_ref().map(|(_, path)| path))
+        self.last.as_ref().map(|(_, path)| path.as_ref())
     }
 }
 
-/// A constant path is checked before anything runs.
-fn check_path(arguments: &Arguments<'_>) -> Result<(), Failure> {
-    match arguments.constant_text(1) {
-        Some(text) => Path::parse(text).map(|_| ()).map_err(|failure| Failure::user(failure.message)),
-        None => Ok(()),
-    }
-}
-
-/// What a path finds in each row; none for null.
+/// What a path finds in each row, none for null, and whether the path is lax.
 fn each(
     inputs: &Inputs<'_>,
-    mut visit: impl FnMut(usize, Option<Found<'_>>) -> Result<(), Failure>,
+    mut visit: impl FnMut(usize, Option<Found<'_>>, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let (texts, mut paths) = (inputs.text(0)?, Paths::new(inputs)?);
     for row in 0..inputs.rows {
-        match (texts.get(row), paths.get(row)?) {
-            (Some(text), Some(path)) => match value::parse(text) {
-                Some(json) => visit(row, Some(path.find(&json)))?,
-                None => visit(row, Some(Found::Error))?,
+        match (texts.get(row), paths.get(row)) {
+            // What is no path is an error, as what it would not find.
+            (Some(_), Some(None)) => visit(row, Some(Found::Error), false)?,
+            (Some(text), Some(Some(path))) => match value::parse(text) {
+                Some(Json::Null) => visit(row, Some(Found::Error), path.is_lax())?,
+                Some(json) => visit(row, Some(path.find(&json)), path.is_lax())?,
+                None if path.is_lax() => visit(row, Some(Found::Nothing), true)?,
+                None => visit(row, Some(Found::Error), false)?,
             },
-            _ => visit(row, None)?,
+            _ => visit(row, None, false)?,
         }
     }
     Ok(())
 }
 
 fn json_exists(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
-    check_path(arguments)?;
     let on_error = arguments.constant_text(2).unwrap_or("FALSE").to_ascii_uppercase();
     let on_error = match on_error.as_str() {
         "TRUE" => Some(Some(true)),
@@ -133,10 +132,12 @@ fn json_exists(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     };
     Ok(Arc::new(move |inputs| {
         let mut out = arrow::array::BooleanBuilder::with_capacity(inputs.rows);
-        each(inputs, |_, found| {
+        each(inputs, |_, found, _| {
             out.append_option(match found {
                 None => None,
-                Some(Found::Values(values)) => Some(!values.is_empty()),
+                // A null is not there.
+                Some(Found::Value(value)) => Some(*value != Json::Null),
+                Some(Found::Nothing) => Some(false),
                 Some(Found::Error) => on_error.ok_or_else(|| Failure::data("a JSON path finds nothing"))?,
             });
             Ok(())
@@ -167,6 +168,15 @@ impl Instead {
         })
     }
 
+    /// What it gives for a query.
+    fn json(&self) -> Result<Option<Json>, Failure> {
+        Ok(match self {
+            Self::Error => return Err(Failure::data("a JSON path finds no such value")),
+            Self::Text(text) => value::parse(text),
+            Self::Null | Self::Argument(_) => None,
+        })
+    }
+
     fn append(&self, out: &mut StringBuilder, inputs: &Inputs<'_>, row: usize) -> Result<(), Failure> {
         match self {
             Self::Null => out.append_null(),
@@ -185,21 +195,22 @@ fn write_json(out: &mut StringBuilder, json: &Json) -> Result<(), Failure> {
 
 /// A scalar as text: strings without quotes.
 fn json_value(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
-    check_path(arguments)?;
     let (on_empty, on_error) = (Instead::new(arguments, 2)?, Instead::new(arguments, 4)?);
     Ok(Arc::new(move |inputs| {
         let mut out = StringBuilder::new();
-        each(inputs, |row, found| {
+        each(inputs, |row, found, lax| {
             match found {
                 None => out.append_null(),
                 Some(Found::Error) => on_error.append(&mut out, inputs, row)?,
-                Some(Found::Values(values)) => match values.as_slice() {
-                    [] | [Json::Null] => on_empty.append(&mut out, inputs, row)?,
-                    [Json::String(text)] => out.append_value(text),
-                    [json] if json.is_scalar() => {
+                Some(Found::Nothing) => on_empty.append(&mut out, inputs, row)?,
+                Some(Found::Value(value)) => match &*value {
+                    Json::Null => on_empty.append(&mut out, inputs, row)?,
+                    Json::String(text) => out.append_value(text),
+                    json if json.is_scalar() => {
                         write_json(&mut out, json)?;
                         out.append_value("");
                     }
+                    _ if lax => on_empty.append(&mut out, inputs, row)?,
                     _ => on_error.append(&mut out, inputs, row)?,
                 },
             }
@@ -209,45 +220,90 @@ fn json_value(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     }))
 }
 
-/// An object or array as JSON.
+fn query_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    let is_array = arguments.constant_text(5) == Some("ARRAY");
+    if is_array && (3..5).any(|index| arguments.constant_text(index) == Some("EMPTY OBJECT")) {
+        return Err(Failure::user("an empty object is no array"));
+    }
+    Ok(if is_array { DataType::Array(Box::new(DataType::String)) } else { DataType::String })
+}
+
+/// An object or array as JSON, or an array as texts.
 fn json_query(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
-    check_path(arguments)?;
     let wrapper = arguments.constant_text(2).unwrap_or("WITHOUT").to_ascii_uppercase();
     let (on_empty, on_error) = (Instead::new(arguments, 3)?, Instead::new(arguments, 4)?);
+    let is_array = query_type(arguments)? != DataType::String;
     Ok(Arc::new(move |inputs| {
-        let mut out = StringBuilder::new();
-        each(inputs, |row, found| {
-            let values = match found {
-                None => {
-                    out.append_null();
-                    return Ok(());
-                }
-                Some(Found::Error) => return on_error.append(&mut out, inputs, row),
-                Some(Found::Values(values)) => values,
+        let mut texts = StringBuilder::new();
+        let mut lists = ListBuilder::new(StringBuilder::new()).with_field(Field::new("item", Utf8, true));
+        each(inputs, |_, found, lax| {
+            let value = queried(found, &wrapper, lax, is_array);
+            let value = match value {
+                Ok(value) => value,
+                Err(empty) => if empty { &on_empty } else { &on_error }.json()?,
             };
-            match values.as_slice() {
-                [] | [Json::Null] => return on_empty.append(&mut out, inputs, row),
-                [json] if !json.is_scalar() && wrapper != "UNCONDITIONAL" => write_json(&mut out, json)?,
-                _ if wrapper == "WITHOUT" => return on_error.append(&mut out, inputs, row),
-                many => write_json(&mut out, &Json::Array(many.iter().map(|json| (*json).clone()).collect()))?,
+            match (value, is_array) {
+                (Some(Json::Array(items)), true) => {
+                    for item in &items {
+                        append_item(lists.values(), item)?;
+                    }
+                    lists.append(true);
+                }
+                (_, true) => lists.append(false),
+                (Some(json), false) => {
+                    write_json(&mut texts, &json)?;
+                    texts.append_value("");
+                }
+                (None, false) => texts.append_null(),
             }
-            out.append_value("");
             Ok(())
         })?;
-        Ok(Arc::new(out.finish()))
+        Ok(if is_array { Arc::new(lists.finish()) as ArrayRef } else { Arc::new(texts.finish()) })
     }))
+}
+
+/// What a query gives, none for null; or whether it is empty, else an error.
+fn queried(found: Option<Found<'_>>, wrapper: &str, lax: bool, is_array: bool) -> Result<Option<Json>, bool> {
+    let value = match found {
+        None => return Ok(None),
+        Some(Found::Error) => return Err(false),
+        Some(Found::Nothing) => return Err(true),
+        Some(Found::Value(value)) if *value == Json::Null => return Err(true),
+        Some(Found::Value(value)) => value.into_owned(),
+    };
+    let value = match wrapper {
+        "WITHOUT" if value.is_scalar() => return Err(lax),
+        "WITHOUT" => value,
+        "CONDITIONAL" if value.is_array() => value,
+        _ => Json::Array(vec![value]),
+    };
+    if is_array && !value.is_array() { Err(false) } else { Ok(Some(value)) }
+}
+
+/// An item of an array as text: strings without quotes.
+fn append_item(out: &mut StringBuilder, item: &Json) -> Result<(), Failure> {
+    match item {
+        Json::Null => out.append_null(),
+        Json::String(text) => out.append_value(text),
+        other => {
+            write_json(out, other)?;
+            out.append_value("");
+        }
+    }
+    Ok(())
 }
 
 fn json_string(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     let from = arguments.get(0).clone();
+    write::check(&from)?;
     Ok(Arc::new(move |inputs| {
         let arg = inputs.arg(0)?;
         texts(inputs.rows, |row, out| {
             let index = arg.index(row);
-            if arg.array.is_null(index) {
+            if arg.array.is_null(index) || from == DataType::Null {
                 return Ok(None);
             }
-            write::write_value(out, &arg.array, &from, index).map(Some)
+            write::json(&arg.array, &from, index)?.write(out).map(Some)
         })
     }))
 }
@@ -281,22 +337,16 @@ fn nulls_left_out(arguments: &Arguments<'_>, default: bool) -> (usize, bool) {
 fn json_array(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     let (count, absent) = nulls_left_out(arguments, true);
     let types = arguments.types.to_vec();
+    types[..count].iter().try_for_each(write::check)?;
     Ok(Arc::new(move |inputs| {
         texts(inputs.rows, |row, out| {
-            out.write_char('[')?;
-            let mut first = true;
-            for (arg, from) in inputs.args[..count].iter().zip(&types) {
-                let index = arg.index(row);
-                if absent && arg.array.is_null(index) {
-                    continue;
-                }
-                if !first {
-                    out.write_char(',')?;
-                }
-                first = false;
-                write::write_value(out, &arg.array, from, index)?;
-            }
-            out.write_char(']').map(Some)
+            let items = inputs.args[..count]
+                .iter()
+                .zip(&types)
+                .map(|(arg, from)| write::json(&arg.array, from, arg.index(row)));
+            let mut items = items.collect::<Result<Vec<_>, _>>()?;
+            items.retain(|item| !absent || *item != Json::Null);
+            Json::Array(items).write(out).map(Some)
         })
     }))
 }
@@ -310,34 +360,32 @@ fn json_object(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
         return Err(Failure::user(format!("a key of type {other}")));
     }
     let types: Vec<DataType> = arguments.types.to_vec();
+    types[..count].iter().try_for_each(write::check)?;
     Ok(Arc::new(move |inputs| {
         texts(inputs.rows, |row, out| {
-            out.write_char('{')?;
-            let mut first = true;
+            let mut fields = Vec::with_capacity(count / 2);
             for (pair, kinds) in inputs.args[..count].chunks(2).zip(types.chunks(2)) {
-                let (key, value) = (&pair[0], &pair[1]);
-                if absent && value.array.is_null(value.index(row)) {
+                let value = write::json(&pair[1].array, &kinds[1], pair[1].index(row))?;
+                if absent && value == Json::Null {
                     continue;
                 }
-                if !first {
-                    out.write_char(',')?;
-                }
-                first = false;
-                write::write_value(out, &key.array, &kinds[0], key.index(row))?;
-                out.write_char(':')?;
-                write::write_value(out, &value.array, &kinds[1], value.index(row))?;
+                let name = match write::json(&pair[0].array, &kinds[0], pair[0].index(row))? {
+                    Json::String(name) => name,
+                    _ => "null".to_owned(),
+                };
+                fields.push((name, value));
             }
-            out.write_char('}').map(Some)
+            Json::Object(fields).write(out).map(Some)
         })
     }))
 }
 
-/// Checked to be JSON.
+/// Checked to be JSON; nothing but blanks is null.
 fn json_raw(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let values = inputs.text(0)?;
     let mut checked = StringBuilder::new();
     for row in 0..inputs.rows {
-        let text = values.get(row);
+        let text = values.get(row).map(str::trim).filter(|text| !text.is_empty());
         if let Some(text) = text.filter(|text| value::parse(text).is_none()) {
             return Err(Failure::data(format!("'{text}' is no JSON")));
         }

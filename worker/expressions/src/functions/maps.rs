@@ -103,6 +103,9 @@ pub(crate) fn item_types(types: &[DataType]) -> Option<Vec<DataType>> {
 
 pub(crate) fn item(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     if matches!(arguments.get(0), DataType::Array(_)) {
+        if let Some(position) = arguments.constant_integer(1).filter(|position| *position < 1) {
+            return Err(Failure::user(format!("positions in an array count from 1, and this is {position}")));
+        }
         return Ok(Arc::new(|inputs| {
             let (lists, positions) = (Lists::new(inputs, 0)?, inputs.primitive::<Int32Type>(1)?);
             let index = |row| {
@@ -287,7 +290,7 @@ fn str_to_map(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
         };
         valid.push(true);
         let mut known: Vec<(&str, Option<&str>)> = Vec::new();
-        for pair in pairs.split(text) {
+        for pair in pairs.split(text).filter(|_| !text.is_empty()) {
             let mut parts = sides.splitn(pair, 2);
             let (key, value) = (parts.next().unwrap_or_default(), parts.next());
             match known.iter_mut().find(|(other, _)| *other == key) {
@@ -327,7 +330,7 @@ impl<'a> Separator<'a> {
             },
         };
         if self.last.as_ref().is_none_or(|(known, _)| *known != text) {
-            let compiled = regex::Regex::new(text);
+            let compiled = super::regexp::java_regex(text);
             self.last = Some((text, compiled.map_err(|error| Failure::data(format!("separator {text}: {error}")))?));
         }
         Ok(self.last.as_ref().map(|(_, regex)| regex))

@@ -10,7 +10,7 @@ use arrow::{
     datatypes::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type},
 };
 use model::{DataType, Failure};
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 
 use crate::{
     arg::Inputs,
@@ -143,7 +143,11 @@ const DIGITS_MAX: i32 = 400;
 /// A decimal is as long as its rounded values can be.
 fn rounded_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
     let DataType::Decimal(precision, scale) = *arguments.get(0) else { return Ok(arguments.get(0).clone()) };
-    let digits = if arguments.types.len() > 1 { arguments.constant_integer(1).unwrap_or(0) } else { 0 };
+    let digits = match arguments.types.len() {
+        1 => 0,
+        // Of what is not known before, the scale stays.
+        _ => arguments.constant_integer(1).unwrap_or(i64::from(scale)),
+    };
     Ok(match u8::try_from(digits) {
         Ok(digits) if digits >= scale => DataType::Decimal(precision, scale),
         Ok(digits) => DataType::Decimal((1 + precision - scale + digits).min(number::PRECISION_MAX), digits),
@@ -231,7 +235,13 @@ fn round(arguments: &Arguments<'_>, half_up: bool) -> Result<Kernel, Failure> {
                     round_decimal(i128::from(values.value(index)), 0, digits(row)?, half_up).map(|value| value as i64)
                 };
                 let rounded: arrow::array::Int64Array = (0..inputs.rows).map(round).collect();
-                arrow::compute::cast(&rounded, &result.to_arrow())?
+                // What does not fit wraps around.
+                match &source {
+                    DataType::TinyInt => Arc::new(rounded.unary::<_, Int8Type>(|value| value as i8)),
+                    DataType::SmallInt => Arc::new(rounded.unary::<_, Int16Type>(|value| value as i16)),
+                    DataType::Int => Arc::new(rounded.unary::<_, Int32Type>(|value| value as i32)),
+                    _ => Arc::new(rounded),
+                }
             }
         })
     }))
@@ -243,17 +253,48 @@ fn bin(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     Ok(Arc::new(texts))
 }
 
+/// Java's generator: the same seed gives the same numbers.
+struct JavaRandom(u64);
+
+impl JavaRandom {
+    const MULTIPLIER: u64 = 0x5_DEEC_E66D;
+    const MASK: u64 = (1 << 48) - 1;
+
+    fn new(seed: i32) -> Self {
+        Self((i64::from(seed) as u64 ^ Self::MULTIPLIER) & Self::MASK)
+    }
+
+    fn bits(&mut self, count: u32) -> i32 {
+        self.0 = self.0.wrapping_mul(Self::MULTIPLIER).wrapping_add(0xB) & Self::MASK;
+        (self.0 >> (48 - count)) as i32
+    }
+
+    fn double(&mut self) -> f64 {
+        let high = i64::from(self.bits(26)) << 27;
+        (high + i64::from(self.bits(27))) as f64 * (1.0 / (1_i64 << 53) as f64)
+    }
+
+    /// From zero and below a bound, which is positive.
+    fn below(&mut self, bound: i32) -> i32 {
+        let mut bits = self.bits(31);
+        if bound & (bound - 1) == 0 {
+            return ((i64::from(bound) * i64::from(bits)) >> 31) as i32;
+        }
+        // What is above the last whole multiple of the bound would not be uniform.
+        while (bits - bits % bound).checked_add(bound - 1).is_none() {
+            bits = self.bits(31);
+        }
+        bits % bound
+    }
+}
+
 fn rand(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let values: Float64Array = if inputs.len() == 0 {
         let mut rng = rand::rng();
         (0..inputs.rows).map(|_| Some(rng.random::<f64>())).collect()
     } else {
         let seeds = inputs.primitive::<Int32Type>(0)?;
-        let value = |row| {
-            let seed = seeds.get(row)?;
-            Some(rand::rngs::SmallRng::seed_from_u64(seed as u64).random::<f64>())
-        };
-        (0..inputs.rows).map(value).collect()
+        (0..inputs.rows).map(|row| Some(JavaRandom::new(seeds.get(row)?).double())).collect()
     };
     Ok(Arc::new(values))
 }
@@ -269,8 +310,7 @@ fn rand_integer(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
             return Err(Failure::data(format!("{bound} is no bound of random numbers")));
         }
         let Some(seeds) = &seeds else { return Ok(Some(rng.random_range(0..bound))) };
-        let seeded = |seed| rand::rngs::SmallRng::seed_from_u64(seed as u64).random_range(0..bound);
-        Ok(seeds.get(row).map(seeded))
+        Ok(seeds.get(row).map(|seed| JavaRandom::new(seed).below(bound)))
     });
     Ok(Arc::new(values.collect::<Result<Int32Array, Failure>>()?))
 }

@@ -29,12 +29,56 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("REGEXP_INSTR", &[Text, Text], returns::int, Bound(position)),
     function("REGEXP_REPLACE", &[Text, Text, Text], returns::string, Bound(replace)),
     function("REGEXP_SUBSTR", &[Text, Text], returns::string, Bound(substring)).nullable(),
-    operator("SIMILAR TO", &[Text, Text], returns::boolean, Bound(similar)),
+    operator("SIMILAR TO", &[Text, Text, Text], returns::boolean, Bound(similar)).optional(1),
 ];
 
 fn strings(_: &Arguments<'_>) -> Result<DataType, Failure> {
     Ok(DataType::Array(Box::new(DataType::String)))
 }
+
+/// A regular expression of Java's: its classes are of ASCII only.
+pub(super) fn java_regex(pattern: &str) -> Result<Regex, regex::Error> {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let classes = JAVA_CLASSES.iter().find(|(java, _)| rest.starts_with(java));
+        let length = match classes {
+            Some((java, class)) => {
+                out.push_str(class);
+                java.len()
+            }
+            // The backslash, and what it stands before.
+            None => {
+                let length = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+                out.push_str(&rest[..length]);
+                length
+            }
+        };
+        rest = &rest[length..];
+    }
+    out.push_str(rest);
+    Regex::new(&out)
+}
+
+/// Java's classes, as classes that stand alone or within brackets.
+const JAVA_CLASSES: [(&str, &str); 14] = [
+    (r"\w", "[0-9A-Za-z_]"),
+    (r"\W", "[^0-9A-Za-z_]"),
+    (r"\d", "[0-9]"),
+    (r"\D", "[^0-9]"),
+    (r"\s", r"[ \t\n\x0B\f\r]"),
+    (r"\S", r"[^ \t\n\x0B\f\r]"),
+    (r"\b", r"(?-u:\b)"),
+    (r"\p{Alpha}", "[A-Za-z]"),
+    (r"\p{Digit}", "[0-9]"),
+    (r"\p{Alnum}", "[0-9A-Za-z]"),
+    (r"\p{Upper}", "[A-Z]"),
+    (r"\p{Lower}", "[a-z]"),
+    (r"\p{Punct}", "[[:punct:]]"),
+    (r"\p{Space}", r"[ \t\n\x0B\f\r]"),
+];
 
 /// The pattern of each row: one for all, or the last that was compiled.
 #[derive(Clone, Default)]
@@ -46,7 +90,7 @@ struct Patterns {
 impl Patterns {
     fn new(arguments: &Arguments<'_>) -> Self {
         // A pattern that is wrong gives null, so it is no error here.
-        Self { constant: arguments.constant_text(1).and_then(|text| Regex::new(text).ok()), last: None }
+        Self { constant: arguments.constant_text(1).and_then(|text| java_regex(text).ok()), last: None }
     }
 
     fn find(&mut self, text: &str) -> Option<&Regex> {
@@ -54,7 +98,7 @@ impl Patterns {
             return self.constant.as_ref();
         }
         if self.last.as_ref().is_none_or(|(known, _)| known != text) {
-            self.last = Some((text.to_owned(), Regex::new(text).ok()));
+            self.last = Some((text.to_owned(), java_regex(text).ok()));
         }
         self.last.as_ref().and_then(|(_, regex)| regex.as_ref())
     }
@@ -77,14 +121,19 @@ fn each(
     Ok(())
 }
 
+/// An empty or wrong pattern matches nothing.
 fn matches(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     let patterns = Patterns::new(arguments);
     Ok(Arc::new(move |inputs| {
+        let (texts, sources) = (inputs.text(0)?, inputs.text(1)?);
+        let mut patterns = patterns.clone();
         let mut out = BooleanBuilder::with_capacity(inputs.rows);
-        each(inputs, &patterns, |_, found| {
-            out.append_option(found.map(|(text, regex)| regex.is_match(text)));
-            Ok(())
-        })?;
+        for row in 0..inputs.rows {
+            let matched = texts.get(row).zip(sources.get(row)).map(|(text, source)| {
+                !source.is_empty() && patterns.find(source).is_some_and(|regex| regex.is_match(text))
+            });
+            out.append_option(matched);
+        }
         Ok(Arc::new(out.finish()))
     }))
 }
@@ -192,68 +241,37 @@ fn extract_all(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     }))
 }
 
+/// Replaces all matches. The replacement is taken as it is: it does not refer to groups.
 fn replace(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     let patterns = Patterns::new(arguments);
     Ok(Arc::new(move |inputs| {
         let mut out = StringBuilder::new();
         let replacements = inputs.text(2)?;
-        let mut converted: Option<(String, String)> = None;
         each(inputs, &patterns, |row, found| {
-            let Some(((text, regex), replacement)) = found.zip(replacements.get(row)) else {
-                out.append_null();
-                return Ok(());
-            };
-            if converted.as_ref().is_none_or(|(known, _)| known != replacement) {
-                converted = Some((replacement.to_owned(), java_replacement(replacement)));
+            match found.zip(replacements.get(row)) {
+                Some(((text, regex), replacement)) => {
+                    out.append_value(regex.replace_all(text, regex::NoExpand(replacement)));
+                }
+                None => out.append_null(),
             }
-            let replacement = converted.as_ref().map_or("", |(_, converted)| converted.as_str());
-            out.append_value(regex.replace_all(text, replacement));
             Ok(())
         })?;
         Ok(Arc::new(out.finish()) as ArrayRef)
     }))
 }
 
-/// Java's replacement text in the regex crate's form: `$1x` means group 1, a backslash takes the next as it is.
-fn java_replacement(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(next) = rest.next() {
-        match next {
-            '\\' => match rest.next() {
-                Some('$') => out.push_str("$$"),
-                Some(other) => out.push(other),
-                None => {}
-            },
-            '$' if rest.peek().is_some_and(char::is_ascii_digit) => {
-                out.push_str("${");
-                while let Some(digit) = rest.next_if(char::is_ascii_digit) {
-                    out.push(digit);
-                }
-                out.push('}');
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
+/// What `_` of a pattern stands for: any character but the end of a line.
+pub(super) const ANY_CHARACTER: &str = r"[^\n\r\u{85}\u{2028}\u{2029}]";
+/// What `%` of a pattern stands for.
+pub(super) const ANY_CHARACTERS: &str = "(?s:.*)";
+/// What has a meaning in a pattern of `SIMILAR TO`, unless an escape stands before it.
+const SIMILAR_SPECIALS: &str = "_%^|*+?{}()[]-";
 
 fn similar(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     let pattern =
         arguments.constant_text(1).ok_or_else(|| Failure::user("the pattern of SIMILAR TO is not a constant"))?;
-    let mut regex = String::from("(?s)^(?:");
-    for character in pattern.chars() {
-        match character {
-            '%' => regex.push_str(".*"),
-            '_' => regex.push('.'),
-            '.' | '^' | '$' | '\\' => {
-                regex.push('\\');
-                regex.push(character);
-            }
-            _ => regex.push(character),
-        }
-    }
-    regex.push_str(")$");
+    let escape = arguments.constant_text(2).and_then(|text| text.chars().next());
+    let regex = similar_regex(pattern, escape)?;
     let regex = Regex::new(&regex).map_err(|error| Failure::user(format!("pattern {pattern}: {error}")))?;
     Ok(Arc::new(move |inputs| {
         let texts = inputs.text(0)?;
@@ -263,4 +281,47 @@ fn similar(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
         }
         Ok(Arc::new(out.finish()))
     }))
+}
+
+/// The regular expression of a pattern of `SIMILAR TO`. A dot matches any character, as in Flink.
+fn similar_regex(pattern: &str, escape: Option<char>) -> Result<String, Failure> {
+    let mut regex = String::from("^(?:");
+    let mut characters = pattern.chars();
+    let mut in_brackets = false;
+    while let Some(character) = characters.next() {
+        match character {
+            _ if Some(character) == escape => {
+                let escaped = characters.next();
+                let escaped = escaped.filter(|next| SIMILAR_SPECIALS.contains(*next) || Some(*next) == escape);
+                let escaped = escaped
+                    .ok_or_else(|| Failure::user(format!("pattern {pattern} has an escape before nothing special")))?;
+                regex.push_str(&regex::escape(escaped.encode_utf8(&mut [0; 4])));
+            }
+            '[' if in_brackets => regex.push_str(&class_name(&mut characters, pattern)?),
+            '[' | ']' => {
+                in_brackets = character == '[';
+                regex.push(character);
+            }
+            '%' if !in_brackets => regex.push_str(ANY_CHARACTERS),
+            '_' if !in_brackets => regex.push_str(ANY_CHARACTER),
+            '\\' | '$' => regex.extend(['\\', character]),
+            _ => regex.push(character),
+        }
+    }
+    regex.push_str(")$");
+    Ok(regex)
+}
+
+/// `[:ALPHA:]` and its kin within brackets, after the `[`.
+fn class_name(characters: &mut std::str::Chars<'_>, pattern: &str) -> Result<String, Failure> {
+    let rest = characters.as_str();
+    let name = rest.strip_prefix(':').and_then(|rest| rest.split_once(":]"));
+    let (name, after) =
+        name.ok_or_else(|| Failure::user(format!("pattern {pattern} has a bracket within brackets")))?;
+    *characters = after.chars();
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "whitespace" => "[:space:]".to_owned(),
+        "space" => " ".to_owned(),
+        name => format!("[:{name}:]"),
+    })
 }

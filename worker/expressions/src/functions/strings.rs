@@ -3,14 +3,18 @@
 use std::{fmt::Write, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, StringArray, StringBuilder},
+    array::{
+        Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, StringArray, StringBuilder, new_null_array,
+    },
     buffer::{Buffer, ScalarBuffer},
-    datatypes::Int32Type,
+    compute,
+    datatypes::{Int32Type, Int64Type},
 };
 use model::{DataType, Failure};
 
 use crate::{
     arg::{Inputs, Text},
+    coercion::{common_type, integer_rank, is_binary, is_text},
     function::{
         Arguments,
         Body::{Bound, Plain},
@@ -25,20 +29,20 @@ mod printf;
 
 const TEXT: &[crate::function::Parameter] = &[TextParameter];
 const TEXTS: &[crate::function::Parameter] = &[TextParameter, TextParameter];
+const EITHER: &[crate::function::Parameter] = &[TextOrBytes, TextOrBytes];
 const TEXT_INT: &[crate::function::Parameter] = &[TextParameter, Int];
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("ASCII", TEXT, returns::int, Plain(ascii)),
-    function("BTRIM", TEXTS, returns::first_varying, Plain(|inputs| edit::trim(inputs, true, true)))
-        .optional(1)
-        .aliases(&["TRIM"]),
+    function("BTRIM", TEXTS, returns::string, Plain(|inputs| edit::trim(inputs, true, true))).optional(1),
     function("CHAR_LENGTH", TEXT, returns::int, Plain(char_length)).aliases(&["CHARACTER_LENGTH", "LENGTH"]),
     function("CHR", &[Int], returns::string, Plain(edit::chr)).nullable(),
-    function("CONCAT", &[Any], returns::string, Plain(concat)).variadic(),
+    function("CONCAT", TEXT, returns::string, Plain(concat)).variadic(),
     function("CONCAT_WS", TEXTS, returns::string, Plain(concat_ws)).variadic(),
     function("COUNT_CHAR", TEXTS, returns::bigint, Plain(count_char)),
-    function("ELT", &[Int, TextParameter], returns::string, Plain(elt)).nullable().variadic(),
-    function("ENDSWITH", TEXTS, returns::boolean, Plain(|inputs| test(inputs, |text, end| text.ends_with(end)))),
+    function("ELT", &[Int, TextOrBytes], returns::second, Plain(elt)).nullable().variadic().coercing(elt_types),
+    function("ENDSWITH", EITHER, returns::boolean, Plain(|inputs| test(inputs, |text, end| text.ends_with(end))))
+        .coercing(texts_or_bytes),
     function("INITCAP", TEXT, returns::first, Plain(edit::initcap)),
     function("INSTR", TEXTS, returns::int, Plain(|inputs| locate(inputs, 1, 0))).aliases(&["STRPOS"]),
     function("LEFT", TEXT_INT, returns::first_varying, Plain(edit::left)).nullable(),
@@ -47,7 +51,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("LOWER", TEXT, returns::first, Plain(lower)),
     function("LPAD", &[TextParameter, Int, TextParameter], returns::string, Plain(|inputs| edit::pad(inputs, true))),
     function("LTRIM", TEXTS, returns::first_varying, Plain(|inputs| edit::trim(inputs, true, false))).optional(1),
-    function("OVERLAY", &[TextParameter, TextParameter, Int, Int], returns::string, Plain(edit::overlay)).optional(1),
+    function("OVERLAY", &[TextParameter, TextParameter, Int, Int], overlay_type, Plain(edit::overlay)).optional(1),
     function("POSITION", TEXTS, returns::int, Plain(|inputs| locate(inputs, 0, 1))),
     function("PRINTF", &[TextParameter, Any], returns::string, Bound(printf::printf)).nullable().variadic().optional(1),
     function("REPEAT", TEXT_INT, returns::string, Plain(edit::repeat)),
@@ -59,18 +63,29 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("SPLIT_INDEX", &[TextParameter, Any, Int], returns::string, Plain(edit::split_index)).nullable(),
     function(
         "STARTSWITH",
-        TEXTS,
+        EITHER,
         returns::boolean,
         Plain(|inputs| test(inputs, |text, start| text.starts_with(start))),
-    ),
+    )
+    .coercing(texts_or_bytes),
     function("SUBSTRING", &[TextOrBytes, Int, Int], returns::first_varying, Plain(edit::substring))
         .nullable()
         .optional(1)
         .aliases(&["SUBSTR"]),
     function("TRANSLATE", &[TextParameter, TextParameter, TextParameter], returns::string, Plain(edit::translate)),
+    function("TRIM", TEXTS, returns::first_varying, Plain(|inputs| edit::trim(inputs, true, true))).optional(1),
     function("UPPER", TEXT, returns::first, Plain(upper)),
     operator("||", &[TextOrBytes, TextOrBytes], concat_type, Plain(concat)).variadic(),
 ];
+
+/// As long as both texts together.
+fn overlay_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    let both = Arguments { types: &arguments.types[..2], ..*arguments };
+    Ok(match concat_type(&both)? {
+        DataType::Char(length) => DataType::Varchar(length),
+        other => other,
+    })
+}
 
 /// Lengths add up; the text has a fixed length if both have.
 fn concat_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
@@ -175,9 +190,26 @@ fn ascii(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     Ok(Arc::new(values))
 }
 
-fn test(inputs: &Inputs<'_>, holds: fn(&str, &str) -> bool) -> Result<ArrayRef, Failure> {
-    let (texts, others) = (inputs.text(0)?, inputs.text(1)?);
-    let values: BooleanArray = (0..inputs.rows).map(|row| Some(holds(texts.get(row)?, others.get(row)?))).collect();
+/// Two texts, or bytes both.
+fn texts_or_bytes(types: &[DataType]) -> Option<Vec<DataType>> {
+    let common = types.iter().try_fold(DataType::Null, |common, next| common_type(&common, next))?;
+    let known = is_text(&common) || is_binary(&common);
+    let null_as = |data_type: &DataType| if *data_type == DataType::Null { common.clone() } else { data_type.clone() };
+    match common {
+        DataType::Null => Some(vec![DataType::String; types.len()]),
+        _ => known.then(|| types.iter().map(null_as).collect()),
+    }
+}
+
+fn test(inputs: &Inputs<'_>, holds: fn(&[u8], &[u8]) -> bool) -> Result<ArrayRef, Failure> {
+    let values: BooleanArray = if inputs.arg(0)?.array.as_binary_opt::<i32>().is_some() {
+        let (values, others) = (inputs.binary(0)?, inputs.binary(1)?);
+        (0..inputs.rows).map(|row| Some(holds(values.get(row)?, others.get(row)?))).collect()
+    } else {
+        let (texts, others) = (inputs.text(0)?, inputs.text(1)?);
+        let holds = |text: &str, other: &str| holds(text.as_bytes(), other.as_bytes());
+        (0..inputs.rows).map(|row| Some(holds(texts.get(row)?, others.get(row)?))).collect()
+    };
     Ok(Arc::new(values))
 }
 
@@ -255,15 +287,30 @@ fn concat_bytes(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     Ok(Arc::new(out.finish()))
 }
 
-/// The text at a position from 1 among the arguments that follow.
+/// A position, and texts or bytes of one type.
+fn elt_types(types: &[DataType]) -> Option<Vec<DataType>> {
+    let (position, choices) = types.split_first()?;
+    let common = choices.iter().try_fold(DataType::Null, |common, next| common_type(&common, next))?;
+    let fits = is_text(&common) || is_binary(&common);
+    if !fits || integer_rank(position).is_none() {
+        return None;
+    }
+    Some(std::iter::once(DataType::BigInt).chain(choices.iter().map(|_| common.clone())).collect())
+}
+
+/// The value at a position from 1 among the arguments that follow.
 fn elt(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
-    let positions = inputs.primitive::<Int32Type>(0)?;
-    let texts = (1..inputs.len()).map(|index| inputs.text(index)).collect::<Result<Vec<_>, _>>()?;
-    let chosen = |row| {
-        let position = usize::try_from(positions.get(row)?).ok()?.checked_sub(1)?;
-        texts.get(position)?.get(row)
-    };
-    Ok(Arc::new((0..inputs.rows).map(chosen).collect::<StringArray>()))
+    let positions = inputs.primitive::<Int64Type>(0)?;
+    let none = new_null_array(inputs.arg(1)?.array.data_type(), 1);
+    let mut choices: Vec<&dyn Array> = vec![&none];
+    choices.extend(inputs.args[1..].iter().map(|arg| arg.array.as_ref() as &dyn Array));
+    let picks: Vec<(usize, usize)> = (0..inputs.rows)
+        .map(|row| match positions.get(row).and_then(|position| usize::try_from(position).ok()) {
+            Some(position) if (1..inputs.len()).contains(&position) => (position, inputs.args[position].index(row)),
+            _ => (0, 0),
+        })
+        .collect();
+    Ok(compute::interleave(&choices, &picks)?)
 }
 
 /// Joins texts by the first; nulls among them are left out.

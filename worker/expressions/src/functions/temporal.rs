@@ -42,18 +42,19 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         .volatile()
         .aliases(&["NOW", "CURRENT_ROW_TIMESTAMP"]),
     function("DATE_FORMAT", &[TimestampOrText, Text], returns::string, Bound(format::date_format)).nullable(),
-    function("DAYOFMONTH", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Day))).aliases(&["DAY"]),
-    function("DAYOFWEEK", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::DayOfWeek))),
-    function("DAYOFYEAR", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::DayOfYear))),
+    function("DAYOFMONTH", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Day, arguments)))
+        .aliases(&["DAY"]),
+    function("DAYOFWEEK", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::DayOfWeek, arguments))),
+    function("DAYOFYEAR", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::DayOfYear, arguments))),
     function("EXTRACT", &[Text, Any], returns::bigint, Bound(extract_unit)).aliases(&["DATE_PART"]),
     function("FROM_UNIXTIME", &[BigInt, Text], returns::string, Bound(format::from_unixtime)).nullable().optional(1),
-    function("HOUR", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Hour))),
+    function("HOUR", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Hour, arguments))),
     function("LOCALTIMESTAMP", &[], returns::timestamp, Plain(clock::current_timestamp)).volatile(),
-    function("MINUTE", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Minute))),
-    function("MONTH", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Month))),
+    function("MINUTE", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Minute, arguments))),
+    function("MONTH", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Month, arguments))),
     function("PROCTIME", &[], |_| Ok(DataType::TimestampLtz(3)), Plain(clock::current_timestamp)).volatile(),
-    function("QUARTER", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Quarter))),
-    function("SECOND", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Second))),
+    function("QUARTER", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Quarter, arguments))),
+    function("SECOND", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Second, arguments))),
     function("TIMESTAMPADD", &[Text, Int, Temporal], interval::add_type, Bound(interval::timestamp_add)),
     function("TIMESTAMPDIFF", &[Text, Temporal, Temporal], returns::int, Bound(interval::timestamp_diff)),
     function("TO_DATE", &[Text, Text], returns::date, Bound(convert::to_date)).nullable().optional(1),
@@ -62,8 +63,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         .nullable()
         .optional(2),
     function("UNIX_TIMESTAMP", &[Text, Text], returns::bigint, Bound(convert::unix_timestamp)).optional(2).volatile(),
-    function("WEEK", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Week))),
-    function("YEAR", &[TimestampOrText], returns::bigint, Bound(|_| extract(Unit::Year))),
+    function("WEEK", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Week, arguments))),
+    function("YEAR", &[TimestampOrText], returns::bigint, Bound(|arguments| extract(Unit::Year, arguments))),
     function("CEIL", &[Any, Text], rounding::result_type, Bound(|arguments| rounding::bind(true, arguments)))
         .optional(1)
         .aliases(&["CEILING"]),
@@ -127,6 +128,24 @@ impl Unit {
         Self::parse(name.ok_or_else(|| Failure::user("the unit of time is not a constant"))?)
     }
 
+    /// Whether it is a part of a day.
+    fn is_clock(self) -> bool {
+        matches!(
+            self,
+            Self::Hour | Self::Minute | Self::Second | Self::Millisecond | Self::Microsecond | Self::Nanosecond
+        )
+    }
+
+    /// Refuses a unit that values of a type do not have.
+    fn check(self, data_type: &DataType) -> Result<(), Failure> {
+        let is_there = match data_type {
+            DataType::Time(_) => matches!(self, Self::Hour | Self::Minute | Self::Second | Self::Millisecond),
+            DataType::Date => !matches!(self, Self::Microsecond | Self::Nanosecond),
+            _ => true,
+        };
+        if is_there { Ok(()) } else { Err(Failure::user(format!("a value of type {data_type} has no {self:?}"))) }
+    }
+
     /// Flink divides towards zero, which shows only before 1970.
     #[inline]
     fn of(self, instant: Instant) -> i64 {
@@ -148,9 +167,9 @@ impl Unit {
             Self::Hour => time / HOUR_MILLIS,
             Self::Minute => time / MINUTE_MILLIS % 60,
             Self::Second => time / SECOND_MILLIS % 60,
-            Self::Millisecond => time % MINUTE_MILLIS,
-            Self::Microsecond => time % MINUTE_MILLIS * 1000 + instant.nanos / 1000,
-            Self::Nanosecond => time % MINUTE_MILLIS * 1_000_000 + instant.nanos,
+            Self::Millisecond => time % SECOND_MILLIS,
+            Self::Microsecond => time % SECOND_MILLIS * 1000 + instant.nanos / 1000,
+            Self::Nanosecond => time % SECOND_MILLIS * 1_000_000 + instant.nanos,
             Self::Epoch => instant.millis / SECOND_MILLIS,
         }
     }
@@ -247,36 +266,32 @@ fn extract_unit(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     if is_text(data_type) || *data_type == DataType::Null {
         return Err(Failure::user(format!("a value of type {data_type} has no {unit:?}")));
     }
-    Ok(Arc::new(move |inputs| extracted(unit, &Temporals::new(inputs, 1)?, inputs.rows)))
+    unit.check(data_type)?;
+    Ok(Arc::new(move |inputs| extracted(unit, Temporals::new(inputs, 1)?, inputs.rows)))
 }
 
-fn extract(unit: Unit) -> Result<Kernel, Failure> {
+fn extract(unit: Unit, arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    unit.check(arguments.get(0))?;
     Ok(Arc::new(move |inputs| {
         let arg = inputs.arg(0)?;
         if arg.array.as_string_opt::<i32>().is_none() {
-            return extracted(unit, &Temporals::of(arg)?, inputs.rows);
+            return extracted(unit, Temporals::of(arg)?, inputs.rows);
         }
         let kernel = cast::kernel(&DataType::String, &DataType::Timestamp(3), true)?;
         let kernel = kernel.ok_or_else(|| Failure::internal("text is no timestamp"))?;
         let args = [arg.clone()];
         let array = kernel(&Inputs { args: &args, rows: arg.array.len(), result: &DataType::Timestamp(3) })?;
-        extracted(unit, &Temporals::of(&Arg { array, scalar: arg.scalar })?, inputs.rows)
+        extracted(unit, Temporals::of(&Arg { array, scalar: arg.scalar })?, inputs.rows)
     }))
 }
 
-fn extracted(unit: Unit, times: &Temporals, rows: usize) -> Result<ArrayRef, Failure> {
+fn extracted(unit: Unit, mut times: Temporals, rows: usize) -> Result<ArrayRef, Failure> {
+    if unit.is_clock() && matches!(times.scale, Scale::Days) {
+        // Flink takes the number of a day for milliseconds here.
+        times.scale = Scale::Millis;
+    }
     // Fields of a date stay the same for many rows in a row.
-    let by_day = !matches!(
-        unit,
-        Unit::Hour
-            | Unit::Minute
-            | Unit::Second
-            | Unit::Millisecond
-            | Unit::Microsecond
-            | Unit::Nanosecond
-            | Unit::Epoch
-    );
-    if !by_day {
+    if unit.is_clock() || unit == Unit::Epoch {
         return times.map(rows, |instant| unit.of(instant));
     }
     let known = std::cell::Cell::new((i64::MIN, 0));

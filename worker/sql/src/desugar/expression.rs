@@ -6,7 +6,7 @@ use graph::Value;
 use model::DataType;
 use sqlparser::{
     ast::{
-        AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
+        AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
         FunctionArguments, Ident, ObjectName, Spanned, Subscript, TrimWhereField, UnaryOperator, Value as SqlValue,
     },
     tokenizer::Span,
@@ -30,6 +30,9 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
     match expr {
         Expr::Value(value) => match &value.value {
             SqlValue::Number(text, _) => *expr = literal::number(text, value.span)?,
+            SqlValue::HexStringLiteral(digits) if digits.len() % 2 == 1 => {
+                return Err(SqlError::at_span("a binary literal has an even number of digits", value.span));
+            }
             SqlValue::SingleQuotedString(_) | SqlValue::HexStringLiteral(_) | SqlValue::Boolean(_) | SqlValue::Null => {
             }
             other => return unsupported(&format!("the literal {other}"), value),
@@ -45,6 +48,19 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             _ => return unsupported(&format!("the operator {op}"), &**inner),
         },
         Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => *expr = overlaps(left, right, span)?,
+        Expr::BinaryOp { left, op: op @ (BinaryOperator::Eq | BinaryOperator::NotEq), right } => {
+            if let Some(equal) = rows_equal(left, right) {
+                let negated = *op == BinaryOperator::NotEq;
+                *expr = if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(equal) } } else { equal };
+            }
+        }
+        Expr::InList { expr: of, list, negated } if !list.is_empty() => {
+            let equal: Option<Vec<Expr>> = list.iter().map(|item| rows_equal(of, item)).collect();
+            let any = equal.and_then(|equal| joined(equal, BinaryOperator::Or));
+            if let Some(any) = any {
+                *expr = if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(any) } } else { any };
+            }
+        }
         Expr::BinaryOp { left, op, right } => {
             let sign = match op {
                 BinaryOperator::Plus => "+",
@@ -52,9 +68,7 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
                 BinaryOperator::Multiply => "*",
                 BinaryOperator::Divide => "/",
                 BinaryOperator::Modulo => "%",
-                BinaryOperator::Eq
-                | BinaryOperator::NotEq
-                | BinaryOperator::Lt
+                BinaryOperator::Lt
                 | BinaryOperator::LtEq
                 | BinaryOperator::Gt
                 | BinaryOperator::GtEq
@@ -133,15 +147,56 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             return Err(SqlError::at_span(message, escape::place(of)));
         }
         Expr::ILike { .. } => return unsupported("ILIKE", &*expr),
-        Expr::SimilarTo { negated, expr: of, pattern, escape_char: None, .. } => {
-            let similar = call("SIMILAR TO", span, vec![take(of), take(pattern)]);
+        Expr::SimilarTo { negated, expr: of, pattern, escape_char } => {
+            let mut args = vec![take(of), take(pattern)];
+            if let Some(escape) = escape_char {
+                let escape = escape.value.clone().into_string().unwrap_or_default();
+                args.push(string(&escape, span));
+            }
+            let similar = call("SIMILAR TO", span, args);
             *expr = if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(similar) } } else { similar };
         }
-        Expr::SimilarTo { .. } => return unsupported("SIMILAR TO … ESCAPE", &*expr),
         Expr::AnyOp { .. } | Expr::AllOp { .. } => return unsupported("ANY and ALL", &*expr),
         _ => {}
     }
     Ok(())
+}
+
+/// Conditions joined in brackets by `AND` or `OR`.
+fn joined(conditions: Vec<Expr>, op: BinaryOperator) -> Option<Expr> {
+    let join = |left, right| Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) };
+    Some(Expr::Nested(Box::new(conditions.into_iter().reduce(join)?)))
+}
+
+/// `(a, b) = (c, d)` field by field: it is unknown only if a field decides nothing.
+fn rows_equal(left: &Expr, right: &Expr) -> Option<Expr> {
+    let (left, right) = (row_fields(left)?, row_fields(right)?);
+    if left.len() != right.len() {
+        return None;
+    }
+    let equal = |(left, right): (&Expr, &Expr)| {
+        rows_equal(left, right).unwrap_or_else(|| Expr::BinaryOp {
+            left: Box::new(left.clone()),
+            op: BinaryOperator::Eq,
+            right: Box::new(right.clone()),
+        })
+    };
+    joined(left.into_iter().zip(right).map(equal).collect(), BinaryOperator::And)
+}
+
+/// The fields of a row that is made here.
+fn row_fields(expr: &Expr) -> Option<Vec<&Expr>> {
+    match expr {
+        Expr::Nested(inner) => row_fields(inner),
+        Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) if name.to_string() == "ROW" => {
+            let fields = list.args.iter().map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(field)) => Some(field),
+                _ => None,
+            });
+            fields.collect()
+        }
+        _ => None,
+    }
 }
 
 /// `(a, b) OVERLAPS (c, d)`, where each pair is two times or a time and how long: the periods have a time in common.
@@ -195,6 +250,9 @@ fn negated(expr: &Expr) -> Option<Expr> {
         }
         Value::Integer(value) => Value::Integer(value.checked_neg()?),
         Value::Float(value) => Value::Float(-value),
+        Value::Decimal(digits) if digits == literal::LEAST_BIGINT && data_type == DataType::Decimal(19, 0) => {
+            return Some(escape::integer(i64::MIN, &DataType::BigInt, span));
+        }
         Value::Decimal(digits) => Value::Decimal(format!("-{digits}")),
         _ => return None,
     };
@@ -218,7 +276,7 @@ fn trim(expr: &mut Expr, span: Span) -> Result<Expr, SqlError> {
     let name = match trim_where {
         Some(TrimWhereField::Leading) => "LTRIM",
         Some(TrimWhereField::Trailing) => "RTRIM",
-        Some(TrimWhereField::Both) | None => "BTRIM",
+        Some(TrimWhereField::Both) | None => "TRIM",
     };
     let mut args = vec![take(of)];
     args.extend(trim_what.as_deref_mut().map(take));

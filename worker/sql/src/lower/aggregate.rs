@@ -70,8 +70,8 @@ impl Lowering<'_> {
         }
         let schema = aggregate.input.schema();
         let scope = Scope { schema, exprs: &relation.exprs };
-        let calls =
-            aggregate.aggr_expr.iter().map(|expr| lower_call(&scope, schema, expr)).collect::<Result<Vec<_>, _>>()?;
+        let calls = aggregate.aggr_expr.iter().filter(|expr| grouping_sets::grouping(expr).is_none());
+        let calls = calls.map(|expr| lower_call(&scope, schema, expr)).collect::<Result<Vec<_>, _>>()?;
         if let Some(sets) = sets {
             let expanded = self.expand(relation, schema, &aggregate.group_expr, &sets)?;
             let over = |expr: &Expr| expanded.over(expr);
@@ -90,8 +90,9 @@ impl Lowering<'_> {
                         if plain(index, field.name()) { field.name().clone() } else { format!("$a{index}") }
                     },
                 );
-            let names = names.collect();
-            return self.aggregated(expanded.relation, expanded.groups, calls, names);
+            let names = grouping_sets::without_groupings(aggregate, names.collect());
+            let aggregated = self.aggregated(expanded.relation, expanded.groups, calls, names)?;
+            return grouping_sets::with_groupings(aggregate, Some(&sets), aggregated);
         }
         let groups = aggregate.group_expr.iter().map(|expr| scope.lower(expr)).collect::<Result<Vec<_>, _>>()?;
         // The library's names for what has no name of its own are its own syntax.
@@ -104,7 +105,8 @@ impl Lowering<'_> {
         let names = fields
             .map(|(index, (field, plain))| if plain { field.name().clone() } else { format!("$a{index}") })
             .collect();
-        self.aggregated(relation, groups, calls, names)
+        let names = grouping_sets::without_groupings(aggregate, names);
+        grouping_sets::with_groupings(aggregate, None, self.aggregated(relation, groups, calls, names)?)
     }
 
     /// Groups and calls are over the relation's base.

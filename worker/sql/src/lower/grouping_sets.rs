@@ -1,7 +1,7 @@
 //! `GROUPING SETS`, `ROLLUP` and `CUBE`: each row is repeated for each set, without the groups that the set leaves out
 //! and with the number of the set as one more group.
 
-use datafusion_expr::{Expr as Logical, GroupingSet, utils::grouping_set_to_exprlist};
+use datafusion_expr::{Aggregate, Expr as Logical, GroupingSet, utils::grouping_set_to_exprlist};
 use graph::{Expr, OperatorSpec, Partitioning, Value, operator::CalcSpec};
 use model::{DataType, Schema};
 
@@ -51,6 +51,68 @@ pub(super) fn sets(group_expr: &[Logical]) -> Result<Option<Vec<Vec<&Logical>>>,
             })
             .collect(),
     }))
+}
+
+/// The arguments of `GROUPING`, `GROUPING_ID` or `GROUP_ID`, which say of a row what its set is.
+pub(super) fn grouping(expr: &Logical) -> Option<&[Logical]> {
+    match expr {
+        Logical::Alias(alias) => grouping(&alias.expr),
+        Logical::AggregateFunction(call) if ["GROUPING", "GROUP_ID"].contains(&call.func.name()) => {
+            Some(&call.params.args)
+        }
+        _ => None,
+    }
+}
+
+/// The columns of an aggregation that is planned without its `GROUPING` and kin.
+pub(super) fn without_groupings(aggregate: &Aggregate, names: Vec<String>) -> Vec<String> {
+    let first = names.len() - aggregate.aggr_expr.len();
+    let is_left = |index: usize| index < first || grouping(&aggregate.aggr_expr[index - first]).is_none();
+    names.into_iter().enumerate().filter(|(index, _)| is_left(*index)).map(|(_, name)| name).collect()
+}
+
+/// Puts `GROUPING` and kin back, as what is known of each set.
+pub(super) fn with_groupings(
+    aggregate: &Aggregate,
+    sets: Option<&[Vec<&Logical>]>,
+    mut relation: Relation,
+) -> Result<Relation, SqlError> {
+    let calls = &aggregate.aggr_expr;
+    let first = aggregate.schema.fields().len() - calls.len();
+    let set = relation.exprs.get(first.wrapping_sub(1)).cloned();
+    for (index, args) in calls.iter().enumerate().filter_map(|(index, call)| Some((index, grouping(call)?))) {
+        let value = match (sets, &set) {
+            (Some(sets), Some(set)) => number_of(args, sets, set),
+            _ => number(0),
+        };
+        let groups = grouping_set_to_exprlist(&aggregate.group_expr);
+        let groups = groups.map_err(|error| SqlError::from_planner(&error, &|_| None))?;
+        if let Some(other) = args.iter().find(|arg| !groups.contains(arg)) {
+            return Err(SqlError::new(format!("GROUPING is asked of {other}, which is no group")));
+        }
+        relation.exprs.insert(first + index, value);
+        relation.names.insert(first + index, format!("$a{}", first + index));
+    }
+    Ok(relation)
+}
+
+fn number(value: i64) -> Expr {
+    Expr::Literal { value: Value::Integer(value), data_type: DataType::BigInt }
+}
+
+/// A bit for each argument that is left out; without arguments, how many equal sets came before.
+fn number_of(args: &[Logical], sets: &[Vec<&Logical>], set: &Expr) -> Expr {
+    let value = |at: usize| {
+        if args.is_empty() {
+            return sets[..at].iter().filter(|other| **other == sets[at]).count() as i64;
+        }
+        args.iter().fold(0, |bits, arg| bits << 1 | i64::from(!sets[at].contains(&arg)))
+    };
+    let branches = (0..sets.len()).map(|at| {
+        let is_it = Expr::call("=", vec![set.clone(), number(at as i64)], DataType::Boolean);
+        (is_it, number(value(at)))
+    });
+    Expr::Case { branches: branches.collect(), otherwise: None }
 }
 
 impl Lowering<'_> {

@@ -1,6 +1,9 @@
-//! JSON values: read whole, fields in order, numbers as they are written.
+//! JSON values: read whole and written as Flink writes them, with the fields of objects in order of their names.
 
-use std::fmt::{self, Write};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+};
 
 /// How deep values may be nested.
 const DEPTH_MAX: usize = 1000;
@@ -42,7 +45,7 @@ impl Json {
         match self {
             Self::Null => out.write_str("null"),
             Self::Boolean(value) => out.write_str(if *value { "true" } else { "false" }),
-            Self::Number(text) => out.write_str(text),
+            Self::Number(text) => write_number(out, text),
             Self::String(text) => write_quoted(out, text, false),
             Self::Array(items) => {
                 out.write_char('[')?;
@@ -56,7 +59,9 @@ impl Json {
             }
             Self::Object(fields) => {
                 out.write_char('{')?;
-                for (index, (name, value)) in fields.iter().enumerate() {
+                // Where a name stands twice, the last counts.
+                let fields: BTreeMap<&str, &Self> = fields.iter().map(|(name, value)| (name.as_str(), value)).collect();
+                for (index, (name, value)) in fields.into_iter().enumerate() {
                     if index > 0 {
                         out.write_char(',')?;
                     }
@@ -68,6 +73,33 @@ impl Json {
             }
         }
     }
+}
+
+/// Writes a number as Java's `BigDecimal` prints it: `1e3` as `1E+3`, `1.50` as it is. Integers have no exponent.
+fn write_number(out: &mut impl Write, text: &str) -> fmt::Result {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+    let (plain, exponent) = match digits.find(['e', 'E']) {
+        Some(at) => (&digits[..at], digits[at + 1..].parse::<i64>().unwrap_or(0)),
+        None => (digits, 0),
+    };
+    if plain.len() == digits.len() && !digits.contains('.') {
+        return write!(out, "{}{digits}", if digits == "0" { "" } else { sign });
+    }
+    let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
+    let all = format!("{whole}{fraction}");
+    let kept = all.trim_start_matches('0');
+    let (kept, sign) = if kept.is_empty() { ("0", "") } else { (kept, sign) };
+    let scale = fraction.len() as i64 - exponent;
+    let adjusted = kept.len() as i64 - 1 - scale;
+    out.write_str(sign)?;
+    if scale >= 0 && adjusted >= -6 {
+        let scale = usize::try_from(scale).unwrap_or(0);
+        let padded = format!("{kept:0>width$}", width = scale + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - scale);
+        return if scale == 0 { out.write_str(whole) } else { write!(out, "{whole}.{fraction}") };
+    }
+    let point = if kept.len() > 1 { "." } else { "" };
+    write!(out, "{}{point}{}E{adjusted:+}", &kept[..1], &kept[1..])
 }
 
 /// Writes text as a JSON string; beyond ASCII as it is, or escaped.
@@ -83,7 +115,7 @@ pub(super) fn write_quoted(out: &mut (impl Write + ?Sized), text: &str, ascii: b
             '\u{8}' => out.write_str("\\b")?,
             '\u{c}' => out.write_str("\\f")?,
             '/' if ascii => out.write_str("\\/")?,
-            next if (next as u32) < 0x20 => write!(out, "\\u{:04x}", next as u32)?,
+            next if (next as u32) < 0x20 && !ascii => write!(out, "\\u{:04x}", next as u32)?,
             next if ascii && !next.is_ascii() => {
                 for unit in next.encode_utf16(&mut [0; 2]) {
                     write!(out, "\\u{unit:04x}")?;
@@ -95,12 +127,18 @@ pub(super) fn write_quoted(out: &mut (impl Write + ?Sized), text: &str, ascii: b
     out.write_char('"')
 }
 
-/// Reads one value that is the whole text.
+/// Reads the value that a text begins with. What follows it is not looked at, as in Flink, but a number or a word ends
+/// where it ends.
 pub(super) fn parse(text: &str) -> Option<Json> {
     let mut reader = Reader { text, at: 0 };
     let value = reader.value(0)?;
-    reader.skip_blanks();
-    (reader.at == text.len()).then_some(value)
+    let next = text[reader.at..].chars().next();
+    let ends = match value {
+        Json::Number(_) => next.is_none_or(|next| [' ', '\t', '\n', '\r'].contains(&next)),
+        Json::Boolean(_) | Json::Null => next.is_none_or(|next| !next.is_alphanumeric() && !['_', '$'].contains(&next)),
+        _ => true,
+    };
+    ends.then_some(value)
 }
 
 struct Reader<'a> {
@@ -273,7 +311,7 @@ mod tests {
     #[test]
     fn what_is_read_is_written() {
         for (text, written) in [
-            (r#" { "b" : [1, -2.50e+3, true, null], "a":{} } "#, Some(r#"{"b":[1,-2.50e+3,true,null],"a":{}}"#)),
+            (r#" { "b" : [1, -2.50e+3, true, null], "a":{} } "#, Some(r#"{"a":{},"b":[1,-2.50E+3,true,null]}"#)),
             (r#""\u00e9\n\ud83d\ude00\/""#, Some("\"é\\n😀/\"")),
             ("01", None),
             ("1.", None),
@@ -282,7 +320,12 @@ mod tests {
             ("\"open", None),
             ("\"\\", None),
             ("\"\\u12", None),
-            ("[1] x", None),
+            ("[1] x", Some("[1]")),
+            ("1 x", Some("1")),
+            ("1x", None),
+            ("nullx", None),
+            (r#"{"b":1,"a":2,"b":3}"#, Some(r#"{"a":2,"b":3}"#)),
+            ("[1e3,1.50,-0,-0.0,0.0000001,1.5e-7,12e-1]", Some("[1E+3,1.50,0,0.0,1E-7,1.5E-7,1.2]")),
             ("", None),
         ] {
             let found = parse(text).map(|json| {

@@ -1,12 +1,15 @@
 //! SQL values as JSON.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use model::{DataType, Field};
+use arrow::{
+    array::{Array, ArrayRef, AsArray},
+    datatypes::{Float32Type, Float64Type},
+};
+use model::{DataType, Failure, Field};
 
-use super::value::write_quoted;
-use crate::cast;
+use super::value::{Json, parse};
+use crate::{cast, coercion::is_text, functions::encoding::base64, number::write_double};
 
 /// The name of the only field of JSON that goes in as it is; no column can have it.
 const RAW: &str = "$JSON";
@@ -20,71 +23,91 @@ fn is_raw(fields: &[Field]) -> bool {
     matches!(fields, [field] if field.name == RAW)
 }
 
-/// Writes one value; null is `null`.
-pub(super) fn write_value(out: &mut dyn Write, array: &ArrayRef, from: &DataType, row: usize) -> fmt::Result {
-    if array.is_null(row) || *from == DataType::Null {
-        return out.write_str("null");
-    }
+/// Refuses types that have no form in JSON.
+pub(super) fn check(from: &DataType) -> Result<(), Failure> {
     match from {
-        DataType::Boolean => out.write_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+        DataType::Date | DataType::Time(_) | DataType::IntervalDayTime | DataType::IntervalYearMonth => {
+            Err(Failure::user(format!("a value of type {from} has no form in JSON; a CAST makes it a text")))
+        }
+        DataType::Map(key, _) if !is_text(key) => {
+            Err(Failure::user(format!("a map with keys of type {key} has no form in JSON")))
+        }
+        DataType::Map(_, value) => check(value),
+        DataType::Array(item) => check(item),
+        DataType::NotNull(inner) => check(inner),
+        DataType::Row(fields) => fields.iter().try_for_each(|field| check(&field.data_type)),
+        _ => Ok(()),
+    }
+}
+
+/// One value as JSON.
+pub(super) fn json(array: &ArrayRef, from: &DataType, row: usize) -> Result<Json, fmt::Error> {
+    if *from == DataType::Null || array.is_null(row) {
+        return Ok(Json::Null);
+    }
+    Ok(match from {
+        DataType::Boolean => Json::Boolean(array.as_boolean().value(row)),
+        DataType::NotNull(inner) => json(array, inner, row)?,
         DataType::Row(fields) if is_raw(fields) => {
-            out.write_str(array.as_struct().column(0).as_string::<i32>().value(row))
+            let text = array.as_struct().column(0).as_string::<i32>().value(row);
+            parse(text).unwrap_or(Json::Null)
         }
         DataType::Row(fields) => {
-            out.write_char('{')?;
-            for (index, (field, column)) in fields.iter().zip(array.as_struct().columns()).enumerate() {
-                if index > 0 {
-                    out.write_char(',')?;
-                }
-                write_quoted(out, &field.name, false)?;
-                out.write_char(':')?;
-                write_value(out, column, &field.data_type, row)?;
-            }
-            out.write_char('}')
+            let columns = fields.iter().zip(array.as_struct().columns());
+            let fields = columns.map(|(field, column)| Ok((field.name.clone(), json(column, &field.data_type, row)?)));
+            Json::Object(fields.collect::<Result<_, _>>()?)
         }
         DataType::Array(item) => {
             let list = array.as_list::<i32>();
             let range = list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize;
-            out.write_char('[')?;
-            for index in range.clone() {
-                if index > range.start {
-                    out.write_char(',')?;
-                }
-                write_value(out, list.values(), item, index)?;
-            }
-            out.write_char(']')
+            Json::Array(range.map(|index| json(list.values(), item, index)).collect::<Result<_, _>>()?)
         }
         DataType::Map(key, value) => {
             let map = array.as_map();
             let range = map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
-            out.write_char('{')?;
-            for index in range.clone() {
-                if index > range.start {
-                    out.write_char(',')?;
-                }
-                let mut text = String::new();
-                cast::write_value(&mut text, map.keys(), key, index)?;
-                write_quoted(out, &text, false)?;
-                out.write_char(':')?;
-                write_value(out, map.values(), value, index)?;
-            }
-            out.write_char('}')
+            let entries = range.map(|index| {
+                let mut name = String::new();
+                cast::write_value(&mut name, map.keys(), key, index)?;
+                Ok((name, json(map.values(), value, index)?))
+            });
+            Json::Object(entries.collect::<Result<_, _>>()?)
         }
-        numeric if numeric.is_numeric() => cast::write_value(out, array, from, row),
+        // A FLOAT is widened first.
+        DataType::Float => number(f64::from(array.as_primitive::<Float32Type>().value(row)))?,
+        DataType::Double => number(array.as_primitive::<Float64Type>().value(row))?,
         DataType::Char(_) | DataType::Varchar(_) | DataType::String => {
-            write_quoted(out, array.as_string::<i32>().value(row), false)
+            Json::String(array.as_string::<i32>().value(row).to_owned())
+        }
+        DataType::Binary(_) | DataType::Varbinary(_) | DataType::Bytes => {
+            Json::String(base64::encode(array.as_binary::<i32>().value(row)))
         }
         _ => {
             let mut text = String::new();
             cast::write_value(&mut text, array, from, row)?;
-            // Timestamps have a T between date and time.
-            if matches!(from, DataType::Timestamp(_) | DataType::TimestampLtz(_)) {
-                text = text.replacen(' ', "T", 1);
+            match from {
+                DataType::Timestamp(_) => Json::String(iso(&text)),
+                DataType::TimestampLtz(_) => Json::String(iso(&text) + "Z"),
+                _ => Json::Number(text),
             }
-            if matches!(from, DataType::TimestampLtz(_)) {
-                text.push('Z');
-            }
-            write_quoted(out, &text, false)
         }
+    })
+}
+
+/// The decimal that a double prints as; what is no number is a text.
+fn number(value: f64) -> Result<Json, fmt::Error> {
+    let mut text = String::new();
+    write_double(&mut text, value)?;
+    Ok(if value.is_finite() { Json::Number(text) } else { Json::String(text) })
+}
+
+/// `2020-03-04 05:06:07.100` as `2020-03-04T05:06:07.1`.
+fn iso(text: &str) -> String {
+    let text = text.replacen(' ', "T", 1);
+    match text.split_once('.') {
+        Some((clock, fraction)) => match fraction.trim_end_matches('0') {
+            "" => clock.to_owned(),
+            fraction => format!("{clock}.{fraction}"),
+        },
+        None => text,
     }
 }

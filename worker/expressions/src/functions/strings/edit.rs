@@ -63,10 +63,10 @@ fn span(length: usize, position: i32, count: Option<i32>) -> Option<(usize, usiz
         None => length,
         Some(count) => (start + i64::from(count)).min(length),
     };
-    if end <= start.max(0) {
+    // Nothing begins before the start of the text.
+    if start < 0 || end <= start {
         return None;
     }
-    let start = start.max(0);
     Some((start as usize, (end - start) as usize))
 }
 
@@ -157,7 +157,8 @@ pub(super) fn pad(inputs: &Inputs<'_>, at_start: bool) -> Result<ArrayRef, Failu
     })
 }
 
-/// Replaces the characters from a position on by another text, by default as many as that has.
+/// Replaces the characters from a position on by another text, by default as many as that has. A number of characters
+/// that is not positive drops all that follow, as in Flink.
 pub(super) fn overlay(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let (texts, others, positions) = (inputs.text(0)?, inputs.text(1)?, inputs.primitive::<Int32Type>(2)?);
     let counts = if inputs.len() > 3 { Some(inputs.primitive::<Int32Type>(3)?) } else { None };
@@ -178,7 +179,10 @@ pub(super) fn overlay(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
             // A position outside leaves the text as it is.
             _ => return out.write_str(text).map(Some),
         };
-        let end = usize::try_from(i64::from(position) - 1 + i64::from(count)).unwrap_or(0).min(length);
+        let end = match usize::try_from(count) {
+            Ok(count @ 1..) => start.saturating_add(count).min(length),
+            _ => length,
+        };
         out.write_str(characters(text, 0, start))?;
         out.write_str(other)?;
         out.write_str(characters(text, end, length)).map(Some)

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use arrow::{
     array::{ArrayRef, AsArray, StringBuilder},
     compute,
-    datatypes::{DataType as Arrow, Float64Type, Int64Type},
+    datatypes::{DataType as Arrow, Float64Type, Int32Type, Int64Type},
 };
 use model::{DataType, Failure};
 
@@ -172,7 +172,7 @@ fn pad(out: &mut String, written: &str, conversion: &Conversion) {
 }
 
 fn converted(conversion: &Conversion, arg: &Arg, data_type: &DataType, index: usize) -> Option<String> {
-    let null = arrow::array::Array::is_null(&arg.array, index);
+    let null = *data_type == DataType::Null || arrow::array::Array::is_null(&arg.array, index);
     let value = arrow::array::Array::slice(&arg.array, index, 1);
     let upper = conversion.letter.is_ascii_uppercase();
     let text = match conversion.letter.to_ascii_lowercase() {
@@ -180,20 +180,46 @@ fn converted(conversion: &Conversion, arg: &Arg, data_type: &DataType, index: us
             Some(values) if !null => values.value(0).to_string(),
             _ => (!null).to_string(),
         },
-        _ if null => "null".to_owned(),
-        's' => {
-            let mut text = String::new();
-            cast::write_value(&mut text, &value, data_type, 0).ok()?;
-            match conversion.precision {
-                Some(longest) => text.chars().take(longest).collect(),
-                None => text,
-            }
-        }
-        'c' => value.as_string_opt::<i32>().filter(|text| text.value(0).chars().count() == 1)?.value(0).to_owned(),
+        _ if null => cut("null", conversion),
+        's' => cut(&java_text(&value, data_type)?, conversion),
+        // A text is no character to Java.
+        'c' => return None,
         'd' | 'x' | 'o' => whole(conversion, &value, data_type)?,
         _ => real(conversion, &value, data_type)?,
     };
     Some(if upper { text.to_uppercase() } else { text })
+}
+
+fn cut(text: &str, conversion: &Conversion) -> String {
+    text.chars().take(conversion.precision.unwrap_or(usize::MAX)).collect()
+}
+
+/// A value as the object that Flink hands to Java's formatter prints: dates and times of day are numbers there.
+fn java_text(value: &ArrayRef, data_type: &DataType) -> Option<String> {
+    if matches!(data_type, DataType::Date | DataType::Time(_)) {
+        let number = compute::cast(value, &Arrow::Int32).ok()?;
+        return Some(number.as_primitive::<Int32Type>().value(0).to_string());
+    }
+    let mut text = String::new();
+    cast::write_value(&mut text, value, data_type, 0).ok()?;
+    if !matches!(data_type, DataType::Timestamp(_) | DataType::TimestampLtz(_)) {
+        return Some(text);
+    }
+    let (clock, mut fraction) = text.split_once('.').unwrap_or((&text, ""));
+    while let Some(shorter) =
+        fraction.strip_suffix("000").or(fraction.strip_suffix("00")).or(fraction.strip_suffix('0'))
+        && fraction.bytes().all(|digit| digit == b'0')
+    {
+        fraction = shorter;
+    }
+    while fraction.len() > 3 && fraction.ends_with("000") {
+        fraction = &fraction[..fraction.len() - 3];
+    }
+    let clock = clock.replacen(' ', "T", 1);
+    Some(match fraction {
+        "" => clock.strip_suffix(":00").unwrap_or(&clock).to_owned(),
+        fraction => format!("{clock}.{fraction}"),
+    })
 }
 
 fn whole(conversion: &Conversion, value: &ArrayRef, data_type: &DataType) -> Option<String> {

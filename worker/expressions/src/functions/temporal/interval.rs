@@ -195,7 +195,7 @@ pub(super) fn add_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
     let unit = arguments.constant_text(0).map(Unit::parse).transpose()?;
     let below_day = matches!(unit, Some(Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond));
     let time = arguments.get(2);
-    Ok(if *time == DataType::Date && below_day { DataType::Timestamp(3) } else { time.clone() })
+    Ok(if *time == DataType::Date && below_day { DataType::Timestamp(6) } else { time.clone() })
 }
 
 /// How many months, or milliseconds, a unit has.

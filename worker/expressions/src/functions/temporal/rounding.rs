@@ -27,12 +27,21 @@ pub(super) fn bind(up: bool, arguments: &Arguments<'_>) -> Result<Kernel, Failur
     let result = result_type(arguments)?;
     if arguments.types.len() > 1 {
         let unit = Unit::constant(arguments, 1)?;
+        if matches!(arguments.get(0), DataType::Time(_)) {
+            unit.check(arguments.get(0))?;
+        }
+        // These have a next one also where they start, as in Flink.
+        let always = unit == Unit::Decade || (unit == Unit::Day && *arguments.get(0) == DataType::Date);
         return Ok(Arc::new(move |inputs| {
             let times = Temporals::new(inputs, 0)?;
             let rounded = |row| {
-                let millis = times.get(row)?.millis;
-                let floor = floor(unit, millis);
-                Some(if up && floor != millis { next(unit, floor) } else { floor })
+                let instant = times.get(row)?;
+                let floor = floor(unit, instant.millis);
+                // The larger units look at the day only.
+                let of_days = !unit.is_clock() && unit != Unit::Day;
+                let looked_at = if of_days { instant.millis / DAY_MILLIS * DAY_MILLIS } else { instant.millis };
+                let is_between = floor != looked_at || (unit == Unit::Millisecond && instant.nanos != 0);
+                Some(if up && (always || is_between) { next(unit, floor) } else { floor })
             };
             round_times(inputs.rows, rounded, &result)
         }));
@@ -125,6 +134,7 @@ fn next(unit: Unit, floor: i64) -> i64 {
         Unit::Hour => floor + HOUR_MILLIS,
         Unit::Minute => floor + MINUTE_MILLIS,
         Unit::Second | Unit::Epoch => floor + SECOND_MILLIS,
-        Unit::Millisecond | Unit::Microsecond | Unit::Nanosecond => floor,
+        Unit::Millisecond => floor + 1,
+        Unit::Microsecond | Unit::Nanosecond => floor,
     }
 }
