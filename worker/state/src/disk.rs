@@ -105,7 +105,7 @@ impl Disk {
         let folder = database_folder(root);
         std::fs::create_dir_all(&folder)
             .map_err(|error| Failure::external(format!("{}: {error}", folder.display())))?;
-        let mut options = options(cache_bytes);
+        let mut options = options(cache_bytes)?;
         let expiring = Arc::new(Expiring::default());
         leave_out_expired(&mut options, Arc::clone(&expiring));
         let db = DB::open_cf_with_opts(&options, &folder, [(FAMILY, options.clone())]).map_err(failure)?;
