@@ -7,6 +7,7 @@
 mod argument;
 mod distinct;
 mod fold;
+mod large;
 mod layout;
 mod merge;
 mod object;
@@ -15,6 +16,7 @@ mod result;
 mod table;
 
 pub(crate) use argument::nulls as not_null;
+pub(crate) use large::{Coming, LargeSets};
 pub(crate) use layout::Layout;
 pub(crate) use table::{AccumulatorTable, Lifetime, Work, open};
 

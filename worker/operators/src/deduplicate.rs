@@ -15,7 +15,7 @@ use model::{
     batch::ROWS_TARGET,
     row::{self, Rows},
 };
-use state::{StateValue, Table};
+use state::{EntryId, StateValue, Table};
 
 use crate::{
     grouping::Grouper,
@@ -174,6 +174,10 @@ impl Deduplicate {
             let earliest = self.earliest.entry(second).or_insert(EventTime::MAX);
             for (&row, &entry) in rows.iter().zip(&entries) {
                 let time = times[row as usize];
+                // One waits if it is forgotten that it does: what is known of a key expires, but not a row that waits.
+                if self.waiting.get(entry).is_some_and(|earlier| earlier.time <= time) {
+                    continue;
+                }
                 *earliest = time.min(*earliest);
                 *self.waiting.get_mut(entry) = Some(Waiting { time, row: stored.row(row as usize).into() });
             }
@@ -187,24 +191,26 @@ impl Deduplicate {
             if output.is_full() {
                 return Ok(Flow::More);
             }
-            let mut due: Vec<(EventTime, Box<[u8]>)> = Vec::new();
+            let mut due: Vec<Waiting> = Vec::new();
             let mut keys = Rows::default();
             let (watermark, kept) = (self.watermark, &mut self.firing.kept);
             let more = self.waiting.drain(second, ROWS_TARGET, &mut |key, waiting| {
                 if waiting.time <= watermark {
                     keys.push(key);
-                    due.push((waiting.time, waiting.row));
+                    due.push(waiting);
                 } else {
                     kept.push((key.to_vec(), waiting));
                 }
             })?;
             let mut entries = Vec::with_capacity(keys.len());
             self.known.hydrate(0, &keys, None, &mut entries)?;
-            entries.iter().for_each(|&entry| *self.known.get_mut(entry) = Some(Known::Emitted));
+            // That a row waits may have expired, and another one have come meanwhile and gone out.
+            let mut entries = entries.into_iter();
+            due.retain(|_| entries.next().is_some_and(|entry| self.emits_first(entry)));
             self.known.end_batch()?;
-            due.sort_by_key(|(time, _)| *time);
+            due.sort_by_key(|waiting| waiting.time);
             if !due.is_empty() {
-                output.emit(Batch::append(row::decode(&self.schema, due.iter().map(|(_, row)| &**row))?));
+                output.emit(Batch::append(row::decode(&self.schema, due.iter().map(|waiting| &*waiting.row))?));
             }
             if !more {
                 self.firing.seconds.remove(&second);
@@ -213,6 +219,15 @@ impl Deduplicate {
             }
         }
         Ok(Flow::Done)
+    }
+
+    /// Whether no row of a key has gone out yet; from here on one has.
+    fn emits_first(&mut self, known: EntryId) -> bool {
+        let is_first = self.known.get(known) != Some(&Known::Emitted);
+        if is_first {
+            *self.known.get_mut(known) = Some(Known::Emitted);
+        }
+        is_first
     }
 
     /// Puts the rows back that were not due.

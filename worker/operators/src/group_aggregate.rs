@@ -19,7 +19,7 @@ use graph::{
 use model::{Batch, Failure, RowKind, Schema, Watermark, row};
 
 use crate::{
-    accumulator::{self, AccumulatorTable, Layout, Lifetime, Work},
+    accumulator::{self, AccumulatorTable, Coming, LargeSets, Layout, Lifetime, Work},
     emission::Pending,
     grouping::{Grouper, Groups},
     signature::{self, Signature},
@@ -32,6 +32,7 @@ pub(crate) struct GroupAggregate {
     columns: InputColumns,
     layout: Layout,
     table: Box<dyn AccumulatorTable>,
+    large: LargeSets,
     signature: Signature,
     emit_update_before: bool,
     /// Whether a result is emitted again that has not changed, so that what follows does not let it expire.
@@ -102,6 +103,7 @@ impl GroupAggregate {
         Ok(Self {
             signature: Signature::new(signature, context)?,
             table: accumulator::open(&layout, TABLE, Lifetime::Idle, context)?,
+            large: LargeSets::open(&layout, context)?,
             columns,
             layout,
             emit_update_before: spec.emit_update_before,
@@ -127,13 +129,14 @@ impl GroupAggregate {
         // Without retractions and with a result that always changes nobody needs to know what was before.
         let needs_before = self.emit_update_before || !self.layout.always_changes();
         let before = needs_before.then(|| self.layout.image(&work)).map(|image| self.layout.results(&image));
-        match self.is_partial {
-            true => {
-                let partial = self.layout.work_of_partial(batch.column(count))?;
-                self.layout.merge_into(&partial, &groups.of_row, &mut work);
-            }
-            false => self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?,
+        let partial = self.is_partial.then(|| self.layout.work_of_partial(batch.column(count))).transpose()?;
+        let coming = partial.as_ref().map_or(Coming::Rows(batch.columns()), Coming::Partial);
+        self.large.take(coming, &encoded, &groups, &mut work)?;
+        match &partial {
+            Some(partial) => self.layout.merge_into(partial, &groups.of_row, &mut work),
+            None => self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?,
         }
+        self.large.put_back(&self.layout, &encoded, &groups, &mut work)?;
         let after = self.layout.results(&self.layout.image(&work))?;
         self.table.store(&self.layout, &mut work)?;
         let keys = take_all(&keys, &UInt32Array::from(groups.first_rows.clone()))?;
@@ -235,6 +238,7 @@ impl Operator for GroupAggregate {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         self.signature.snapshot(snapshot);
+        self.large.snapshot(snapshot)?;
         self.table.snapshot(snapshot)
     }
 }

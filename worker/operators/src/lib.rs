@@ -3,12 +3,14 @@
 //! It must not know connectors, SQL, channels, nor where state is kept.
 
 mod accumulator;
+mod buckets;
 mod calc;
 mod deduplicate;
 mod emission;
 mod first_arrival;
 mod group_aggregate;
 mod grouping;
+mod hashed;
 mod join;
 mod limit;
 mod local_aggregate;

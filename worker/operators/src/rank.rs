@@ -5,8 +5,9 @@
 //! remembered when its first row changes it.
 //!
 //! If the input only adds rows, no more are kept than can be asked for. Otherwise all are, since the next one is wanted
-//! when one above it goes.
+//! when one above it goes; most of a large partition apart from the first (`rank/below.rs`).
 
+mod below;
 mod changes;
 mod order;
 mod rows;
@@ -30,6 +31,7 @@ use model::{
 use state::{EntryId, Table};
 
 use self::{
+    below::Below,
     changes::{Changed, Changes},
     rows::Frames,
 };
@@ -49,6 +51,8 @@ pub(crate) struct Rank {
     input: SchemaRef,
     schema: SchemaRef,
     table: Table<RankedRows>,
+    /// If rows go again.
+    below: Option<Below>,
     signature: Signature,
     grouper: Grouper,
     changed: Changed,
@@ -164,6 +168,7 @@ impl Rank {
             (false, true, 1) => "latest".to_owned(),
             (false, true, rows) => format!("latest {rows}"),
         };
+        let below = bounds.retracts.then(|| Below::open(bounds.kept.rows, context)).transpose()?;
         let signature = format!("{kept} of ({columns}) by {partition:?} in {order:?}");
         let settings = &context.settings;
         let mini_batch = settings.get(&settings::keys::MINI_BATCH_ENABLED);
@@ -176,6 +181,7 @@ impl Rank {
             schema: node.schema.to_arrow(),
             signature: Signature::new(signature, context)?,
             table: context.expiring_table(TABLE)?,
+            below,
             grouper: Grouper::default(),
             changed: Changed::default(),
             pending: Pending::default(),
@@ -231,19 +237,21 @@ impl Rank {
                 self.changed.note(keys.row(row), self.table.get(entry), self.bounds.kept.rows);
             }
             let slot = self.table.get_mut(entry);
+            let key = (keys, groups.first_rows[group]);
+            let Some(below) = &mut self.below else {
+                self.bounds.kept.insert(slot.get_or_insert_default(), sort, stored);
+                continue;
+            };
             if batch.kinds().is_some_and(|kinds| is_retraction_code(kinds[index])) {
-                if slot.as_mut().is_some_and(|rows| rows.remove(sort, stored) && rows.is_empty()) {
+                let Some(rows) = slot else { continue };
+                if below.remove(key, rows, (sort, stored))? && rows.is_empty() {
                     *slot = None;
                 }
-                continue;
-            }
-            let rows = slot.get_or_insert_default();
-            match self.bounds.retracts {
-                true => rows.insert(sort, stored, self.bounds.kept.latest_first),
-                false => self.bounds.kept.insert(rows, sort, stored),
+            } else {
+                below.insert(key, slot.get_or_insert_default(), (sort, stored), self.bounds.kept.latest_first)?;
             }
         }
-        Ok(())
+        self.below.as_mut().map_or(Ok(()), Below::end_batch)
     }
 
     /// Emits the changes of all changed partitions, until the output is full.
@@ -330,6 +338,9 @@ impl Operator for Rank {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         self.signature.snapshot(snapshot);
+        if let Some(below) = &mut self.below {
+            below.snapshot(snapshot)?;
+        }
         snapshot.table(&mut self.table)
     }
 }

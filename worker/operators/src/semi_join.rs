@@ -8,7 +8,10 @@ mod counted;
 mod paired;
 mod rows;
 
-use arrow::{array::UInt32Array, buffer::ScalarBuffer, compute};
+use arrow::{
+    array::{BooleanArray, UInt32Array},
+    buffer::ScalarBuffer,
+};
 use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::SemiJoinSpec};
 use model::{Batch, Failure, RowKind, Watermark};
@@ -33,6 +36,30 @@ pub(crate) struct SemiJoin {
 enum State {
     Counted(Counted),
     Paired(Paired),
+}
+
+impl State {
+    fn take_left(&mut self, rows: LeftRows, pending: &mut Pending) -> Result<(), Failure> {
+        match self {
+            _ if rows.batch.is_empty() => Ok(()),
+            Self::Counted(counted) => counted.left_rows(&rows, pending),
+            Self::Paired(paired) => {
+                paired.take(paired::Side::Left(rows));
+                Ok(())
+            }
+        }
+    }
+
+    fn take_right(&mut self, batch: Batch) -> Result<(), Failure> {
+        match self {
+            _ if batch.is_empty() => Ok(()),
+            Self::Counted(counted) => counted.right_rows(&batch),
+            Self::Paired(paired) => {
+                paired.take(paired::Side::Right(batch));
+                Ok(())
+            }
+        }
+    }
 }
 
 impl SemiJoin {
@@ -92,6 +119,32 @@ fn signature(spec: &SemiJoinSpec, sides: &Sides<'_>) -> String {
     format!("{} {name} JOIN {rest}{}", sides.left_text(), sides.nulls_text())
 }
 
+/// Left rows as they came, and which of them can match anything at all; none: all. The others come out.
+struct LeftRows {
+    batch: Batch,
+    can_match: Option<BooleanArray>,
+}
+
+impl LeftRows {
+    fn slice(&self, offset: usize, length: usize) -> Self {
+        let can_match = self.can_match.as_ref().map(|can_match| can_match.slice(offset, length));
+        Self { batch: self.batch.slice(offset, length), can_match }
+    }
+
+    /// The rows that can match.
+    fn matchable(&self) -> Result<Batch, Failure> {
+        self.can_match.as_ref().map_or_else(|| Ok(self.batch.clone()), |can_match| self.batch.filter(can_match))
+    }
+
+    /// Emits the rows that come out in their order; of those that can match `comes_out` says it.
+    fn emit(&self, comes_out: impl IntoIterator<Item = bool>, pending: &mut Pending) -> Result<(), Failure> {
+        let mut comes_out = comes_out.into_iter();
+        let can_match = |row: usize| self.can_match.as_ref().is_none_or(|can_match| can_match.value(row));
+        let mut is_out = |row: &u32| !can_match(*row as usize) || comes_out.next().unwrap_or(false);
+        emit_left(&self.batch, &(0..self.batch.rows() as u32).filter(|row| is_out(row)).collect::<Vec<_>>(), pending)
+    }
+}
+
 /// Emits rows of a left batch. A −U or +U whose other half does not come out is a −D or +I.
 fn emit_left(batch: &Batch, rows: &[u32], pending: &mut Pending) -> Result<(), Failure> {
     if rows.is_empty() {
@@ -131,22 +184,18 @@ impl Operator for SemiJoin {
         let Some(keys) = self.keys.get(port) else {
             return Err(Failure::internal(format!("a join has no input {port}")));
         };
-        let batch = match all_valid(&batch, keys).filter(|_| !self.nulls_equal) {
-            None => batch,
-            Some(valid) => {
-                if port == 0 && self.anti {
-                    // They match nothing, whatever comes.
-                    let nulls = batch.filter(&compute::not(&valid)?)?;
-                    let rows: Vec<u32> = (0..nulls.rows() as u32).collect();
-                    emit_left(&nulls, &rows, &mut self.pending)?;
-                }
-                batch.filter(&valid)?
-            }
-        };
-        if !batch.is_empty() {
-            match &mut self.state {
-                State::Counted(counted) => counted.take(port, batch, &mut self.pending)?,
-                State::Paired(paired) => paired.take(port, batch),
+        let valid = all_valid(&batch, keys).filter(|_| !self.nulls_equal);
+        if port == 0 && self.anti {
+            // Rows with a null key match nothing, whatever comes, but come out where they stand.
+            self.state.take_left(LeftRows { batch, can_match: valid }, &mut self.pending)?;
+        } else {
+            let batch = match valid {
+                Some(valid) => batch.filter(&valid)?,
+                None => batch,
+            };
+            match port {
+                0 => self.state.take_left(LeftRows { batch, can_match: None }, &mut self.pending)?,
+                _ => self.state.take_right(batch)?,
             }
         }
         self.advance(output)

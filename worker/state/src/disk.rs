@@ -26,7 +26,7 @@ use self::{
     catalog::{CATALOG_KEY, read_catalog},
     options::{leave_out_expired, options, read_options},
 };
-use crate::retention::{Expiring, put_stamp, split_stamp};
+use crate::retention::Expiring;
 
 /// Length of one write batch.
 pub(crate) const WRITE_BYTES_MAX: usize = 4 << 20;
@@ -105,7 +105,7 @@ impl Disk {
         let folder = database_folder(root);
         std::fs::create_dir_all(&folder)
             .map_err(|error| Failure::external(format!("{}: {error}", folder.display())))?;
-        let mut options = options(cache_bytes);
+        let mut options = options(cache_bytes)?;
         let expiring = Arc::new(Expiring::default());
         leave_out_expired(&mut options, Arc::clone(&expiring));
         let db = DB::open_cf_with_opts(&options, &folder, [(FAMILY, options.clone())]).map_err(failure)?;
@@ -254,13 +254,13 @@ impl Disk {
         self.write(batch)
     }
 
-    /// Moves the entries of one table into another: with a time before each value, or without the one that is there.
+    /// Moves the entries of one table into another; `rewrite` appends the new form of a stored value.
     pub(crate) fn rewrite_table(
         &self,
         catalog: &mut Catalog,
         from: &str,
         to: &str,
-        stamp: Option<i64>,
+        rewrite: &dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let Some(old) = catalog.tables.get(from).cloned() else { return Ok(()) };
         let new = catalog.table(to)?;
@@ -276,13 +276,7 @@ impl Disk {
                 let mut key = key.to_vec();
                 key[2..4].copy_from_slice(&new.to_be_bytes());
                 stored.clear();
-                match stamp {
-                    Some(stamp) => {
-                        put_stamp(stamp, &mut stored);
-                        stored.extend_from_slice(value);
-                    }
-                    None => stored.extend_from_slice(split_stamp(value)?.1),
-                }
+                rewrite(value, &mut stored).map_err(|failure| failure.at(format_args!("table {from}")))?;
                 batch.put(&key, &stored);
                 if batch.size_in_bytes() >= WRITE_BYTES_MAX {
                     self.write(std::mem::take(&mut batch))?;

@@ -17,7 +17,7 @@ use crate::{
     disk::{Catalog, Disk},
     pending::{Linking, Uploads, Work},
     restore::{self, Scope},
-    retention::{Retention, timed_name},
+    retention::{Retention, put_stamp, split_stamp, timed_name},
     snapshot::Entries,
     table::{Content, Timing},
 };
@@ -133,7 +133,13 @@ impl KeyedStore {
             }
             Behind::Disk { disk, catalog, .. } => {
                 if catalog.tables.get(other).is_some_and(|table| !table.keys.is_empty()) {
-                    disk.rewrite_table(catalog, other, own, timing.as_ref().map(Timing::now))?;
+                    match &timing {
+                        Some(timing) => disk.rewrite_table(catalog, other, own, &stamped::<V>(timing.now()))?,
+                        None => disk.rewrite_table(catalog, other, own, &|stored, out| {
+                            out.extend_from_slice(split_stamp(stored)?.1);
+                            Ok(())
+                        })?,
+                    }
                 }
                 let table = catalog.table(own)?;
                 if let Some(retention) = retention {
@@ -212,6 +218,17 @@ impl KeyedStore {
         if let Behind::Disk { uploads, .. } = &self.behind {
             uploads.lock().unwrap_or_else(PoisonError::into_inner).complete(checkpoint_id);
         }
+    }
+}
+
+/// Puts a time before a stored value, which had none.
+fn stamped<V: StateValue>(now: i64) -> impl Fn(&[u8], &mut Vec<u8>) -> Result<(), Failure> {
+    move |stored, out| {
+        put_stamp(now, out);
+        let mut value = V::decode(stored)?;
+        value.forget_times();
+        value.encode(out);
+        Ok(())
     }
 }
 

@@ -43,6 +43,9 @@ pub trait StateValue: Clone + Send + Sync + 'static {
     /// Class `Data` if the bytes are not such a value.
     fn decode(bytes: &[u8]) -> Result<Self, Failure>;
 
+    /// Drops the times that the value itself has: they are of an earlier run, and nothing has expired in between.
+    fn forget_times(&mut self) {}
+
     /// Memory the value takes, itself included, in bytes.
     fn size_bytes(&self) -> usize;
 }
@@ -153,7 +156,10 @@ impl<V: StateValue> Table<V> {
                 let stored = stored.map_err(at)?;
                 let (stamp, bytes) =
                     if is_timed { split_stamp(stored.value).map_err(at)? } else { (now, stored.value) };
-                let value = V::decode(bytes).map_err(at)?;
+                let mut value = V::decode(bytes).map_err(at)?;
+                if table.timing.is_some() && !is_timed {
+                    value.forget_times();
+                }
                 let space = table.spaces.entry(stored.namespace).or_default();
                 let id = table.arena.allocate(&mut space.chunks, stored.namespace, stored.key);
                 space.index.insert(stored.hash, id.0);
@@ -200,12 +206,36 @@ impl<V: StateValue> Table<V> {
             None => self.look_up(namespace, keys, 0..keys.len(), entries),
             Some(rows) => self.look_up(namespace, keys, rows.iter().map(|&row| row as usize), entries),
         }
-        self.touched.extend_from_slice(&entries[start..]);
+        self.looked_up(&entries[start..])
+    }
+
+    /// As [`Self::hydrate`], for entries of several namespaces: of each its namespace and the row with its key.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn hydrate_places(
+        &mut self,
+        keys: &Rows,
+        places: &[(i64, u32)],
+        entries: &mut Vec<EntryId>,
+    ) -> Result<(), Failure> {
+        let start = entries.len();
+        if let Some(timing) = self.timing.as_mut().filter(|_| self.touched.is_empty()) {
+            timing.advance();
+        }
+        for &(namespace, row) in places {
+            self.look_up(namespace, keys, std::iter::once(row as usize), entries);
+        }
+        self.looked_up(&entries[start..])
+    }
+
+    fn looked_up(&mut self, entries: &[EntryId]) -> Result<(), Failure> {
+        self.touched.extend_from_slice(entries);
         if !self.missing.is_empty() {
-            self.fetch(namespace)?;
+            self.fetch()?;
         }
         if let Some(horizon) = self.horizon() {
-            self.forget_expired(&entries[start..], horizon);
+            self.forget_expired(entries, horizon);
         }
         Ok(())
     }
@@ -322,6 +352,23 @@ impl<V: StateValue> Table<V> {
         let (entry, flags) = self.arena.get_mut(entry);
         *flags |= DIRTY;
         &mut entry.value
+    }
+
+    /// Takes a value out to work on it, without counting as a change. Until the end of the batch
+    /// [`Self::put_back`] has to follow.
+    #[inline]
+    pub fn take(&mut self, entry: EntryId) -> Option<V> {
+        self.arena.get_mut(entry).0.value.take()
+    }
+
+    /// Puts back what was taken out, and says whether it has changed.
+    #[inline]
+    pub fn put_back(&mut self, entry: EntryId, value: Option<V>, has_changed: bool) {
+        if has_changed {
+            *self.get_mut(entry) = value;
+        } else {
+            self.arena.get_mut(entry).0.value = value;
+        }
     }
 
     /// When an entry was last changed, if entries expire.

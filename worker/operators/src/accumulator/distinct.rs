@@ -4,7 +4,13 @@ use std::{hash::Hash, rc::Rc};
 
 use hashbrown::{HashMap, hash_map::Entry};
 
-use super::{argument::Argument, fold::Weights, object::Object, table::Work};
+use super::{
+    argument::Argument,
+    fold::Weights,
+    large::{HashBytes, Large},
+    object::Object,
+    table::Work,
+};
 
 /// Leaves a weight only to the rows that change the set of values that their group has seen.
 pub(crate) fn fold(
@@ -34,6 +40,18 @@ pub(crate) fn fold(
                 (Object::DistinctTexts(map), Argument::Text(_) | Argument::Nested(_)) => {
                     settle_bytes(map, argument.bytes(row), &mut lists, row, retracts);
                 }
+                (Object::Large(Large::Ints(pieces)), Argument::Int(values)) => {
+                    let value = values[row];
+                    pieces.change(value.hash_bytes(), |map| settle_entry(map, value, &mut lists, row, retracts));
+                }
+                (Object::Large(Large::Decimals(pieces)), Argument::Decimal(values)) => {
+                    let value = values[row];
+                    pieces.change(value.hash_bytes(), |map| settle_entry(map, value, &mut lists, row, retracts));
+                }
+                (Object::Large(Large::Texts(pieces)), Argument::Text(_) | Argument::Nested(_)) => {
+                    let value = argument.bytes(row);
+                    pieces.change(value.hash_bytes(), |map| settle_bytes(map, value, &mut lists, row, retracts));
+                }
                 _ => debug_assert!(false, "the object fits the argument"),
             }
         }
@@ -43,45 +61,58 @@ pub(crate) fn fold(
     }
 }
 
+/// Whether the set has changed.
 fn settle_entry<K: Hash + Eq>(
     map: &mut HashMap<K, u64>,
     value: K,
     lists: &mut [&mut Vec<i8>],
     row: usize,
     retracts: bool,
-) {
+) -> bool {
     match map.entry(value) {
         Entry::Occupied(mut entry) => {
-            if settle(entry.get_mut(), lists, row, retracts) {
+            let before = *entry.get();
+            let is_gone = settle(entry.get_mut(), lists, row, retracts);
+            let has_changed = is_gone || *entry.get() != before;
+            if is_gone {
                 entry.remove();
             }
+            has_changed
         }
         Entry::Vacant(entry) => {
             let mut seen = 0;
-            if !settle(&mut seen, lists, row, retracts) {
+            let is_there = !settle(&mut seen, lists, row, retracts);
+            if is_there {
                 entry.insert(seen);
             }
+            is_there
         }
     }
 }
 
+/// Whether the set has changed.
 fn settle_bytes(
     map: &mut HashMap<Box<[u8]>, u64>,
     value: &[u8],
     lists: &mut [&mut Vec<i8>],
     row: usize,
     retracts: bool,
-) {
+) -> bool {
     if let Some(seen) = map.get_mut(value) {
-        if settle(seen, lists, row, retracts) {
+        let before = *seen;
+        let is_gone = settle(seen, lists, row, retracts);
+        let has_changed = is_gone || *seen != before;
+        if is_gone {
             map.remove(value);
         }
-        return;
+        return has_changed;
     }
     let mut seen = 0;
-    if !settle(&mut seen, lists, row, retracts) {
+    let is_there = !settle(&mut seen, lists, row, retracts);
+    if is_there {
         map.insert(value.into(), seen);
     }
+    is_there
 }
 
 /// Updates what is known of a value and turns the row's weights into changes. Whether the value is gone.

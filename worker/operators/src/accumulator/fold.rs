@@ -14,6 +14,7 @@ use model::{Failure, batch::is_retraction_code};
 use super::{
     argument::{Argument, nulls},
     distinct,
+    large::Large,
     layout::{Cell, CellKind, Input, Layout, ObjectSpec, wide, words_of},
     object::Object,
     table::Work,
@@ -237,6 +238,9 @@ fn fold_multiset(argument: &Argument, groups: &[u32], weights: Option<&Vec<i8>>,
                     None => {}
                 }
             }
+            (Object::Large(Large::Ints(pieces)), Argument::Int(values)) => pieces.add(values[row], weight),
+            (Object::Large(Large::Decimals(pieces)), Argument::Decimal(values)) => pieces.add(values[row], weight),
+            (Object::Large(Large::Texts(pieces)), Argument::Text(_)) => pieces.add(argument.bytes(row).into(), weight),
             _ => debug_assert!(false, "the object fits the argument"),
         }
     }

@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::{
     argument::{Form, unordered},
+    large::{Large, Member, Pieces},
     layout::{Cell, CellKind, Layout, ObjectSpec, wide, words_of},
     object::Object,
     table::Work,
@@ -54,6 +55,15 @@ impl Layout {
             (Object::DistinctTexts(from), Object::DistinctTexts(into)) => {
                 unite(from, into, retracts, |new, _| added.push((new, Value::Other)));
             }
+            (Object::DistinctInts(from), Object::Large(Large::Ints(into))) => {
+                unite_pieces(from, into, retracts, |new, value| added.push((new, Value::Int(*value))));
+            }
+            (Object::DistinctDecimals(from), Object::Large(Large::Decimals(into))) => {
+                unite_pieces(from, into, retracts, |new, value| added.push((new, Value::Decimal(*value))));
+            }
+            (Object::DistinctTexts(from), Object::Large(Large::Texts(into))) => {
+                unite_pieces(from, into, retracts, |new, _| added.push((new, Value::Other)));
+            }
             _ => debug_assert!(false, "the same kind of object"),
         }
         for (bit, &input) in inputs.iter().enumerate() {
@@ -79,13 +89,38 @@ fn unite<K: Hash + Eq + Clone>(
     mut added: impl FnMut(u64, &K),
 ) {
     for (value, &seen) in from {
-        let held = into.entry(value.clone()).or_insert(0);
-        let new = if retracts { u64::from(*held == 0) } else { seen & !*held };
-        *held = if retracts { *held + seen } else { *held | seen };
-        if new != 0 {
-            added(new, value);
-        }
+        unite_one(value, seen, into, retracts, &mut added);
     }
+}
+
+fn unite_pieces<K: Member>(
+    from: &HashMap<K, u64>,
+    into: &mut Pieces<K>,
+    retracts: bool,
+    mut added: impl FnMut(u64, &K),
+) {
+    for (value, &seen) in from {
+        into.change(value.hash64(), |into| unite_one(value, seen, into, retracts, &mut added));
+    }
+}
+
+/// Whether the set has changed.
+#[inline]
+fn unite_one<K: Hash + Eq + Clone>(
+    value: &K,
+    seen: u64,
+    into: &mut HashMap<K, u64>,
+    retracts: bool,
+    added: &mut impl FnMut(u64, &K),
+) -> bool {
+    let held = into.entry(value.clone()).or_insert(0);
+    let before = *held;
+    let new = if retracts { u64::from(before == 0) } else { seen & !before };
+    *held = if retracts { before + seen } else { before | seen };
+    if new != 0 {
+        added(new, value);
+    }
+    *held != before
 }
 
 fn add_value(cell: &Cell, value: &Value, group: usize, into: &mut Work) {

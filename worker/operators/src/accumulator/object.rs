@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use hashbrown::HashMap;
 use model::Failure;
 
-use super::{argument::Form, layout::ObjectSpec};
+use super::{argument::Form, large::Large, layout::ObjectSpec};
 
 /// Bytes of a string. Shared, so that it can be put out without a copy.
 pub(crate) type Text = Arc<[u8]>;
+
+/// The tag of values that are kept elsewhere.
+const LARGE: u8 = 16;
 
 /// See [`ObjectSpec`].
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +23,8 @@ pub(crate) enum Object {
     DistinctInts(HashMap<i64, u64>),
     DistinctDecimals(HashMap<i128, u64>),
     DistinctTexts(HashMap<Box<[u8]>, u64>),
+    /// Values that are kept in pieces elsewhere.
+    Large(Large),
 }
 
 impl Object {
@@ -53,6 +58,7 @@ impl Object {
             // An estimate: walking all strings for each change would cost more than it is worth.
             Self::DistinctTexts(map) => map.allocation_size() + map.len() * TEXT,
             Self::Texts(map) => map.len() * (24 + NODE + TEXT),
+            Self::Large(large) => large.heap_bytes(),
         }
     }
 
@@ -74,6 +80,10 @@ impl Object {
                 encode_map(6, sorted(map).into_iter(), out, |key, out| put_signed(*key, out));
             }
             Self::DistinctTexts(map) => encode_map(7, sorted(map).into_iter(), out, |key, out| put_bytes(key, out)),
+            Self::Large(large) => {
+                out.push(LARGE);
+                large.encode(out);
+            }
         }
     }
 
@@ -89,6 +99,7 @@ impl Object {
             5 => Self::DistinctInts(decode_map(cursor, int)?),
             6 => Self::DistinctDecimals(decode_map(cursor, signed)?),
             7 => Self::DistinctTexts(decode_map(cursor, |cursor| Ok(bytes(cursor)?.into()))?),
+            LARGE => Self::Large(Large::decode(cursor)?),
             other => return Err(Failure::data(format!("a stored accumulator has the unknown tag {other}"))),
         })
     }
@@ -165,12 +176,12 @@ pub(crate) fn signed(cursor: &mut &[u8]) -> Result<i128, Failure> {
     Ok((value >> 1) as i128 ^ -((value & 1) as i128))
 }
 
-fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_unsigned(bytes.len() as u128, out);
     out.extend_from_slice(bytes);
 }
 
-fn bytes<'a>(cursor: &mut &'a [u8]) -> Result<&'a [u8], Failure> {
+pub(crate) fn bytes<'a>(cursor: &mut &'a [u8]) -> Result<&'a [u8], Failure> {
     let length = unsigned(cursor)? as usize;
     take(cursor, length)
 }

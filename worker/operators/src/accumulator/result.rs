@@ -18,6 +18,7 @@ use model::{DataType, Failure};
 
 use super::{
     argument::{Form, unordered},
+    large::Large,
     layout::{Layout, wide},
     object::{Object, Text},
     table::Work,
@@ -96,6 +97,11 @@ impl Outcome {
         Ok(Self { kind, form, count, arrow: result.to_arrow() })
     }
 
+    /// Whether it is the greatest value of an object, or the least.
+    pub(crate) fn is_end(&self, of: usize, greatest: bool) -> bool {
+        matches!(self.kind, Kind::Object { object, max } if object == of && max == greatest)
+    }
+
     /// Whether each row changes the result.
     pub(crate) fn counts_rows(&self) -> bool {
         matches!(self.kind, Kind::CountRows)
@@ -143,13 +149,21 @@ impl Outcome {
         match self.form {
             Form::Int | Form::Float | Form::OrderedFloat => Captured::Ints(
                 objects
-                    .map(|object| if let Object::Ints(map) = object { end(map, max).copied() } else { None })
+                    .map(|object| match object {
+                        Object::Ints(map) => end(map, max).copied(),
+                        Object::Large(Large::Ints(pieces)) => pieces.end(max).copied(),
+                        _ => None,
+                    })
                     .map(Option::unwrap_or_default)
                     .collect(),
             ),
             Form::Decimal => Captured::Decimals(
                 objects
-                    .map(|object| if let Object::Decimals(map) = object { end(map, max).copied() } else { None })
+                    .map(|object| match object {
+                        Object::Decimals(map) => end(map, max).copied(),
+                        Object::Large(Large::Decimals(pieces)) => pieces.end(max).copied(),
+                        _ => None,
+                    })
                     .map(Option::unwrap_or_default)
                     .collect(),
             ),
@@ -158,6 +172,7 @@ impl Outcome {
                     .map(|object| match object {
                         Object::Text(text) => text.clone(),
                         Object::Texts(map) => end(map, max).cloned(),
+                        Object::Large(Large::Texts(pieces)) => pieces.end(max).map(|value| Text::from(&**value)),
                         _ => None,
                     })
                     .collect(),

@@ -1,32 +1,35 @@
 //! The rows that one side of a join keeps under each key; equal rows are kept repeatedly.
 //!
-//! The rows of a key are cut into pieces of a bounded size, each an entry of its own, so that a row more or less costs
-//! the same however many there are: namespace `n` of the table has the `n`-th piece of each key. Most keys have one.
-//!
-//! Where rows only come, they are added to the last piece. Where they also go, a row's hash says in which piece it is
-//! (linear hashing): when one has grown too large, the next in turn is split; when one has become empty, the last is
-//! merged into the one that it was split from.
-//!
-//! If state expires, each row does by itself, so that a piece knows the time of each of its rows. Expired rows are
-//! dropped when their piece is come across. The first piece counts as changed whenever another one is, so it is there
-//! as long as any.
+//! Where rows also go, they are in pieces by their hash (`hashed`). Where they only come, they are added to the last piece,
+//! and keep their order.
 
 use dataflow::{OpenContext, Snapshot};
-use model::{Failure, batch::is_retraction_code, key, row::Rows};
-use state::{EntryId, Table};
+use model::{Failure, batch::is_retraction_code, row::Rows};
+use state::EntryId;
 
 use super::piece::Piece;
-use crate::grouping::Groups;
+use crate::{
+    grouping::Groups,
+    hashed::{Hashed, Key, PIECES_AT_ONCE},
+};
 
 pub(crate) struct KeptRows {
-    table: Table<Piece>,
+    rows: Hashed<Piece>,
     /// Whether rows go again.
     retracts: bool,
+    /// So many bytes at the end of each row order equal ones.
+    number: usize,
 }
 
 impl KeptRows {
     pub(crate) fn open(name: &str, retracts: bool, context: &mut OpenContext) -> Result<Self, Failure> {
-        Ok(Self { table: context.expiring_table(name)?, retracts })
+        Ok(Self { rows: Hashed::open(name, 0, context)?, retracts, number: 0 })
+    }
+
+    /// For rows that go again, each followed by a number, by which equal ones are told apart.
+    pub(crate) fn open_numbered(name: &str, context: &mut OpenContext) -> Result<Self, Failure> {
+        let number = size_of::<i64>();
+        Ok(Self { rows: Hashed::open(name, number, context)?, retracts: true, number })
     }
 
     /// Adds and removes the rows of a batch.
@@ -42,16 +45,17 @@ impl KeptRows {
         // The piece to which rows of a group were last added.
         let mut lasts: Vec<Option<EntryId>> = if self.retracts { Vec::new() } else { vec![None; firsts.len()] };
         for (row, &group) in groups.of_row.iter().enumerate() {
-            let (key, first, stored) = (groups.first_rows[group as usize], firsts[group as usize], rows.row(row));
+            let key = (keys, groups.first_rows[group as usize]);
+            let (first, stored) = (firsts[group as usize], rows.row(row));
             if kinds.is_some_and(|kinds| is_retraction_code(kinds[row])) {
-                self.remove(keys, key, first, stored)?;
+                self.remove(key, first, stored)?;
             } else if self.retracts {
-                self.insert(keys, key, first, stored)?;
+                self.rows.change(key, first, stored, |piece, now| piece.push_at(stored, now))?;
             } else {
-                self.append(keys, key, first, &mut lasts[group as usize], stored)?;
+                self.append(key, first, &mut lasts[group as usize], stored)?;
             }
         }
-        self.table.end_batch()
+        self.end_batch()
     }
 
     /// The first pieces of the keys in these rows.
@@ -61,34 +65,16 @@ impl KeptRows {
         rows: &[u32],
         entries: &mut Vec<EntryId>,
     ) -> Result<(), Failure> {
-        let start = entries.len();
-        self.table.hydrate(0, keys, Some(rows), entries)?;
-        entries[start..].iter().for_each(|&entry| self.drop_expired(entry));
-        Ok(())
-    }
-
-    fn drop_expired(&mut self, entry: EntryId) {
-        let Some((horizon, piece)) = self.table.horizon().zip(self.table.get(entry)) else { return };
-        if piece.is_timed() && (piece.is_empty() || piece.oldest > horizon) {
-            return;
-        }
-        let changed_at = self.table.changed_at(entry).unwrap_or(i64::MIN);
-        let slot = self.table.edit(entry);
-        if let Some(piece) = slot {
-            piece.set_times(changed_at);
-            piece.expire(horizon);
-            if piece.is_empty() && piece.more == 0 {
-                *slot = None;
-            }
-        }
+        self.rows.first_pieces(keys, rows, entries)
     }
 
     /// Notes that the first of the further pieces, or the next, has expired as a whole.
     pub(super) fn skip_expired(&mut self, first: EntryId, piece: u32) {
+        let table = &mut self.rows.table;
         let skips = |known: &Piece| !self.retracts && piece == known.gone + 1;
-        if self.table.horizon().is_some()
-            && self.table.get(first).is_some_and(skips)
-            && let Some(known) = self.table.edit(first)
+        if table.horizon().is_some()
+            && table.get(first).is_some_and(skips)
+            && let Some(known) = table.edit(first)
         {
             known.gone = piece;
             if known.gone == known.more {
@@ -99,165 +85,100 @@ impl KeptRows {
 
     #[inline]
     pub(super) fn piece(&self, entry: EntryId) -> Option<&Piece> {
-        self.table.get(entry)
+        self.rows.table.get(entry)
     }
 
     /// One piece of the key in a row.
     pub(super) fn entry(&mut self, keys: &Rows, row: u32, piece: u32) -> Result<EntryId, Failure> {
-        let mut entries = Vec::with_capacity(1);
-        self.table.hydrate(i64::from(piece), keys, Some(&[row]), &mut entries)?;
-        self.drop_expired(entries[0]);
-        Ok(entries[0])
+        self.rows.piece((keys, row), piece)
+    }
+
+    /// Adds a row to a key.
+    pub(crate) fn insert_one(&mut self, key: Key<'_>, row: &[u8]) -> Result<(), Failure> {
+        let first = self.rows.piece(key, 0)?;
+        self.rows.change(key, first, row, |piece, now| piece.push_at(row, now))
+    }
+
+    /// Removes a row of a key.
+    pub(crate) fn remove_one(&mut self, key: Key<'_>, row: &[u8]) -> Result<(), Failure> {
+        let first = self.rows.piece(key, 0)?;
+        self.remove(key, first, row)
+    }
+
+    /// Removes the row with the least number among those that are equal but for it. Whether there was one.
+    pub(crate) fn remove_first(&mut self, key: Key<'_>, row: &[u8]) -> Result<bool, Failure> {
+        let first = self.rows.piece(key, 0)?;
+        let entry = self.rows.piece_of(key, first, row)?;
+        let split = |row: &[u8]| {
+            let (row, number) = row.split_at(row.len() - self.number);
+            (row.to_vec(), number.first_chunk().map_or(0, |number| i64::from_le_bytes(*number)))
+        };
+        let wanted = split(row).0;
+        let equal = self.piece(entry).into_iter().flat_map(Piece::rows).filter(|row| row.starts_with(&wanted));
+        let found = equal.filter(|row| row.len() == wanted.len() + self.number).min_by_key(|row| split(row).1);
+        match found.map(<[u8]>::to_vec) {
+            Some(found) => self.remove(key, first, &found).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Calls a function for all rows of a key.
+    pub(crate) fn each(&mut self, (keys, row): Key<'_>, call: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
+        for from in (0..).step_by(PIECES_AT_ONCE as usize) {
+            let found = self.rows.next_pieces(keys, &[row], from)?;
+            if found.is_empty() {
+                break;
+            }
+            let entries = found.iter().flat_map(|found| &found.pieces);
+            entries.filter_map(|&entry| self.piece(entry)).flat_map(Piece::rows).for_each(&mut *call);
+            self.end_batch()?;
+        }
+        Ok(())
+    }
+
+    /// Lets a key have no rows.
+    pub(crate) fn forget(&mut self, key: Key<'_>) -> Result<(), Failure> {
+        let first = self.rows.piece(key, 0)?;
+        *self.rows.table.get_mut(first) = None;
+        Ok(())
     }
 
     /// Ends the use of entries.
     pub(crate) fn end_batch(&mut self) -> Result<(), Failure> {
-        self.table.end_batch()
+        self.rows.end_batch()
     }
 
     pub(crate) fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
-        snapshot.table(&mut self.table)
+        self.rows.snapshot(snapshot)
     }
 
-    fn append(
-        &mut self,
-        keys: &Rows,
-        key: u32,
-        first: EntryId,
-        last: &mut Option<EntryId>,
-        row: &[u8],
-    ) -> Result<(), Failure> {
-        let more = self.table.get(first).map_or(0, |piece| piece.more);
+    fn append(&mut self, key: Key<'_>, first: EntryId, last: &mut Option<EntryId>, row: &[u8]) -> Result<(), Failure> {
+        let more = self.rows.more(first);
         let entry = match *last {
             Some(entry) => entry,
             None if more == 0 => first,
             None => {
-                self.keep_alive(first);
-                self.entry(keys, key, more)?
+                self.rows.keep_alive(first);
+                self.rows.piece(key, more)?
             }
         };
-        let has_room = self.table.get(entry).is_none_or(|piece| piece.has_room(row));
-        let entry = if has_room { entry } else { self.entry(keys, key, more + 1)? };
+        let has_room = self.piece(entry).is_none_or(|piece| piece.has_room(row));
+        let entry = if has_room { entry } else { self.rows.piece(key, more + 1)? };
+        let table = &mut self.rows.table;
         if !has_room {
-            self.table.get_mut(first).get_or_insert_default().more += 1;
+            *table.get_mut(entry) = None;
+            table.get_mut(first).get_or_insert_default().more += 1;
         }
         *last = Some(entry);
-        let now = self.table.now();
-        self.table.get_mut(entry).get_or_insert_default().push_at(row, now);
+        let now = table.now();
+        table.get_mut(entry).get_or_insert_default().push_at(row, now);
         Ok(())
     }
 
-    /// Lets the first piece expire no earlier than what changes now.
-    fn keep_alive(&mut self, first: EntryId) {
-        if self.table.horizon().is_some() {
-            self.table.get_mut(first);
-        }
-    }
-
-    fn insert(&mut self, keys: &Rows, key: u32, first: EntryId, row: &[u8]) -> Result<(), Failure> {
-        let more = self.table.get(first).map_or(0, |piece| piece.more);
-        let entry = self.bucket(keys, key, first, bucket_of(row, more))?;
-        if entry != first {
-            self.keep_alive(first);
-        }
-        let now = self.table.now();
-        let piece = self.table.get_mut(entry).get_or_insert_default();
-        let before = piece.fills();
-        piece.push_at(row, now);
-        // Equal rows cannot be split: not each one too many adds a piece.
-        if piece.fills() > before { self.split(keys, key, first) } else { Ok(()) }
-    }
-
-    fn remove(&mut self, keys: &Rows, key: u32, first: EntryId, row: &[u8]) -> Result<(), Failure> {
-        let Some(more) = self.table.get(first).map(|piece| piece.more) else { return Ok(()) };
-        let entry = self.bucket(keys, key, first, bucket_of(row, more))?;
-        let piece = self.table.get_mut(entry).as_mut();
-        if piece.is_some_and(|piece| piece.remove(row) && piece.is_empty()) && more > 0 {
-            self.shrink(keys, key, first)?;
-        }
-        for entry in [first, entry] {
-            let slot = self.table.get_mut(entry);
-            if slot.as_ref().is_some_and(|piece| piece.is_empty() && piece.more == 0) {
-                *slot = None;
-            }
+    fn remove(&mut self, key: Key<'_>, first: EntryId, row: &[u8]) -> Result<(), Failure> {
+        if self.piece(first).is_some() {
+            self.rows.change(key, first, row, |piece, _| piece.remove(row))?;
         }
         Ok(())
-    }
-
-    /// Gives up the last piece, and those before it that are empty.
-    fn shrink(&mut self, keys: &Rows, key: u32, first: EntryId) -> Result<(), Failure> {
-        loop {
-            self.merge(keys, key, first)?;
-            let more = self.table.get(first).map_or(0, |piece| piece.more);
-            if more == 0 {
-                return Ok(());
-            }
-            let last = self.entry(keys, key, more)?;
-            if self.table.get(last).is_some_and(|piece| !piece.is_empty()) {
-                return Ok(());
-            }
-        }
-    }
-
-    fn bucket(&mut self, keys: &Rows, key: u32, first: EntryId, piece: u32) -> Result<EntryId, Failure> {
-        if piece == 0 { Ok(first) } else { self.entry(keys, key, piece) }
-    }
-
-    /// Adds a piece with those rows of another that now belong there.
-    fn split(&mut self, keys: &Rows, key: u32, first: EntryId) -> Result<(), Failure> {
-        let more = self.table.get(first).map_or(0, |piece| piece.more) + 1;
-        let from = self.bucket(keys, key, first, parent(more))?;
-        let to = self.entry(keys, key, more)?;
-        self.table.get_mut(first).get_or_insert_default().more = more;
-        let Some(all) = self.table.get_mut(from).as_mut() else { return Ok(()) };
-        let moved = all.split_off(|row| bucket_of(row, more) == more);
-        if !moved.is_empty() {
-            *self.table.get_mut(to) = Some(moved);
-        }
-        Ok(())
-    }
-
-    /// Gives the rows of the last piece back.
-    fn merge(&mut self, keys: &Rows, key: u32, first: EntryId) -> Result<(), Failure> {
-        let more = self.table.get(first).map_or(0, |piece| piece.more);
-        let from = self.entry(keys, key, more)?;
-        let to = self.bucket(keys, key, first, parent(more))?;
-        if let Some(rows) = self.table.get_mut(from).take() {
-            self.table.get_mut(to).get_or_insert_default().append(&rows);
-        }
-        self.table.get_mut(first).get_or_insert_default().more = more - 1;
-        Ok(())
-    }
-}
-
-/// The piece of a row among `more` beside the first.
-fn bucket_of(row: &[u8], more: u32) -> u32 {
-    if more == 0 {
-        return 0;
-    }
-    let (hash, pieces) = (key::hash(row) as u32, more + 1);
-    let all = pieces.next_power_of_two();
-    let bucket = hash & (all - 1);
-    if bucket < pieces { bucket } else { bucket & (all / 2 - 1) }
-}
-
-/// The piece that a piece, not the first, was split from.
-fn parent(piece: u32) -> u32 {
-    piece ^ (1 << piece.ilog2())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_split_moves_rows_from_the_parent_to_the_new_piece_only() {
-        for more in 1..200_u32 {
-            for row in 0..500_u32 {
-                let row = row.to_be_bytes();
-                let (before, after) = (bucket_of(&row, more - 1), bucket_of(&row, more));
-                assert!(before == after || (before == parent(more) && after == more));
-            }
-        }
     }
 }

@@ -3,6 +3,8 @@
 use model::Failure;
 use state::StateValue;
 
+use crate::hashed;
+
 /// What a piece holds at most, unless a single row or equal rows take more. Small, since a row more rewrites a piece;
 /// tests see many pieces with few rows.
 const PIECE_BYTES: usize = if cfg!(test) { 256 } else { 2 << 10 };
@@ -35,20 +37,20 @@ impl Piece {
         self.rows
     }
 
-    /// Whether there are no rows.
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows == 0
-    }
-
     /// The row at a position in bytes and the position of the next one.
     #[inline]
     pub(crate) fn at(&self, position: usize) -> Option<(&[u8], usize)> {
         frame(&self.bytes, position)
     }
 
-    /// How many full pieces the rows would make.
-    pub(super) fn fills(&self) -> usize {
-        self.bytes.len() / PIECE_BYTES
+    /// All rows.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        let mut position = 0;
+        std::iter::from_fn(move || {
+            let (row, next) = self.at(position)?;
+            position = next;
+            Some(row)
+        })
     }
 
     /// Whether a row still fits.
@@ -76,45 +78,22 @@ impl Piece {
         self.push(row);
     }
 
-    /// Adds the rows of another piece.
-    pub(super) fn append(&mut self, other: &Self) {
-        let are_timed = self.is_timed() && other.is_timed();
-        self.oldest = if self.rows == 0 { other.oldest } else { self.oldest.min(other.oldest) };
-        self.bytes.extend_from_slice(&other.bytes);
-        // The times of some of the rows would be taken for those of others.
-        match are_timed {
-            true => self.stamps.extend_from_slice(&other.stamps),
-            false => self.stamps = Vec::new(),
-        }
-        self.rows += other.rows;
-    }
-
     /// The first of the further pieces that may have rows, if there is one.
     pub(super) fn first_further(&self) -> Option<u32> {
         (self.more > self.gone).then_some(self.gone + 1)
     }
 
     /// Whether the time of each row is known.
-    pub(super) fn is_timed(&self) -> bool {
+    fn is_timed(&self) -> bool {
         self.stamps.len() == self.rows
     }
 
     /// Lets rows without a time be of this one.
-    pub(super) fn set_times(&mut self, time: i64) {
+    fn set_times(&mut self, time: i64) {
         if !self.is_timed() {
             self.stamps = vec![time; self.rows];
             self.oldest = time;
         }
-    }
-
-    /// Drops the rows that came then or before.
-    pub(super) fn expire(&mut self, horizon: i64) {
-        if self.rows == 0 || self.oldest > horizon {
-            return;
-        }
-        let mut stamps = self.stamps.clone().into_iter();
-        let kept = self.split_off(|_| stamps.next().is_some_and(|stamp| stamp > horizon));
-        (self.bytes, self.rows, self.stamps, self.oldest) = (kept.bytes, kept.rows, kept.stamps, kept.oldest);
     }
 
     /// Removes the first row equal to `row`. Whether there was one.
@@ -133,9 +112,26 @@ impl Piece {
         }
         false
     }
+}
 
-    /// Takes rows out.
-    pub(super) fn split_off(&mut self, mut takes: impl FnMut(&[u8]) -> bool) -> Self {
+impl hashed::Piece for Piece {
+    fn more(&self) -> u32 {
+        self.more
+    }
+
+    fn set_more(&mut self, more: u32) {
+        self.more = more;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    fn fills(&self) -> usize {
+        self.bytes.len() / PIECE_BYTES
+    }
+
+    fn split_off(&mut self, mut takes: impl FnMut(&[u8]) -> bool) -> Self {
         let kept = Self { more: self.more, gone: self.gone, ..Self::default() };
         let (mut kept, mut taken) = (kept, Self::default());
         let (mut position, mut index) = (0, 0);
@@ -146,6 +142,32 @@ impl Piece {
         }
         *self = kept;
         taken
+    }
+
+    fn append(&mut self, other: Self) {
+        let are_timed = self.is_timed() && other.is_timed();
+        self.oldest = if self.rows == 0 { other.oldest } else { self.oldest.min(other.oldest) };
+        self.bytes.extend_from_slice(&other.bytes);
+        // The times of some of the rows would be taken for those of others.
+        match are_timed {
+            true => self.stamps.extend_from_slice(&other.stamps),
+            false => self.stamps = Vec::new(),
+        }
+        self.rows += other.rows;
+    }
+
+    fn may_have_expired(&self, horizon: i64) -> bool {
+        !self.is_timed() || self.rows > 0 && self.oldest <= horizon
+    }
+
+    fn expire(&mut self, horizon: i64, changed_at: i64) {
+        self.set_times(changed_at);
+        if self.rows == 0 || self.oldest > horizon {
+            return;
+        }
+        let mut stamps = self.stamps.clone().into_iter();
+        let kept = self.split_off(|_| stamps.next().is_some_and(|stamp| stamp > horizon));
+        (self.bytes, self.rows, self.stamps, self.oldest) = (kept.bytes, kept.rows, kept.stamps, kept.oldest);
     }
 }
 
@@ -197,6 +219,10 @@ impl StateValue for Piece {
         }
         let oldest = stamps.iter().copied().min().unwrap_or_default();
         Ok(Self { bytes: bytes.to_vec(), rows, more: more & !TIMED, gone, stamps, oldest })
+    }
+
+    fn forget_times(&mut self) {
+        self.stamps = Vec::new();
     }
 
     fn size_bytes(&self) -> usize {

@@ -7,8 +7,12 @@ use state::StateValue;
 const PIECE_ROWS_MAX: usize = 64;
 const HEADER: usize = 2 * size_of::<u32>();
 
+/// Follows in the stored form where a length would be, if rows are kept elsewhere.
+const WITH_REST: [u8; 4] = u32::MAX.to_le_bytes();
+
 /// Rows by sort key; rows with equal keys in order of arrival, or the other way round. The stored form is one frame
-/// after the other: the lengths of sort key and row (`u32`, little endian), the key, the row.
+/// after the other: the lengths of sort key and row (`u32`, little endian), the key, the row. If there are rows
+/// elsewhere, a mark and what is known of them come first.
 ///
 /// Kept in pieces, so that a change moves no more than a piece. The first is kept apart, as most partitions have only
 /// one.
@@ -17,6 +21,44 @@ pub(crate) struct RankedRows {
     first: Piece,
     others: Vec<Piece>,
     len: usize,
+    rest: Option<Box<Rest>>,
+}
+
+/// Rows that come after all others, and are kept elsewhere, with numbers that order equal ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rest {
+    /// How many there are; if state expires, about.
+    pub(super) rows: u64,
+    first: i64,
+    last: i64,
+}
+
+impl Rest {
+    const BYTES: usize = 3 * size_of::<u64>();
+
+    /// A number before all that were given.
+    pub(super) fn before_first(&mut self) -> i64 {
+        self.first -= 1;
+        self.first
+    }
+
+    /// A number after all that were given.
+    pub(super) fn after_last(&mut self) -> i64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.rows.to_le_bytes());
+        out.extend_from_slice(&self.first.to_le_bytes());
+        out.extend_from_slice(&self.last.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8; Self::BYTES]) -> Self {
+        let number = |index: usize| bytes.as_chunks().0[index];
+        let (rows, first, last) = (number(0), number(1), number(2));
+        Self { rows: u64::from_le_bytes(rows), first: i64::from_le_bytes(first), last: i64::from_le_bytes(last) }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -161,6 +203,21 @@ impl RankedRows {
         self.len == 0
     }
 
+    /// What is known of the rows that are kept elsewhere, if there are any.
+    pub(super) fn rest_mut(&mut self) -> Option<&mut Rest> {
+        self.rest.as_deref_mut()
+    }
+
+    pub(super) fn set_rest(&mut self, rest: Option<Rest>) {
+        self.rest = rest.map(Box::new);
+    }
+
+    /// The last row.
+    pub(super) fn last(&self) -> Option<Ranked<'_>> {
+        let piece = self.others.last().unwrap_or(&self.first);
+        frame(&piece.bytes, piece.last).map(|(last, _)| last)
+    }
+
     fn pieces(&self) -> impl Iterator<Item = &Piece> {
         std::iter::once(&self.first).chain(&self.others)
     }
@@ -245,13 +302,25 @@ impl RankedRows {
     }
 }
 
+fn short() -> Failure {
+    Failure::data("the stored rows of a partition end too early")
+}
+
 impl StateValue for RankedRows {
     fn encode(&self, out: &mut Vec<u8>) {
+        if let Some(rest) = &self.rest {
+            out.extend_from_slice(&WITH_REST);
+            rest.encode(out);
+        }
         self.pieces().for_each(|piece| out.extend_from_slice(&piece.bytes));
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, Failure> {
+    fn decode(mut bytes: &[u8]) -> Result<Self, Failure> {
         let mut rows = Self::default();
+        if let Some(stored) = bytes.strip_prefix(&WITH_REST) {
+            let (rest, frames) = stored.split_first_chunk().ok_or_else(short)?;
+            (rows.rest, bytes) = (Some(Box::new(Rest::decode(rest))), frames);
+        }
         let (mut start, mut position, mut count) = (0, 0, 0);
         let put = |rows: &mut Self, piece: &[u8]| {
             let piece = Piece::of(piece);
@@ -263,8 +332,7 @@ impl StateValue for RankedRows {
                 rows.len += count;
                 (start, count) = (position, 0);
             }
-            let (_, next) =
-                frame(bytes, position).ok_or_else(|| Failure::data("the stored rows of a partition end too early"))?;
+            let (_, next) = frame(bytes, position).ok_or_else(short)?;
             position = next;
             count += 1;
         }
@@ -275,6 +343,7 @@ impl StateValue for RankedRows {
 
     fn size_bytes(&self) -> usize {
         size_of::<Self>()
+            + self.rest.as_ref().map_or(0, |_| size_of::<Rest>())
             + self.others.capacity() * size_of::<Piece>()
             + self.pieces().map(|piece| piece.bytes.capacity()).sum::<usize>()
     }

@@ -17,9 +17,9 @@ use model::{
     batch::is_retraction_code,
     row::{self, Rows},
 };
-use state::Table;
+use state::{EntryId, Table};
 
-use super::{emit_left, rows::Count, transition};
+use super::{LeftRows, rows::Count, transition};
 use crate::{
     emission::Pending,
     grouping::{Grouper, Groups},
@@ -54,44 +54,57 @@ impl Counted {
         self.changed.is_none()
     }
 
-    pub(super) fn take(&mut self, port: usize, batch: Batch, pending: &mut Pending) -> Result<(), Failure> {
+    fn group(&mut self, port: usize, batch: &Batch) -> Result<(Rows, Groups), Failure> {
         let keys: Vec<ArrayRef> = self.keys[port].iter().map(|&key| Arc::clone(batch.column(key))).collect();
         let keys = row::encode(&keys, batch.rows())?;
         let groups = self.grouper.group(&keys);
-        match port {
-            0 => self.left_rows(&batch, &keys, &groups, pending),
-            _ => self.right_rows(&batch, keys, &groups),
-        }
+        Ok((keys, groups))
     }
 
     /// Left rows: each comes out if its key has a match, or if it has none.
-    fn left_rows(&mut self, batch: &Batch, keys: &Rows, groups: &Groups, pending: &mut Pending) -> Result<(), Failure> {
-        let mut entries = Vec::with_capacity(groups.first_rows.len());
-        self.right.hydrate(0, keys, Some(&groups.first_rows), &mut entries)?;
-        let comes_out: Vec<bool> = entries.iter().map(|&entry| self.right.get(entry).is_some() != self.anti).collect();
-        self.right.end_batch()?;
+    pub(super) fn left_rows(&mut self, rows: &LeftRows, pending: &mut Pending) -> Result<(), Failure> {
+        let batch = rows.matchable()?;
+        let (keys, groups) = self.group(0, &batch)?;
         let stored = row::encode_batch(batch.columns())?;
-        self.left.change(keys, groups, &stored, batch.kinds().map(|kinds| &kinds[..]))?;
-        let rows = groups.of_row.iter().zip(0_u32..).filter(|(group, _)| comes_out[**group as usize]);
-        let rows: Vec<u32> = rows.map(|(_, row)| row).collect();
-        emit_left(batch, &rows, pending)
+        self.left.change(&keys, &groups, &stored, batch.kinds().map(|kinds| &kinds[..]))?;
+        let mut entries = Vec::with_capacity(groups.first_rows.len());
+        self.right.hydrate(0, &keys, Some(&groups.first_rows), &mut entries)?;
+        let comes_out: Vec<bool> = entries.iter().map(|&entry| self.finds_match(entry) != self.anti).collect();
+        self.right.end_batch()?;
+        rows.emit(groups.of_row.iter().map(|&group| comes_out[group as usize]), pending)
+    }
+
+    /// Whether a key has right rows. If so, that it has is known as long as the left rows that have come now: they
+    /// would come out again if it were forgotten before.
+    fn finds_match(&mut self, entry: EntryId) -> bool {
+        let finds = self.right.get(entry).is_some();
+        if finds && self.right.horizon().is_some() {
+            self.right.get_mut(entry);
+        }
+        finds
     }
 
     /// Right rows: keys get their first match, or lose their last.
-    fn right_rows(&mut self, batch: &Batch, keys: Rows, groups: &Groups) -> Result<(), Failure> {
-        let sign = |row: usize| if batch.kinds().is_some_and(|kinds| is_retraction_code(kinds[row])) { -1 } else { 1 };
-        let mut changes = vec![0_i64; groups.first_rows.len()];
-        groups.of_row.iter().enumerate().for_each(|(row, &group)| changes[group as usize] += sign(row));
+    pub(super) fn right_rows(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let (keys, groups) = self.group(1, batch)?;
         let mut entries = Vec::with_capacity(groups.first_rows.len());
         self.right.hydrate(0, &keys, Some(&groups.first_rows), &mut entries)?;
+        let count = |entry: &EntryId| self.right.get(*entry).map_or(0, |count| count.0);
+        let before: Vec<u64> = entries.iter().map(count).collect();
+        let mut after = before.clone();
+        for (row, &group) in groups.of_row.iter().enumerate() {
+            let count = &mut after[group as usize];
+            // One by one: the retraction of a row that nobody knows any more must not undo what comes after it.
+            *count = match batch.kinds().is_some_and(|kinds| is_retraction_code(kinds[row])) {
+                true => count.saturating_sub(1),
+                false => *count + 1,
+            };
+        }
         let (mut rows, mut kinds) = (Vec::new(), Vec::new());
-        for ((entry, change), &row) in entries.into_iter().zip(changes).zip(&groups.first_rows) {
-            let slot = self.right.get_mut(entry);
-            let before = slot.as_ref().map_or(0, |count| count.0);
-            let after = before.saturating_add_signed(change);
-            *slot = (after > 0).then_some(Count(after));
-            if let Some(kind) = transition(before, after, self.anti) {
-                rows.push(row);
+        for (group, &entry) in entries.iter().enumerate() {
+            *self.right.get_mut(entry) = (after[group] > 0).then_some(Count(after[group]));
+            if let Some(kind) = transition(before[group], after[group], self.anti) {
+                rows.push(groups.first_rows[group]);
                 kinds.push(kind as u8);
             }
         }

@@ -5,6 +5,18 @@
 
 use std::sync::Arc;
 
+use super::{
+    LeftRows,
+    rows::{KeptRows, Known},
+    transition,
+};
+use crate::{
+    emission::Pending,
+    grouping::{Grouper, Groups},
+    hashed::{Found, Hashed, PIECES_AT_ONCE},
+    join::Sides,
+    projection::Projection,
+};
 use arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array},
     compute,
@@ -17,15 +29,6 @@ use model::{
     batch::{ROWS_TARGET, is_retraction_code},
     row::{self, Rows},
 };
-use state::{EntryId, Table};
-
-use super::{emit_left, rows::KeptRows, transition};
-use crate::{
-    emission::Pending,
-    grouping::{Grouper, Groups},
-    join::Sides,
-    projection::Projection,
-};
 
 /// Rows of a batch that are matched in one step at most.
 const ROWS_MAX: usize = 64;
@@ -36,14 +39,20 @@ pub(super) struct Paired {
     anti: bool,
     keys: [Vec<usize>; 2],
     schemas: [SchemaRef; 2],
-    left: Table<KeptRows>,
-    right: Table<KeptRows>,
+    left: Hashed<KeptRows>,
+    right: Hashed<KeptRows>,
     condition: Condition,
     grouper: Grouper,
-    /// The batch that is being matched, its port, and the first row that is not yet.
-    current: Option<(usize, Batch, usize)>,
+    /// The batch that is being matched, and the first row that is not yet.
+    current: Option<(Side, usize)>,
     /// Rows of the next step.
     rows: usize,
+}
+
+/// A batch of one input.
+pub(super) enum Side {
+    Left(LeftRows),
+    Right(Batch),
 }
 
 struct Condition {
@@ -82,8 +91,8 @@ impl Paired {
             anti: spec.anti,
             keys: [spec.left_keys.clone(), spec.right_keys.clone()],
             schemas: [left.to_arrow(), right.to_arrow()],
-            left: context.expiring_table("left-v3")?,
-            right: context.expiring_table("right-v3")?,
+            left: Hashed::open("left-v3", 0, context)?,
+            right: Hashed::open("right-v3", 0, context)?,
             condition: Condition { projection, left_columns: left.len() },
             grouper: Grouper::default(),
             current: None,
@@ -95,22 +104,25 @@ impl Paired {
         self.current.is_none()
     }
 
-    pub(super) fn take(&mut self, port: usize, batch: Batch) {
-        self.current = Some((port, batch, 0));
+    pub(super) fn take(&mut self, batch: Side) {
+        self.current = Some((batch, 0));
     }
 
     /// Takes some rows of the current batch.
     pub(super) fn step(&mut self, pending: &mut Pending) -> Result<(), Failure> {
-        let Some((port, batch, start)) = self.current.take() else { return Ok(()) };
-        let end = (start + self.rows).min(batch.rows());
-        let part = batch.slice(start, end - start);
-        let pairs = match port {
-            0 => self.left_rows(&part, pending)?,
-            _ => self.right_rows(&part, pending)?,
+        let Some((side, start)) = self.current.take() else { return Ok(()) };
+        let (Side::Left(LeftRows { batch, .. }) | Side::Right(batch)) = &side;
+        let rows = batch.rows();
+        let mut end = (start + self.rows).min(rows);
+        // The halves of an update stay together.
+        end += usize::from(end < rows && batch.kind(end - 1) == RowKind::UpdateBefore);
+        let pairs = match &side {
+            Side::Left(rows) => self.left_rows(&rows.slice(start, end - start), pending)?,
+            Side::Right(batch) => self.right_rows(&batch.slice(start, end - start), pending)?,
         };
         self.rows = if pairs > PAIRS_WANTED { (self.rows / 2).max(1) } else { (self.rows * 2).min(ROWS_MAX) };
-        if end < batch.rows() {
-            self.current = Some((port, batch, end));
+        if end < rows {
+            self.current = Some((side, end));
         }
         Ok(())
     }
@@ -123,71 +135,70 @@ impl Paired {
     }
 
     /// Left rows: each comes out if it has a match, or if it has none. Returns the number of pairs.
-    fn left_rows(&mut self, batch: &Batch, pending: &mut Pending) -> Result<usize, Failure> {
+    fn left_rows(&mut self, rows: &LeftRows, pending: &mut Pending) -> Result<usize, Failure> {
+        let batch = &rows.matchable()?;
         let (keys, groups) = self.group(0, batch)?;
-        let mut entries = Vec::with_capacity(groups.first_rows.len());
-        look_up(&mut self.right, &keys, &groups, &mut entries)?;
-        let mut matches = vec![0_u64; batch.rows()];
-        let mut held = |pair: Pair| matches[pair.row as usize] += u64::from(pair.count);
-        let mut pairs = Pairs::new(&self.condition, batch, &self.schemas[1], true, &mut held);
-        for (row, &group) in groups.of_row.iter().enumerate() {
-            pairs.add_all(row as u32, self.right.get(entries[group as usize]))?;
-        }
-        let compared = pairs.finish()?;
-        self.right.end_batch()?;
-        entries.clear();
-        look_up(&mut self.left, &keys, &groups, &mut entries)?;
-        let now = self.left.now();
-        let stored = row::encode_batch(batch.columns())?;
-        let mut out = Vec::new();
-        for (row, &group) in groups.of_row.iter().enumerate() {
-            let slot = self.left.get_mut(entries[group as usize]);
-            let comes_out = if batch.kinds().is_some_and(|kinds| is_retraction_code(kinds[row])) {
-                let removed = slot.as_mut().and_then(|rows| rows.remove(stored.row(row)));
-                if slot.as_ref().is_some_and(KeptRows::is_empty) {
-                    *slot = None;
-                }
-                removed.is_some_and(|matches| (matches > 0) != self.anti)
-            } else {
-                slot.get_or_insert_default().push(stored.row(row), matches[row], now);
-                (matches[row] > 0) != self.anti
-            };
-            if comes_out {
-                out.push(row as u32);
+        let (mut matches, mut compared) = (vec![0_u64; batch.rows()], 0);
+        for from in (0..).step_by(PIECES_AT_ONCE as usize) {
+            let found = self.right.next_pieces(&keys, &groups.first_rows, from)?;
+            if found.is_empty() {
+                break;
             }
+            let mut held = |pair: Pair| matches[pair.row as usize] += u64::from(pair.count);
+            let mut pairs = Pairs::new(&self.condition, batch, &self.schemas[1], true, &mut held);
+            for (row, &group) in groups.of_row.iter().enumerate() {
+                pairs.add_all(row as u32, rows_of(&self.right, &found[group as usize]))?;
+            }
+            compared += pairs.finish()?;
+            self.right.end_batch()?;
+        }
+        let mut firsts = Vec::with_capacity(groups.first_rows.len());
+        self.left.first_pieces(&keys, &groups.first_rows, &mut firsts)?;
+        let stored = row::encode_batch(batch.columns())?;
+        let mut out = Vec::with_capacity(batch.rows());
+        for (row, &group) in groups.of_row.iter().enumerate() {
+            let (key, first) = ((&keys, groups.first_rows[group as usize]), firsts[group as usize]);
+            let (is_removed, found, stored) = (is_retraction(batch, row), matches[row], stored.row(row));
+            let matches = self.left.change(key, first, stored, |rows, now| match is_removed {
+                true => rows.remove(stored),
+                false => Some(rows.push(stored, found, now)),
+            })?;
+            out.push(matches.is_some_and(|matches| (matches > 0) != self.anti));
         }
         self.left.end_batch()?;
-        emit_left(batch, &out, pending)?;
+        rows.emit(out, pending)?;
         Ok(compared)
     }
 
     /// Right rows: left rows get their first match, or lose their last. Returns the number of pairs.
     fn right_rows(&mut self, batch: &Batch, pending: &mut Pending) -> Result<usize, Failure> {
         let (keys, groups) = self.group(1, batch)?;
-        let sign = |row: usize| if batch.kinds().is_some_and(|kinds| is_retraction_code(kinds[row])) { -1 } else { 1 };
-        let stored = row::encode_batch(batch.columns())?;
-        let (mut lefts, mut own) = (Vec::with_capacity(groups.first_rows.len()), Vec::new());
-        look_up(&mut self.left, &keys, &groups, &mut lefts)?;
-        look_up(&mut self.right, &keys, &groups, &mut own)?;
-        let now = self.right.now();
-        let mut changes: Vec<Vec<i64>> =
-            lefts.iter().map(|&entry| vec![0; self.left.get(entry).map_or(0, KeptRows::len)]).collect();
-        let mut held = |pair: Pair| {
-            let row = pair.row as usize;
-            changes[groups.of_row[row] as usize][pair.position as usize] += sign(row);
-        };
-        let mut pairs = Pairs::new(&self.condition, batch, &self.schemas[0], false, &mut held);
-        for (row, &group) in groups.of_row.iter().enumerate() {
-            pairs.add_all(row as u32, self.left.get(lefts[group as usize]))?;
-            keep(self.right.get_mut(own[group as usize]), stored.row(row), sign(row) > 0, now);
+        let sign = |row: usize| if is_retraction(batch, row) { -1 } else { 1 };
+        let (mut emission, mut compared) = (Emission::default(), 0);
+        for from in (0..).step_by(PIECES_AT_ONCE as usize) {
+            let found = self.left.next_pieces(&keys, &groups.first_rows, from)?;
+            if found.is_empty() {
+                break;
+            }
+            let matches = |found| rows_of(&self.left, found).map(|(_, known)| known.matches).collect();
+            let mut after: Vec<Vec<u64>> = found.iter().map(matches).collect();
+            // One by one: the retraction of a row that a left row never matched must not undo what comes after it.
+            let mut held = |pair: Pair| {
+                let row = pair.row as usize;
+                let matches = &mut after[groups.of_row[row] as usize][pair.position as usize];
+                *matches = matches.saturating_add_signed(sign(row));
+            };
+            let mut pairs = Pairs::new(&self.condition, batch, &self.schemas[0], false, &mut held);
+            for (row, &group) in groups.of_row.iter().enumerate() {
+                pairs.add_all(row as u32, rows_of(&self.left, &found[group as usize]))?;
+            }
+            compared += pairs.finish()?;
+            for (found, after) in found.iter().zip(&after) {
+                self.change_matches(found, after, &mut emission);
+            }
+            self.left.end_batch()?;
         }
-        let compared = pairs.finish()?;
-        self.right.end_batch()?;
-        let mut emission = Emission::default();
-        for (&entry, changes) in lefts.iter().zip(&changes) {
-            self.change_matches(entry, changes, &mut emission);
-        }
-        self.left.end_batch()?;
+        self.keep_right(batch, &keys, &groups)?;
         if !emission.kinds.is_empty() {
             let columns = row::decode(&self.schemas[0], emission.rows.iter())?;
             pending.push(columns, Some(emission.kinds.into()));
@@ -195,60 +206,57 @@ impl Paired {
         Ok(compared)
     }
 
-    /// Changes how many matches the left rows of a key have.
-    fn change_matches(&mut self, entry: EntryId, changes: &[i64], emission: &mut Emission) {
-        if changes.iter().all(|change| *change == 0) {
-            return;
+    /// Keeps right rows, or forgets them.
+    fn keep_right(&mut self, batch: &Batch, keys: &Rows, groups: &Groups) -> Result<(), Failure> {
+        let mut firsts = Vec::with_capacity(groups.first_rows.len());
+        self.right.first_pieces(keys, &groups.first_rows, &mut firsts)?;
+        let stored = row::encode_batch(batch.columns())?;
+        for (row, &group) in groups.of_row.iter().enumerate() {
+            let (key, first) = ((keys, groups.first_rows[group as usize]), firsts[group as usize]);
+            let (is_removed, stored) = (is_retraction(batch, row), stored.row(row));
+            self.right.change(key, first, stored, |rows, now| match is_removed {
+                true => rows.remove(stored),
+                false => Some(rows.push(stored, 0, now)),
+            })?;
         }
-        let now = self.left.now();
-        let Some(rows) = self.left.get_mut(entry) else { return };
-        for ((row, known), &change) in rows.iter_mut().zip(changes) {
-            let before = known.matches;
-            known.matches = before.saturating_add_signed(change);
-            known.changed_at = now.filter(|_| change != 0).unwrap_or(known.changed_at);
-            if let Some(kind) = transition(before, known.matches, self.anti) {
-                emission.push(row, kind, known.count as usize);
+        self.right.end_batch()
+    }
+
+    /// Changes how many matches some left rows of a key have.
+    fn change_matches(&mut self, found: &Found, after: &[u64], emission: &mut Emission) {
+        let (now, mut after) = (self.left.table.now(), after.iter().copied());
+        for &entry in &found.pieces {
+            let rows = self.left.table.get(entry).into_iter().flat_map(KeptRows::iter);
+            let after: Vec<(u64, u64)> =
+                rows.zip(after.by_ref()).map(|((_, known), after)| (known.matches, after)).collect();
+            if after.iter().all(|(before, after)| before == after) {
+                continue;
+            }
+            self.left.keep_alive(found.first);
+            let rows = self.left.table.get_mut(entry).iter_mut().flat_map(KeptRows::iter_mut);
+            for ((row, known), (before, after)) in rows.zip(after) {
+                known.matches = after;
+                known.changed_at = now.filter(|_| before != after).unwrap_or(known.changed_at);
+                if let Some(kind) = transition(before, after, self.anti) {
+                    emission.push(row, kind, known.count as usize);
+                }
             }
         }
     }
 
     pub(super) fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
-        snapshot.table(&mut self.left)?;
-        snapshot.table(&mut self.right)
+        self.left.snapshot(snapshot)?;
+        self.right.snapshot(snapshot)
     }
 }
 
-/// The entries of groups, without the rows that have expired.
-fn look_up(
-    table: &mut Table<KeptRows>,
-    keys: &Rows,
-    groups: &Groups,
-    entries: &mut Vec<EntryId>,
-) -> Result<(), Failure> {
-    table.hydrate(0, keys, Some(&groups.first_rows), entries)?;
-    let Some(horizon) = table.horizon() else { return Ok(()) };
-    for &entry in &*entries {
-        if table.get(entry).is_some_and(|rows| rows.may_have_expired(horizon)) {
-            let key_changed_at = table.changed_at(entry).unwrap_or(i64::MIN);
-            let slot = table.edit(entry);
-            if let Some(rows) = slot {
-                rows.expire(horizon, key_changed_at);
-                if rows.is_empty() {
-                    *slot = None;
-                }
-            }
-        }
-    }
-    Ok(())
+fn is_retraction(batch: &Batch, row: usize) -> bool {
+    batch.kinds().is_some_and(|kinds| is_retraction_code(kinds[row]))
 }
 
-/// Keeps a row, or forgets it.
-fn keep(slot: &mut Option<KeptRows>, row: &[u8], is_added: bool, now: Option<i64>) {
-    if is_added {
-        slot.get_or_insert_default().push(row, 0, now);
-    } else if slot.as_mut().is_some_and(|rows| rows.remove(row).is_some() && rows.is_empty()) {
-        *slot = None;
-    }
+/// The rows in some pieces of a key.
+fn rows_of<'a>(side: &'a Hashed<KeptRows>, found: &'a Found) -> impl Iterator<Item = (&'a [u8], &'a Known)> {
+    found.pieces.iter().filter_map(|&entry| side.table.get(entry)).flat_map(KeptRows::iter)
 }
 
 /// A row of a batch beside a kept row of the other side.
@@ -286,8 +294,8 @@ impl<'a> Pairs<'a> {
     }
 
     /// Adds the pairs of one row.
-    fn add_all(&mut self, row: u32, others: Option<&KeptRows>) -> Result<(), Failure> {
-        for ((other, known), position) in others.into_iter().flat_map(KeptRows::iter).zip(0..) {
+    fn add_all<'o>(&mut self, row: u32, others: impl Iterator<Item = (&'o [u8], &'o Known)>) -> Result<(), Failure> {
+        for ((other, known), position) in others.zip(0..) {
             self.pairs.push(Pair { row, position, count: known.count });
             self.others.push(other);
             if self.pairs.len() >= ROWS_TARGET {

@@ -78,8 +78,8 @@ pub(super) struct Cluster {
     /// The same as batches.
     pub(super) emitted: Vec<Batch>,
     pub(super) late_rows: u64,
-    /// Whether the last snapshot had keyed state.
-    pub(super) has_state: bool,
+    /// The keyed state of the last snapshot.
+    keyed: Vec<KeyedState>,
 }
 
 impl Cluster {
@@ -115,7 +115,7 @@ impl Cluster {
             changes: Vec::new(),
             emitted: Vec::new(),
             late_rows: 0,
-            has_state: false,
+            keyed: Vec::new(),
         };
         cluster.start(1, On::HashMap, &[], &BTreeMap::new()).expect("starts");
         cluster
@@ -167,7 +167,12 @@ impl Cluster {
         self.node = node;
     }
 
-    /// Takes a snapshot of all subtasks and goes on from it.
+    /// Sets an option; it counts from the next restart.
+    pub(super) fn set_option(&mut self, name: &str, value: &str) {
+        self.settings.set(name, value).expect("an option");
+    }
+
+    /// Takes a snapshot of all subtasks and goes on from it: in turn a savepoint and a checkpoint.
     pub(super) fn restart(&mut self, parallelism: u32, on: On) {
         self.try_restart(parallelism, on).expect("restored");
     }
@@ -185,18 +190,24 @@ impl Cluster {
             for (name, items) in snapshot.lists {
                 lists.entry(name).or_default().extend(items);
             }
-            let pending = subtask.store.snapshot(snapshot.tables, true).expect("a snapshot");
+            let is_savepoint = self.snapshots % 2 == 1;
+            let pending = subtask.store.snapshot(snapshot.tables, is_savepoint).expect("a snapshot");
             let written = pending.write(&self.storage, &directory, &directory, self.snapshots);
             keyed.extend(self.runtime.block_on(written).expect("written"));
         }
+        self.keyed.clone_from(&keyed);
+        self.start(parallelism, on, &keyed, &lists)
+    }
+
+    /// Whether the last snapshot had keyed state.
+    pub(super) fn has_state(&self) -> bool {
         let all = StoreOptions {
             backend: Backend::HashMap,
             key_groups: 0..=MAX_PARALLELISM as u16 - 1,
             max_parallelism: MAX_PARALLELISM,
         };
-        let reader = self.runtime.block_on(KeyedStore::open(all, keyed.clone(), self.storage.clone()));
-        self.has_state = !reader.expect("readable").unclaimed().is_empty();
-        self.start(parallelism, on, &keyed, &lists)
+        let reader = self.runtime.block_on(KeyedStore::open(all, self.keyed.clone(), self.storage.clone()));
+        !reader.expect("readable").unclaimed().is_empty()
     }
 
     /// Feeds a batch to the subtasks that own its rows.

@@ -1,5 +1,7 @@
 //! The first rows of partitions.
 
+use std::collections::BTreeMap;
+
 use graph::{
     ChangelogMode, Node, OperatorSpec,
     operator::{DeduplicateSpec, Keep, RankSpec, SortColumn},
@@ -8,9 +10,10 @@ use model::{
     DataType, Field, RowKind,
     RowKind::{Delete, Insert, UpdateAfter, UpdateBefore},
 };
-use rand::{Rng, SeedableRng, rngs::SmallRng};
+use rand::Rng;
 
 use super::{
+    changelog::{Input, Relation, Seeded, assert_paired},
     harness::{Cluster, On},
     rows::{self, K, Row, S, T, V, batch, schema, shown},
 };
@@ -126,12 +129,18 @@ fn a_partition_of_many_rows_is_numbered_in_pieces() {
     assert_eq!(changes[..2], ["-U x 1", "+U first 1"]);
 }
 
-/// The rows of the input that are wanted, each with its number, sorted.
+/// The rows of the input that are wanted, each with its number; of rows that are equal in order the first comes first.
 fn model(live: &[Row], spec: &RankSpec) -> Vec<Vec<String>> {
     let mut expected = Vec::new();
     for k in [None, Some(0), Some(1), Some(2)] {
         let mut rows: Vec<&Row> = live.iter().filter(|row| row.k == k).collect();
-        rows.sort_by_key(|row| (std::cmp::Reverse(row.v), row.s.clone()));
+        if spec.latest_first {
+            rows.reverse();
+        }
+        match spec.order.len() {
+            1 => rows.sort_by_key(|row| std::cmp::Reverse(row.v)),
+            _ => rows.sort_by_key(|row| (std::cmp::Reverse(row.v), row.s.clone())),
+        }
         let numbered = rows.into_iter().zip(1..).filter(|(_, number)| (spec.from..=spec.to).contains(number));
         expected.extend(numbered.map(|(row, number)| {
             let mut row = shown(row);
@@ -139,54 +148,26 @@ fn model(live: &[Row], spec: &RankSpec) -> Vec<Vec<String>> {
             row
         }));
     }
-    expected.sort();
     expected
 }
 
 fn random_run(seed: u64, spec: &RankSpec, options: &[(&str, &str)]) {
-    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut seeded = Seeded::new(seed);
     let mut cluster = ranked(spec.clone(), options);
-    let mut live: Vec<Row> = Vec::new();
-    let mut output: Vec<Vec<String>> = Vec::new();
+    let mut input = Input::new(spec.input, 3);
+    let mut output = Relation::default();
+    let many = if seed.is_multiple_of(3) { 200 } else { 12 };
     for _ in 0..25 {
-        let mut feed: Vec<(RowKind, Row)> = Vec::new();
-        for _ in 0..rng.random_range(1..12) {
-            let retracts = !spec.input.is_append() && !live.is_empty();
-            match if retracts { rng.random_range(0..5) } else { 0 } {
-                0..=2 => feed.push((Insert, rows::random(&mut rng, 3))),
-                3 => feed.push((Delete, live.remove(rng.random_range(0..live.len())))),
-                _ => {
-                    feed.push((UpdateBefore, live.remove(rng.random_range(0..live.len()))));
-                    feed.push((UpdateAfter, rows::random(&mut rng, 3)));
-                }
-            }
-            if let Some((Insert | UpdateAfter, row)) = feed.last() {
-                live.push(row.clone());
-            }
-        }
+        let changes = seeded.rng.random_range(1..many);
+        let feed = input.next(&mut seeded.rng, changes);
         cluster.process(0, batch(&feed));
-        if rng.random_bool(0.15) {
-            let on = if rng.random_bool(0.5) { On::HashMap } else { On::RocksDb };
-            cluster.restart(rng.random_range(1..4), on);
-        }
+        seeded.may_restart(&mut cluster, 3);
         cluster.flush();
-        let mut replaced: Option<Vec<String>> = None;
-        for (kind, row) in cluster.take() {
-            match kind {
-                Insert => output.push(row),
-                UpdateAfter => {
-                    assert_ne!(replaced.take().expect("−U before +U"), row);
-                    output.push(row);
-                }
-                UpdateBefore | Delete => {
-                    let position = output.iter().position(|known| *known == row).expect("retracts what is there");
-                    output.swap_remove(position);
-                    replaced = (kind == UpdateBefore).then_some(row);
-                }
-            }
-        }
-        output.sort();
-        assert_eq!(output, model(&live, spec), "seed {seed}, {spec:?}");
+        let changes = cluster.take();
+        assert_paired(&changes);
+        assert!(changes.windows(2).all(|pair| pair[0].0 != UpdateBefore || pair[0].1 != pair[1].1), "a change");
+        output.apply(changes);
+        output.assert_is(model(&input.live, spec));
     }
 }
 
@@ -200,6 +181,10 @@ fn agrees_with_the_model() {
                 seed += 1;
                 let options = if seed % 2 == 0 { &held_back[..] } else { &[] };
                 random_run(seed, &spec(from, to, with_number, input), options);
+                // With many ties.
+                let mut ties = spec(from, to, with_number, input);
+                ties.order.truncate(1);
+                random_run(seed, &ties, options);
             }
         }
     }
@@ -248,5 +233,83 @@ fn the_first_row_by_time_is_emitted_once_and_for_all() {
         assert_eq!(kinds_and_strings(&mut cluster), ["+I d", "+I e", "+I n"]);
         cluster.watermark(i64::MAX);
         assert_eq!(kinds_and_strings(&mut cluster), Vec::<String>::new());
+    }
+}
+
+/// The first row of each key by time, out of rows that come in any order.
+fn random_first_rows(seed: u64) {
+    let mut seeded = Seeded::new(seed);
+    let mut cluster = deduplicated(Keep::First);
+    let (mut watermark, mut late) = (i64::MIN, 0);
+    let mut waiting: BTreeMap<Option<i64>, Vec<Row>> = BTreeMap::new();
+    let mut emitted: BTreeMap<Option<i64>, Row> = BTreeMap::new();
+    for _ in 0..60 {
+        for _ in 0..seeded.rng.random_range(0..3) {
+            let rows = (0..seeded.rng.random_range(1..20)).map(|_| {
+                let t = watermark.max(0) + seeded.rng.random_range(-300..4000);
+                Row { t: Some(t), ..rows::random(&mut seeded.rng, 40) }
+            });
+            let rows: Vec<Row> = rows.collect();
+            cluster.process(0, batch(&rows.iter().map(|row| (Insert, row.clone())).collect::<Vec<_>>()));
+            for row in rows {
+                match row.t < Some(watermark) {
+                    true => late += 1,
+                    false => waiting.entry(row.k).or_default().push(row),
+                }
+            }
+        }
+        seeded.may_restart(&mut cluster, 3);
+        watermark = watermark.max(0) + seeded.rng.random_range(0..1500);
+        cluster.watermark(watermark);
+        let mut expected = Vec::new();
+        for (key, rows) in &mut waiting {
+            rows.sort_by_key(|row| row.t);
+            if let Some(first) = rows.first().filter(|row| row.t <= Some(watermark) && !emitted.contains_key(key)) {
+                emitted.insert(*key, first.clone());
+                expected.push((Insert, shown(first)));
+            }
+        }
+        expected.sort_by(|a, b| a.1.cmp(&b.1));
+        let mut found = cluster.take();
+        found.sort_by(|a, b| a.1.cmp(&b.1));
+        assert_eq!(found, expected);
+        assert_eq!(cluster.late_rows, late);
+    }
+}
+
+#[test]
+fn first_rows_agree_with_the_model() {
+    (0..6).for_each(random_first_rows);
+}
+
+/// The last row of each key by time, or the first that came.
+fn random_rows_of_keys(seed: u64, keep: Keep, processing: bool) {
+    let mut seeded = Seeded::new(seed);
+    let spec = DeduplicateSpec { keys: vec![K], time: T, processing, keep, emit_update_before: true };
+    let mut cluster = Cluster::new(node(OperatorSpec::Deduplicate(spec), false), vec![schema()], vec![vec![K]]);
+    let mut input = Input::new(ChangelogMode::APPEND, 9);
+    let mut output = Relation::default();
+    for _ in 0..30 {
+        let changes = seeded.rng.random_range(1..10);
+        cluster.process(0, batch(&input.next(&mut seeded.rng, changes)));
+        seeded.may_restart(&mut cluster, 3);
+        output.apply(cluster.take());
+        let mut kept: BTreeMap<Option<i64>, &Row> = BTreeMap::new();
+        for row in &input.live {
+            let known = kept.entry(row.k).or_insert(row);
+            if keep == Keep::Last && (processing || row.t >= known.t) {
+                *known = row;
+            }
+        }
+        output.assert_is(kept.into_values().map(shown).collect());
+    }
+}
+
+#[test]
+fn rows_of_keys_agree_with_the_model() {
+    for seed in 0..3 {
+        random_rows_of_keys(seed, Keep::Last, false);
+        random_rows_of_keys(seed, Keep::Last, true);
+        random_rows_of_keys(seed, Keep::First, true);
     }
 }

@@ -74,6 +74,12 @@ pub(super) fn shown(row: &Row) -> Vec<String> {
     super::harness::rows(&batch(&[(RowKind::Insert, row.clone())])).remove(0).1
 }
 
+/// As [`shown`], for many rows.
+pub(super) fn all_shown(rows: &[Row]) -> Vec<Vec<String>> {
+    let rows: Vec<_> = rows.iter().map(|row| (RowKind::Insert, row.clone())).collect();
+    super::harness::rows(&batch(&rows)).into_iter().map(|(_, row)| row).collect()
+}
+
 /// A random row; few different keys and values, and nulls.
 pub(super) fn random(rng: &mut SmallRng, keys: i64) -> Row {
     fn some<T>(rng: &mut SmallRng, value: T) -> Option<T> {

@@ -74,7 +74,7 @@ fn the_rows_of_a_window_come_out_when_it_ends_and_are_forgotten() {
         cluster.watermark(i64::MAX);
         assert_eq!(shorts(&mut cluster), ["+I later 1"]);
         cluster.restart(1, on);
-        assert!(!cluster.has_state);
+        assert!(!cluster.has_state());
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::{ops::RangeInclusive, sync::Arc};
 
+use model::Failure;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, LogLevel, LruCacheOptions,
     Options, compaction_filter::Decision,
 };
 
-use super::{CATALOG_KEY, split_key};
+use super::{CATALOG_KEY, failure, split_key};
 use crate::retention::Expiring;
 
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
@@ -22,6 +23,8 @@ const COMPRESSION: [DBCompressionType; 7] = {
     levels[1] = DBCompressionType::None;
     levels
 };
+/// A database that is closed is removed: what is not in its files yet need not be brought there.
+const FORGETS: &str = "avoid_flush_during_shutdown=true";
 const BACKGROUND_JOBS: i32 = 2;
 const OPEN_FILES_MAX: i32 = 512;
 const LOG_BYTES_MAX: usize = 1 << 20;
@@ -38,7 +41,7 @@ pub(super) fn read_options() -> Options {
 }
 
 /// The options of a database for a slot with so much memory for it, of which a quarter goes to each of its own buffers.
-pub(super) fn options(cache_bytes: usize) -> Options {
+pub(super) fn options(cache_bytes: usize) -> Result<Options, Failure> {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
     let mut cache = LruCacheOptions::default();
@@ -50,7 +53,7 @@ pub(super) fn options(cache_bytes: usize) -> Options {
     blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
     blocks.set_partition_filters(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    let mut options = read_options();
+    let mut options = read_options().get_options_from_string(FORGETS).map_err(failure)?;
     options.create_if_missing(true);
     options.set_block_based_table_factory(&blocks);
     // Fewer rewrites than by level: less work, and less to upload for each checkpoint.
@@ -63,7 +66,7 @@ pub(super) fn options(cache_bytes: usize) -> Options {
     options.set_max_background_jobs(BACKGROUND_JOBS);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
-    options
+    Ok(options)
 }
 
 /// Lets compactions remove expired entries.

@@ -67,8 +67,8 @@ impl<V: StateValue> Table<V> {
         self.cache.as_mut().expect("only tables with a database come here")
     }
 
-    /// Reads the missing entries of a namespace from the database.
-    pub(super) fn fetch(&mut self, namespace: i64) -> Result<(), Failure> {
+    /// Reads the missing entries from the database.
+    pub(super) fn fetch(&mut self) -> Result<(), Failure> {
         let mut missing = std::mem::take(&mut self.missing);
         let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
         let mut keys = Vec::new();
@@ -76,13 +76,14 @@ impl<V: StateValue> Table<V> {
             .drain(..)
             .map(|(hash, id)| {
                 let start = keys.len();
+                let namespace = self.arena.namespace(id).expect("an entry in memory has a namespace");
                 disk.key_into(&mut keys, hash, table, namespace, self.arena.get(id).key.bytes());
                 (start..keys.len(), id)
             })
             .collect();
         self.missing = missing;
         wanted.sort_unstable_by(|(a, _), (b, _)| keys[a.clone()].cmp(&keys[b.clone()]));
-        let mut found = 0;
+        let mut found: Vec<(i64, u64)> = Vec::new();
         let timed = self.timing.is_some();
         for wanted in wanted.chunks(FETCH_KEYS_MAX) {
             let values = disk.multi_get(wanted.iter().map(|(range, _)| &keys[range.clone()]))?;
@@ -97,14 +98,20 @@ impl<V: StateValue> Table<V> {
                     let (entry, flags) = self.arena.get_mut(*id);
                     entry.value = Some(value);
                     *flags |= PERSISTED;
-                    found += 1;
+                    let namespace = self.arena.namespace(*id).unwrap_or_default();
+                    match found.last_mut().filter(|(last, _)| *last == namespace) {
+                        Some((_, found)) => *found += 1,
+                        None => found.push((namespace, 1)),
+                    }
                 }
             }
         }
-        let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(()) };
-        match space.absent.checked_sub(found) {
-            Some(absent) => space.absent = absent,
-            None => return Err(self.miscounted(namespace)),
+        for (namespace, found) in found {
+            let Some(space) = self.spaces.get_mut(&namespace) else { continue };
+            match space.absent.checked_sub(found) {
+                Some(absent) => space.absent = absent,
+                None => return Err(self.miscounted(namespace)),
+            }
         }
         Ok(())
     }

@@ -95,8 +95,13 @@ impl World<'_> {
             let state = &mut self.subtasks[subtask as usize].tables[table];
             // Two namespaces in one batch: ids of the first stay valid.
             let mut entries = Vec::new();
-            for &namespace in &namespaces {
-                state.hydrate(namespace, &rows, selection, &mut entries).expect("hydrated");
+            if self.rng.random() {
+                let places = namespaces.iter().flat_map(|&namespace| own.iter().map(move |&row| (namespace, row)));
+                state.hydrate_places(&rows, &places.collect::<Vec<_>>(), &mut entries).expect("hydrated");
+            } else {
+                for &namespace in &namespaces {
+                    state.hydrate(namespace, &rows, selection, &mut entries).expect("hydrated");
+                }
             }
             assert_eq!(entries.len(), own.len() * namespaces.len());
             for (at, &entry) in entries.iter().enumerate() {
@@ -105,7 +110,7 @@ impl World<'_> {
                 let key = rows.row(row);
                 assert_eq!(state.key(entry), key);
                 assert_eq!(state.get(entry), stored.get(key));
-                match self.rng.random_range(0..4) {
+                match self.rng.random_range(0..6) {
                     0 => {
                         *state.get_mut(entry) = None;
                         stored.remove(key);
@@ -114,6 +119,15 @@ impl World<'_> {
                         let value = Text("x".repeat(self.rng.random_range(0..60)));
                         *state.get_mut(entry) = Some(value.clone());
                         stored.insert(key.to_vec(), value);
+                    }
+                    3 => {
+                        let value = state.take(entry).map_or(Text("new".to_owned()), |known| Text(known.0 + "+"));
+                        state.put_back(entry, Some(value.clone()), true);
+                        stored.insert(key.to_vec(), value);
+                    }
+                    4 => {
+                        let value = state.take(entry);
+                        state.put_back(entry, value, false);
                     }
                     _ => {}
                 }
