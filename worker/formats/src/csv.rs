@@ -50,6 +50,7 @@ pub fn check_type(data_type: &DataType) -> Result<(), Failure> {
         DataType::Row(_)
         | DataType::Array(_)
         | DataType::Map(..)
+        | DataType::Multiset(_)
         | DataType::IntervalDayTime
         | DataType::IntervalYearMonth => Err(Failure::user(format!("format csv has no {data_type}"))),
         _ => Ok(()),

@@ -2,6 +2,7 @@
 //! restores at another parallelism and on another backend.
 
 mod calc;
+mod collected;
 mod expiry;
 mod group_aggregate;
 mod harness;

@@ -26,7 +26,7 @@ use sqlparser::{
 };
 
 use crate::{
-    SqlError,
+    SqlError, aggregates,
     catalog::{Tables, TimeAttribute, find_time_attribute},
     desugar::{WINDOW_FUNCTIONS, last_ident},
     escape::{self, Escape},
@@ -176,6 +176,7 @@ impl ExprPlanner for FlinkExprPlanner {
         if star {
             expr.args = vec![lit(1_i64)];
         }
+        aggregates::check(&expr)?;
         Ok(PlannerResult::Original(expr))
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn write_value(out: &mut dyn Write, array: &ArrayRef, from: &DataType
             }
             out.write_char(']')
         }
+        DataType::Multiset(element) => write_value(out, array, &DataType::counts_of(element), row),
         DataType::Map(key, value) => {
             let map = array.as_map();
             let range = map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
