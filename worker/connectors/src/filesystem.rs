@@ -120,7 +120,8 @@ fn check_columns(table: &TableSpec, options: &Options) -> Result<(), Failure> {
     options.format.check(table)?;
     for &column in &table.partitioned_by {
         let field = &table.schema.fields[column];
-        if matches!(field.data_type, DataType::Row(_) | DataType::Array(_) | DataType::Map(..)) {
+        if matches!(field.data_type, DataType::Row(_) | DataType::Array(_) | DataType::Map(..) | DataType::Multiset(_))
+        {
             let (table, name, data_type) = (&table.name, &field.name, &field.data_type);
             return Err(Failure::user(format!("table {table}: partition column {name} cannot be of type {data_type}")));
         }

@@ -12,7 +12,10 @@ use datafusion_expr::{
 };
 use model::DataType;
 
-use crate::{coercion::is_text, number::PRECISION_MAX};
+use crate::{
+    coercion::{integer_rank, is_text},
+    number::PRECISION_MAX,
+};
 
 static FUNCTIONS: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
     AGGREGATES.iter().map(|entry| Arc::new(AggregateUDF::new_from_impl(Aggregate::new(entry)))).collect()
@@ -20,7 +23,7 @@ static FUNCTIONS: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
 
 /// An aggregate function of Flink's by its upper-case name.
 pub fn aggregate_function(name: &str) -> Option<Arc<AggregateUDF>> {
-    FUNCTIONS.iter().find(|udaf| udaf.name() == name || udaf.aliases().iter().any(|alias| alias == name)).cloned()
+    FUNCTIONS.iter().find(|udaf| udaf.name() == name).cloned()
 }
 
 /// All of Flink's aggregate functions.
@@ -30,39 +33,42 @@ pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
 
 struct Entry {
     name: &'static str,
-    aliases: &'static [&'static str],
     /// Least and greatest number of arguments.
     arguments: (usize, usize),
     returns: fn(&[DataType]) -> Option<DataType>,
 }
 
 const AGGREGATES: &[Entry] = &[
+    entry("$SUM0", (1, 1), sum),
     entry("APPROX_COUNT_DISTINCT", (1, 1), |_| Some(DataType::BigInt)),
     entry("ARRAY_AGG", (1, 1), |types| Some(DataType::Array(Box::new(types[0].clone())))),
     entry("AVG", (1, 1), average),
-    entry("COLLECT", (1, 1), |types| Some(DataType::Map(Box::new(types[0].clone()), Box::new(DataType::Int)))),
+    entry("COLLECT", (1, 1), |types| Some(DataType::Multiset(Box::new(types[0].clone())))),
     entry("COUNT", (0, usize::MAX), |_| Some(DataType::BigInt)),
-    entry("FIRST_VALUE", (1, 2), first),
+    entry("FIRST_VALUE", (1, 1), first),
     // They say which groups a row's grouping set leaves out; the planner knows.
     Entry { aliases: &["GROUPING_ID"], ..entry("GROUPING", (1, 62), |_| Some(DataType::BigInt)) },
     entry("GROUP_ID", (0, 0), |_| Some(DataType::BigInt)),
-    entry("JSON_ARRAYAGG", (1, 1), |_| Some(DataType::String)),
-    entry("JSON_OBJECTAGG", (2, 2), |_| Some(DataType::String)),
-    entry("LAST_VALUE", (1, 2), first),
-    Entry { aliases: &["STRING_AGG"], ..entry("LISTAGG", (1, 2), list) },
+    // Behind the values stands what becomes of nulls.
+    entry("JSON_ARRAYAGG", (2, 2), |_| Some(DataType::String)),
+    entry("JSON_OBJECTAGG", (3, 3), |types| is_text(&types[0]).then_some(DataType::String)),
+    entry("LAST_VALUE", (1, 1), first),
+    entry("LISTAGG", (1, 2), list),
     entry("MAX", (1, 1), first),
     entry("MIN", (1, 1), first),
+    entry("PERCENTILE", (2, 3), percentile),
     entry("SINGLE_VALUE", (1, 1), first),
+    entry("STDDEV", (1, 1), average),
     entry("STDDEV_POP", (1, 1), average),
-    Entry { aliases: &["STDDEV"], ..entry("STDDEV_SAMP", (1, 1), average) },
+    entry("STDDEV_SAMP", (1, 1), average),
     entry("SUM", (1, 1), sum),
-    entry("SUM0", (1, 1), sum),
+    entry("VARIANCE", (1, 1), average),
     entry("VAR_POP", (1, 1), average),
-    Entry { aliases: &["VARIANCE"], ..entry("VAR_SAMP", (1, 1), average) },
+    entry("VAR_SAMP", (1, 1), average),
 ];
 
 const fn entry(name: &'static str, arguments: (usize, usize), returns: fn(&[DataType]) -> Option<DataType>) -> Entry {
-    Entry { name, aliases: &[], arguments, returns }
+    Entry { name, arguments, returns }
 }
 
 fn first(types: &[DataType]) -> Option<DataType> {
@@ -71,6 +77,18 @@ fn first(types: &[DataType]) -> Option<DataType> {
 
 fn list(types: &[DataType]) -> Option<DataType> {
     types.iter().all(|data_type| is_text(data_type) || *data_type == DataType::Null).then_some(DataType::String)
+}
+
+/// Of a number, at a share or several, counted so often.
+fn percentile(types: &[DataType]) -> Option<DataType> {
+    let is_whole = |data_type: &DataType| integer_rank(data_type).is_some();
+    if !types[0].is_numeric() || !types.get(2).is_none_or(is_whole) {
+        return None;
+    }
+    match &types[1] {
+        DataType::Array(item) if item.is_numeric() => Some(DataType::Array(Box::new(DataType::Double))),
+        other => other.is_numeric().then_some(DataType::Double),
+    }
 }
 
 fn sum(types: &[DataType]) -> Option<DataType> {
@@ -92,18 +110,13 @@ fn average(types: &[DataType]) -> Option<DataType> {
 #[derive(PartialEq, Eq, Hash)]
 struct Aggregate {
     index: usize,
-    aliases: Vec<String>,
     signature: Signature,
 }
 
 impl Aggregate {
     fn new(entry: &'static Entry) -> Self {
         let index = AGGREGATES.iter().position(|known| known.name == entry.name).unwrap_or_default();
-        Self {
-            index,
-            aliases: entry.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
+        Self { index, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
     fn entry(&self) -> &'static Entry {
@@ -120,10 +133,6 @@ impl std::fmt::Debug for Aggregate {
 impl AggregateUDFImpl for Aggregate {
     fn name(&self) -> &str {
         self.entry().name
-    }
-
-    fn aliases(&self) -> &[String] {
-        &self.aliases
     }
 
     fn signature(&self) -> &Signature {
@@ -148,12 +157,19 @@ impl AggregateUDFImpl for Aggregate {
         }
         match (self.entry().returns)(&types) {
             Some(data_type) => Ok(data_type.to_arrow()),
-            None => plan_err!("aggregate function {} does not take {}", self.name(), types[0]),
+            None => {
+                let types: Vec<String> = types.iter().map(DataType::to_string).collect();
+                plan_err!("aggregate function {} does not take {}", self.name(), types.join(", "))
+            }
         }
     }
 
     fn is_nullable(&self) -> bool {
-        !matches!(self.name(), "COUNT" | "APPROX_COUNT_DISTINCT" | "SUM0")
+        !matches!(self.name(), "COUNT" | "APPROX_COUNT_DISTINCT" | "$SUM0")
+    }
+
+    fn supports_null_handling_clause(&self) -> bool {
+        self.name() == "ARRAY_AGG"
     }
 
     fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
@@ -181,6 +197,10 @@ mod tests {
             ("AVG", DataType::Double, DataType::Double),
             ("COUNT", DataType::String, DataType::BigInt),
             ("MAX", DataType::String, DataType::String),
+            ("STDDEV_POP", DataType::TinyInt, DataType::TinyInt),
+            ("VARIANCE", DataType::Decimal(10, 2), DataType::Decimal(38, 6)),
+            ("ARRAY_AGG", DataType::Int, DataType::Array(Box::new(DataType::Int))),
+            ("COLLECT", DataType::Int, DataType::Multiset(Box::new(DataType::Int))),
         ] {
             let udaf = aggregate_function(name).unwrap();
             assert_eq!(udaf.return_type(&[argument.to_arrow()]).unwrap(), result.to_arrow(), "{name}({argument})");

@@ -21,6 +21,7 @@ mod udf;
 pub use aggregate::{aggregate_function, aggregate_functions};
 pub use coercion::common_type;
 pub use evaluator::{Evaluator, data_type_of};
+pub use functions::maps::ELEMENTS;
 pub use functions::temporal::zone::{TO_INSTANT, TO_LOCAL, Zone, is_time_zone};
 pub use registry::{call_type, is_function};
 pub use typed::{Typed, typed_call};

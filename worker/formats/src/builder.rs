@@ -91,6 +91,9 @@ impl Builder {
                 fields.iter().map(|field| (field.name.as_bytes().into(), Self::new(&field.data_type))).collect(),
             ),
             DataType::Array(item) => Values::Array { items: Box::new(Self::new(item)), offsets: vec![0] },
+            DataType::Multiset(element) => {
+                return Self { data_type: data_type.clone(), ..Self::new(&DataType::counts_of(element)) };
+            }
             DataType::Map(key, value) => {
                 Values::Map { keys: Box::new(Self::new(key)), values: Box::new(Self::new(value)), offsets: vec![0] }
             }

@@ -59,6 +59,7 @@ pub fn check_type(data_type: &DataType) -> Result<(), Failure> {
             DataType::Row(_)
                 | DataType::Array(_)
                 | DataType::Map(..)
+                | DataType::Multiset(_)
                 | DataType::IntervalDayTime
                 | DataType::IntervalYearMonth
         )

@@ -42,8 +42,10 @@ pub fn check_type(data_type: &DataType) -> Result<(), Failure> {
         DataType::IntervalDayTime | DataType::IntervalYearMonth => {
             Err(Failure::user(format!("format json has no {data_type}")))
         }
-        DataType::Map(key, _) if !matches!(**key, DataType::Char(_) | DataType::Varchar(_) | DataType::String) => {
-            Err(Failure::user(format!("format json has no maps with keys of type {key}, only of strings")))
+        DataType::Map(key, _) | DataType::Multiset(key)
+            if !matches!(**key, DataType::Char(_) | DataType::Varchar(_) | DataType::String) =>
+        {
+            Err(Failure::user(format!("format json has no {data_type}: keys and elements can only be strings")))
         }
         DataType::Row(fields) => fields.iter().try_for_each(|field| check_type(&field.data_type)),
         DataType::Array(item) => check_type(item),

@@ -36,7 +36,7 @@ pub fn check_type(data_type: &DataType) -> Result<(), Failure> {
             Err(Failure::user(format!("format parquet has no {data_type}")))
         }
         DataType::Row(fields) => fields.iter().try_for_each(|field| check_type(&field.data_type)),
-        DataType::Array(item) => check_type(item),
+        DataType::Array(item) | DataType::Multiset(item) => check_type(item),
         DataType::Map(key, value) => check_type(key).and_then(|()| check_type(value)),
         _ => Ok(()),
     }

@@ -3,6 +3,7 @@
 //!
 //! It must not know SQL text, nor how operators run.
 
+pub mod aggregate;
 pub mod catalog;
 pub mod changelog;
 pub mod dead_letter;

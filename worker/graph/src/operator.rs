@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::{DataType, Schema};
 use serde::{Deserialize, Serialize};
 
+pub use crate::aggregate::AggregateFunction;
 use crate::{ChangelogMode, Expr};
 
 /// An operator's specification.
@@ -191,22 +192,6 @@ pub struct LocalAggregateSpec {
     pub zone: Option<String>,
 }
 
-/// An aggregate function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AggregateFunction {
-    /// `COUNT(*)` without, `COUNT(x)` with an argument
-    Count,
-    /// `SUM`
-    Sum,
-    /// `MIN`
-    Min,
-    /// `MAX`
-    Max,
-    /// `AVG`; truncates on integers, as in Flink
-    Avg,
-}
-
 /// One aggregate of an aggregation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AggregateCall {
@@ -214,6 +199,9 @@ pub struct AggregateCall {
     pub function: AggregateFunction,
     /// The argument column; none for `COUNT(*)`.
     pub argument: Option<usize>,
+    /// The column of the second argument, of functions that have one.
+    #[serde(default)]
+    pub second: Option<usize>,
     /// `FILTER (WHERE …)`: a boolean column.
     #[serde(default)]
     pub filter: Option<usize>,
@@ -225,6 +213,13 @@ pub struct AggregateCall {
     /// The type of the result.
     #[serde(rename = "type")]
     pub data_type: DataType,
+}
+
+impl AggregateCall {
+    /// The columns that it reads.
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        self.argument.into_iter().chain(self.second).chain(self.filter)
+    }
 }
 
 /// A regular join. Output: left columns, right columns.

@@ -64,6 +64,19 @@ impl Rows {
         self.offsets.clear();
     }
 
+    /// Removes a row; those behind it move up.
+    pub fn remove(&mut self, index: usize) {
+        let (start, end) = (self.offsets[index], self.offsets[index + 1]);
+        self.bytes.drain(start..end);
+        self.offsets.remove(index + 1);
+        self.offsets[index + 1..].iter_mut().for_each(|offset| *offset -= end - start);
+    }
+
+    /// Memory that the rows take.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.offsets.capacity() * size_of::<usize>()
+    }
+
     /// The bytes of one row.
     #[inline]
     pub fn row(&self, index: usize) -> &[u8] {
@@ -73,6 +86,12 @@ impl Rows {
     /// All rows in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.offsets.windows(2).map(|pair| &self.bytes[pair[0]..pair[1]])
+    }
+}
+
+impl PartialEq for Rows {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 

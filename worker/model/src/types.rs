@@ -59,6 +59,8 @@ pub enum DataType {
     Array(Box<DataType>),
     /// `MAP<key, value>`
     Map(Box<DataType>, Box<DataType>),
+    /// `MULTISET<…>`, held as a map from elements to how often they occur
+    Multiset(Box<DataType>),
     /// What is inside an array, map or row and never null. The planner's, to print types; a job graph has none.
     NotNull(Box<DataType>),
 }
@@ -103,8 +105,15 @@ impl DataType {
                 ]);
                 Arrow::Map(Arc::new(ArrowField::new("entries", Arrow::Struct(entries), false)), false)
             }
+            Self::Multiset(element) => Self::counts_of(element).to_arrow(),
             Self::NotNull(inner) => inner.to_arrow(),
         }
+    }
+
+    /// The map that a multiset of such elements is held as.
+    #[must_use]
+    pub fn counts_of(element: &Self) -> Self {
+        Self::Map(Box::new(element.clone()), Box::new(Self::Int))
     }
 
     /// The Flink type of an arrow column.
@@ -170,6 +179,7 @@ impl DataType {
             Self::NotNull(inner) => inner.without_not_null(),
             Self::Array(item) => Self::Array(Box::new(item.without_not_null())),
             Self::Map(key, value) => Self::Map(Box::new(key.without_not_null()), Box::new(value.without_not_null())),
+            Self::Multiset(element) => Self::Multiset(Box::new(element.without_not_null())),
             Self::Row(fields) => Self::Row(
                 fields
                     .iter()
@@ -232,6 +242,7 @@ impl fmt::Display for DataType {
             }
             Self::Array(item) => write!(f, "ARRAY<{item}>"),
             Self::Map(key, value) => write!(f, "MAP<{key}, {value}>"),
+            Self::Multiset(element) => write!(f, "MULTISET<{element}>"),
             Self::NotNull(inner) => write!(f, "{inner} NOT NULL"),
         }
     }

@@ -133,7 +133,8 @@ fn rows(batch: usize, rows_per_ms: i64, auction: &mut impl FnMut(i64) -> i64) ->
 
 fn call(function: AggregateFunction, argument: Option<usize>, filter: Option<usize>) -> AggregateCall {
     let argument_type = argument.map_or(DataType::Null, |_| DataType::BigInt);
-    AggregateCall { function, argument, filter, distinct: false, argument_type, data_type: DataType::BigInt }
+    let data_type = DataType::BigInt;
+    AggregateCall { function, argument, second: None, filter, distinct: false, argument_type, data_type }
 }
 
 fn node(fields: Vec<Field>, operator: OperatorSpec) -> Node {

@@ -2,14 +2,16 @@
 //!
 //! What all groups of a batch keep is loaded from the table into columns of words ([`Work`]), the batch's rows are
 //! folded into these columns by tight typed loops, results are made from the same columns, and the words go back.
-//! Only strings, value multisets and `DISTINCT` sets live outside the words, as [`Object`]s.
+//! Only strings, collected values, value multisets and `DISTINCT` sets live outside the words, as [`Object`]s.
 
 mod argument;
+mod collection;
 mod distinct;
 mod fold;
 mod large;
 mod layout;
 mod merge;
+mod moments;
 mod object;
 mod partial;
 mod result;

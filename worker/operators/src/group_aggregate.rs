@@ -128,7 +128,7 @@ impl GroupAggregate {
         self.table.load(&self.layout, 0, &encoded, Some(&groups.first_rows), &mut work)?;
         // Without retractions and with a result that always changes nobody needs to know what was before.
         let needs_before = self.emit_update_before || !self.layout.always_changes();
-        let before = needs_before.then(|| self.layout.image(&work)).map(|image| self.layout.results(&image));
+        let before = needs_before.then(|| self.layout.results(&self.layout.image(&work)?));
         let partial = self.is_partial.then(|| self.layout.work_of_partial(batch.column(count))).transpose()?;
         let coming = partial.as_ref().map_or(Coming::Rows(batch.columns()), Coming::Partial);
         self.large.take(coming, &encoded, &groups, &mut work)?;
@@ -137,7 +137,7 @@ impl GroupAggregate {
             None => self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?,
         }
         self.large.put_back(&self.layout, &encoded, &groups, &mut work)?;
-        let after = self.layout.results(&self.layout.image(&work))?;
+        let after = self.layout.results(&self.layout.image(&work)?)?;
         self.table.store(&self.layout, &mut work)?;
         let keys = take_all(&keys, &UInt32Array::from(groups.first_rows.clone()))?;
         match before.transpose()? {
@@ -259,7 +259,7 @@ impl InputColumns {
         time: Option<usize>,
         input: &Schema,
     ) -> Result<Self, Failure> {
-        let of_calls = aggregates.iter().flat_map(|call| call.argument.into_iter().chain(call.filter));
+        let of_calls = aggregates.iter().flat_map(AggregateCall::columns);
         let mut read: Vec<usize> = keys.iter().copied().chain(time).chain(of_calls).collect();
         read.sort_unstable();
         read.dedup();
@@ -269,6 +269,7 @@ impl InputColumns {
         let place = |column: usize| read.binary_search(&column).unwrap_or_default();
         let aggregates = aggregates.iter().map(|call| AggregateCall {
             argument: call.argument.map(place),
+            second: call.second.map(place),
             filter: call.filter.map(place),
             ..call.clone()
         });
@@ -302,7 +303,18 @@ pub(crate) fn take_all(columns: &[ArrayRef], rows: &UInt32Array) -> Result<Vec<A
 fn changed(before: &[ArrayRef], after: &[ArrayRef], groups: usize) -> Result<BooleanArray, Failure> {
     let mut any = BooleanArray::new(BooleanBuffer::new_unset(groups), None);
     for (before, after) in before.iter().zip(after) {
-        any = compute::or(&any, &cmp::distinct(before, after)?)?;
+        let differs = match before.data_type().is_nested() {
+            true => differ(before, after)?,
+            false => cmp::distinct(before, after)?,
+        };
+        any = compute::or(&any, &differs)?;
     }
     Ok(any)
+}
+
+/// Where nested values differ.
+fn differ(before: &ArrayRef, after: &ArrayRef) -> Result<BooleanArray, Failure> {
+    let encoded = |column: &ArrayRef| row::encode(std::slice::from_ref(column), column.len());
+    let (before, after) = (encoded(before)?, encoded(after)?);
+    Ok(before.iter().zip(after.iter()).map(|(before, after)| Some(before != after)).collect())
 }

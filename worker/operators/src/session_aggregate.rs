@@ -128,7 +128,7 @@ impl SessionAggregate {
         // A session whose rows were all retracted has nothing to tell.
         let mut order: Vec<u32> = (0..due.len() as u32).filter(|&index| work.existed[index as usize]).collect();
         order.sort_by_key(|&index| due[index as usize].0.end);
-        let results = self.layout.results(&self.layout.image(&work))?;
+        let results = self.layout.results(&self.layout.image(&work)?)?;
         work.forget();
         self.accumulators.store(&self.layout, &mut work)?;
         if order.is_empty() {

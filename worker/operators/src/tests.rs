@@ -3,6 +3,7 @@
 
 mod calc;
 mod changelog;
+mod collected;
 mod expiry;
 mod group_aggregate;
 mod harness;

@@ -281,10 +281,11 @@ impl WindowAggregate {
         let mut window = Work::default();
         merged.load(&self.layout, next, keys, None, &mut window)?;
         // Only rows that were late for some windows are there before.
-        match window.existed.contains(&true) {
-            true => self.layout.merge(&work, &mut window),
-            false => window.replace(work),
+        let mut work = work;
+        if window.existed.contains(&true) {
+            self.layout.merge(&window, &mut work);
         }
+        window.replace(work);
         merged.store(&self.layout, &mut window)?;
         if next.wrapping_sub(1) <= self.watermark {
             self.firing.due.insert(next);
@@ -297,7 +298,7 @@ impl WindowAggregate {
         if groups == 0 {
             return Ok(());
         }
-        let results = self.layout.results(&self.layout.image(work))?;
+        let results = self.layout.results(&self.layout.image(work)?)?;
         let window = (self.windows.start(end), end);
         self.output.emit(keys.iter(), results, std::iter::repeat_n(window, groups), output)
     }

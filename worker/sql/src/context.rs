@@ -26,7 +26,7 @@ use sqlparser::{
 };
 
 use crate::{
-    SqlError,
+    SqlError, aggregates,
     catalog::Tables,
     desugar::{self, WINDOW_FUNCTIONS, last_ident},
     escape::{self, Escape},
@@ -208,6 +208,7 @@ impl ExprPlanner for FlinkExprPlanner {
         if star {
             expr.args = vec![lit(1_i64)];
         }
+        aggregates::check(&expr)?;
         expr.args = expr.args.into_iter().map(told_apart).collect();
         Ok(PlannerResult::Original(expr))
     }

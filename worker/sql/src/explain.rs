@@ -362,19 +362,34 @@ fn length(milliseconds: i64) -> String {
 
 fn aggregates(calls: &[AggregateCall], input: &Schema, output: &Schema, keys: usize) -> String {
     let calls = calls.iter().enumerate().map(|(index, call)| {
-        let name = match call.function {
-            AggregateFunction::Count => "COUNT",
-            AggregateFunction::Sum => "SUM",
-            AggregateFunction::Min => "MIN",
-            AggregateFunction::Max => "MAX",
-            AggregateFunction::Avg => "AVG",
-        };
         let distinct = if call.distinct { "DISTINCT " } else { "" };
         let argument = call.argument.map_or_else(|| "*".to_owned(), |column| column_name(input, column));
         let filter = call.filter.map(|column| format!(" FILTER {}", column_name(input, column))).unwrap_or_default();
-        format!("{name}({distinct}{argument}){filter} AS {}", column_name(output, keys + index))
+        let name = call.function.name();
+        let second = call.second.map(|column| column_name(input, column));
+        let rest = constants(&call.function, second);
+        format!("{name}({distinct}{argument}{rest}){filter} AS {}", column_name(output, keys + index))
     });
     calls.collect::<Vec<_>>().join(", ")
+}
+
+/// What stands behind the first argument of an aggregate.
+fn constants(function: &AggregateFunction, second: Option<String>) -> String {
+    let on_null = |absent: &bool| if *absent { " ABSENT ON NULL" } else { " NULL ON NULL" };
+    match function {
+        AggregateFunction::ListAgg { separator } => format!(", '{separator}'"),
+        AggregateFunction::ArrayAgg { ignore_nulls: true } => " IGNORE NULLS".to_owned(),
+        AggregateFunction::JsonArrayAgg { absent_on_null } => on_null(absent_on_null).to_owned(),
+        AggregateFunction::JsonObjectAgg { absent_on_null } => {
+            format!(" VALUE {}{}", second.unwrap_or_default(), on_null(absent_on_null))
+        }
+        AggregateFunction::Percentile { percentages } => {
+            let at = percentages.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
+            let at = if percentages.len() == 1 { at } else { format!("ARRAY({at})") };
+            format!(", {at}{}", second.map(|column| format!(", {column}")).unwrap_or_default())
+        }
+        _ => String::new(),
+    }
 }
 
 /// An expression over named columns.

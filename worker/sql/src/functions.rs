@@ -10,7 +10,7 @@ use datafusion_expr::{
 use model::DataType;
 use sqlparser::ast::Ident;
 
-use crate::{SqlError, escape};
+use crate::{SqlError, aggregates, escape};
 
 /// A field of a `ROW` that is no column: `FIELD(row, 'name')`.
 pub(crate) const FIELD: &str = "$FIELD";
@@ -78,7 +78,11 @@ pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
 
 /// An aggregate function by its name.
 pub(crate) fn aggregate(name: &str) -> Option<Arc<AggregateUDF>> {
-    expressions::aggregate_function(&name.to_ascii_uppercase())
+    let upper = name.to_ascii_uppercase();
+    if upper == aggregates::COLLECT {
+        return Some(Arc::new(aggregates::collect()));
+    }
+    expressions::aggregate_function(&upper)
 }
 
 /// All names, for `SHOW FUNCTIONS`.
@@ -89,6 +93,7 @@ pub(crate) fn names() -> Vec<String> {
         .iter()
         .map(|function| function.name().to_ascii_uppercase())
         .chain(aggregates.iter().map(|function| function.name().to_ascii_uppercase()))
+        .filter(|name| !name.starts_with('$'))
         .collect();
     names.sort();
     names.dedup();

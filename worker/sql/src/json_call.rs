@@ -19,7 +19,8 @@ pub(crate) fn is_next(parser: &Parser<'_>) -> bool {
         Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
         _ => None,
     };
-    let known = ["JSON_VALUE", "JSON_QUERY", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY"];
+    let known =
+        ["JSON_VALUE", "JSON_QUERY", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY", "JSON_OBJECTAGG", "JSON_ARRAYAGG"];
     name(&parser.peek_token().token).is_some_and(|name| known.contains(&name.as_str()))
         && parser.peek_nth_token(1).token == Token::LParen
 }
@@ -34,10 +35,17 @@ pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
         "JSON_QUERY" => query(parser, token.span)?,
         "JSON_EXISTS" => (exists(parser, token.span)?, None),
         "JSON_OBJECT" => (object(parser, token.span)?, None),
+        "JSON_OBJECTAGG" => (object_of_rows(parser, token.span)?, None),
+        "JSON_ARRAYAGG" => (array_of_rows(parser, token.span)?, None),
         _ => (array(parser, token.span)?, None),
     };
     parser.expect_token(&Token::RParen)?;
-    let call = call(&name, token.span, args);
+    let mut call = call(&name, token.span, args);
+    if let Expr::Function(function) = &mut call
+        && name.ends_with("AGG")
+    {
+        function.filter = filter(parser)?;
+    }
     Ok(match returning {
         Some(to) => escape::cast(&to, false, call, token.span),
         None => call,
@@ -166,16 +174,7 @@ fn object(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError>
     let mut args = Vec::new();
     let mut nulls = on_null(parser);
     while nulls.is_none() && parser.peek_token().token != Token::RParen {
-        // `KEY` alone may be a column.
-        if is_word(parser, 0, "KEY") && !is_word(parser, 1, "VALUE") && parser.peek_nth_token(1).token != Token::Colon {
-            parser.next_token();
-        }
-        args.push(parser.parse_expr()?);
-        if !take(parser, &["VALUE"]) && !parser.consume_token(&Token::Colon) {
-            return parser.expected("VALUE", parser.peek_token());
-        }
-        let value = parser.parse_expr()?;
-        args.push(json_inside(value));
+        args.extend(field(parser)?);
         nulls = on_null(parser);
         if nulls.is_none() && !parser.consume_token(&Token::Comma) {
             break;
@@ -183,6 +182,46 @@ fn object(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError>
     }
     args.push(string(nulls.unwrap_or("NULL ON NULL"), span));
     Ok(args)
+}
+
+/// `[KEY] k { VALUE | : } v`
+fn field(parser: &mut Parser<'_>) -> Result<[Expr; 2], ParserError> {
+    // `KEY` alone may be a column.
+    if is_word(parser, 0, "KEY") && !is_word(parser, 1, "VALUE") && parser.peek_nth_token(1).token != Token::Colon {
+        parser.next_token();
+    }
+    let key = parser.parse_expr()?;
+    if !take(parser, &["VALUE"]) && !parser.consume_token(&Token::Colon) {
+        return parser.expected("VALUE", parser.peek_token());
+    }
+    Ok([key, json_inside(parser.parse_expr()?)])
+}
+
+/// A field of each row.
+fn object_of_rows(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {
+    let mut args = field(parser)?.to_vec();
+    args.push(string(on_null(parser).unwrap_or("NULL ON NULL"), span));
+    Ok(args)
+}
+
+/// A value of each row.
+fn array_of_rows(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {
+    let value = json_inside(parser.parse_expr()?);
+    Ok(vec![value, string(on_null(parser).unwrap_or("ABSENT ON NULL"), span)])
+}
+
+/// `FILTER (WHERE …)` behind an aggregate.
+fn filter(parser: &mut Parser<'_>) -> Result<Option<Box<Expr>>, ParserError> {
+    if !take(parser, &["FILTER"]) {
+        return Ok(None);
+    }
+    parser.expect_token(&Token::LParen)?;
+    if !take(parser, &["WHERE"]) {
+        return parser.expected("WHERE", parser.peek_token());
+    }
+    let condition = parser.parse_expr()?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Some(Box::new(condition)))
 }
 
 fn array(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {

@@ -3,6 +3,7 @@
 //!
 //! It must not know how anything runs.
 
+mod aggregates;
 mod catalog;
 mod changelog;
 mod context;

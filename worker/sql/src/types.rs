@@ -79,6 +79,12 @@ fn parse_base(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
             close_angle(parser)?;
             DataType::Array(Box::new(item))
         }
+        "MULTISET" => {
+            parser.expect_token(&Token::Lt)?;
+            let (element, _) = parse_type(parser)?;
+            close_angle(parser)?;
+            DataType::Multiset(Box::new(element))
+        }
         "MAP" => {
             parser.expect_token(&Token::Lt)?;
             let (key, _) = parse_type(parser)?;

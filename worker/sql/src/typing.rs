@@ -74,19 +74,35 @@ fn typed_aggregate(aggregate: Aggregate) -> Result<Aggregate> {
     Aggregate::try_new_with_schema(input, group_expr, aggr_expr, Arc::new(schema))
 }
 
+/// As many characters Flink says that `JSON_ARRAYAGG` and `JSON_OBJECTAGG` give.
+const JSON_LENGTH: u32 = 2000;
+
 /// The type of an aggregate: an empty group has a count, and nothing else.
 fn aggregate_type(expr: &Expr, schema: &DFSchema, global: bool) -> Result<Option<Typed>> {
     let Expr::AggregateFunction(call) = expr.clone().unalias() else { return Ok(None) };
     let data_type = escape::flink_type(&expr.to_field(schema)?.1)?;
-    let name = call.func.name().to_ascii_uppercase();
-    if name.contains("COUNT") || name.starts_with("GROUP") {
+    let name = call.func.name();
+    if name.starts_with("GROUP") {
         return Ok(Some(Typed::not_null(data_type)));
     }
-    let [argument] = call.params.args.as_slice() else { return Ok(None) };
+    let Some(argument) = call.params.args.first() else { return Ok(None) };
     let argument = typed(argument, schema)?;
     let nullable = argument.nullable || global || call.params.filter.is_some();
-    let same = argument.data_type.to_arrow() == data_type.to_arrow();
-    Ok(Some(Typed { data_type: if same { argument.data_type } else { data_type }, nullable }))
+    let element = || match argument.nullable {
+        true => Box::new(argument.data_type.clone()),
+        false => Box::new(DataType::NotNull(Box::new(argument.data_type.clone()))),
+    };
+    Ok(Some(match call.func.name() {
+        "COUNT" | "$SUM0" => Typed::not_null(data_type),
+        // Flink's types, though the text of many values may be longer.
+        "LISTAGG" => argument,
+        "JSON_ARRAYAGG" | "JSON_OBJECTAGG" => Typed::not_null(DataType::Varchar(JSON_LENGTH)),
+        "COLLECT" => Typed::not_null(DataType::Multiset(element())),
+        "ARRAY_AGG" => Typed { data_type: DataType::Array(element()), nullable },
+        "PERCENTILE" => Typed::nullable(data_type),
+        _ if argument.data_type.to_arrow() == data_type.to_arrow() => Typed { nullable, ..argument },
+        _ => Typed { data_type, nullable },
+    }))
 }
 
 fn typed_values(values: Values) -> Result<Values> {

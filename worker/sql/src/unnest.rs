@@ -37,7 +37,7 @@ impl PartialOrd for UnnestNode {
 /// The columns of a collection's elements.
 pub(crate) fn columns(collection: &DataType, ordinality: bool) -> Result<Vec<Field>, SqlError> {
     let mut fields = match &collection.without_not_null() {
-        DataType::Array(element) => match &**element {
+        DataType::Array(element) | DataType::Multiset(element) => match &**element {
             DataType::Row(fields) => fields.clone(),
             element => vec![Field::new("EXPR$0", element.clone())],
         },

@@ -110,7 +110,9 @@ pub(super) fn random_values(
             key: Box::new(nested(reader, "key", key, 0)?),
             value: Box::new(nested(reader, "value", value, 1)?),
         },
-        DataType::Null => return Err(reader.wrong(prefix, "columns of type NULL cannot be generated")),
+        DataType::Null | DataType::Multiset(_) => {
+            return Err(reader.wrong(prefix, format_args!("columns of type {data_type} cannot be generated")));
+        }
     })
 }
 

@@ -222,6 +222,7 @@ pub(crate) fn write_value(out: &mut dyn Write, array: &ArrayRef, from: &DataType
             }
             out.write_str("]")
         }
+        DataType::Multiset(element) => write_value(out, array, &DataType::counts_of(element), row),
         DataType::Map(key, value) => {
             let map = array.as_map();
             let offsets = map.value_offsets();

@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// The elements of a multiset as an array; only `UNNEST` calls it.
+pub const ELEMENTS: &str = "$ELEMENTS";
+
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("MAP", &[Any], map_type, Plain(map))
         .never_null()
@@ -35,6 +38,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("MAP_KEYS", &[Map], |arguments| part_type(arguments, true), Plain(|inputs| part(inputs, true))),
     function("MAP_UNION", &[Map], crate::function::returns::first, Plain(union)).variadic().coercing(same_maps),
     function("MAP_VALUES", &[Map], |arguments| part_type(arguments, false), Plain(|inputs| part(inputs, false))),
+    function(ELEMENTS, &[Any], elements_type, Plain(elements)),
     function("SPLIT", &[Text, Text], |_| Ok(DataType::Array(Box::new(DataType::String))), Plain(split)),
     function("STR_TO_MAP", &[Text, Text, Text], text_map_type, Plain(str_to_map)).nullable().optional(2),
 ];
@@ -62,6 +66,29 @@ fn same_maps(types: &[DataType]) -> Option<Vec<DataType>> {
 
 fn map_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
     Ok(DataType::Map(Box::new(arguments.get(0).clone()), Box::new(arguments.get(1).clone())))
+}
+
+fn elements_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    match arguments.get(0) {
+        DataType::Multiset(element) => Ok(DataType::Array(element.clone())),
+        other => Err(Failure::user(format!("{other} is not a multiset"))),
+    }
+}
+
+/// Each element as often as it occurs.
+fn elements(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
+    let sets = Maps::new(inputs, 0)?;
+    let counts = sets.map.values().as_primitive_opt::<Int32Type>();
+    let counts = counts.ok_or_else(|| Failure::internal("the counts of a multiset are no INT"))?;
+    let mut lists = ListMaker::new(vec![sets.map.keys()], inputs.rows);
+    for row in 0..inputs.rows {
+        let range = sets.range(row);
+        for element in range.clone().into_iter().flatten() {
+            (0..counts.value(element)).for_each(|_| lists.pick(0, element));
+        }
+        lists.end(range.is_some());
+    }
+    lists.finish(inputs.result)
 }
 
 fn part_type(arguments: &Arguments<'_>, keys: bool) -> Result<DataType, Failure> {

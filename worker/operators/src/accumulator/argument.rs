@@ -21,6 +21,8 @@ pub(crate) enum Form {
     Float,
     /// Floats as integers that sort alike, to be compared.
     OrderedFloat,
+    /// Numbers of any kind as floats.
+    Real,
     /// Unscaled decimals.
     Decimal,
     /// The bytes of strings.
@@ -41,7 +43,7 @@ impl Form {
             | DataType::Binary(_)
             | DataType::Varbinary(_)
             | DataType::Bytes => Self::Text,
-            DataType::Row(_) | DataType::Array(_) | DataType::Map(..) => Self::Nested,
+            DataType::Row(_) | DataType::Array(_) | DataType::Map(..) | DataType::Multiset(_) => Self::Nested,
             _ => Self::Int,
         }
     }
@@ -66,7 +68,7 @@ impl Form {
 pub(crate) enum Argument {
     /// [`Form::Int`] and [`Form::OrderedFloat`]
     Int(ScalarBuffer<i64>),
-    /// [`Form::Float`]
+    /// [`Form::Float`] and [`Form::Real`]
     Float(ScalarBuffer<f64>),
     /// [`Form::Decimal`]
     Decimal(ScalarBuffer<i128>),
@@ -81,6 +83,7 @@ impl Argument {
         Ok(match form {
             Form::Int => Self::Int(integers(column)?),
             Form::Float => Self::Float(floats(column)?),
+            Form::Real => Self::Float(numbers(column)?),
             Form::OrderedFloat => Self::Int(floats(column)?.iter().map(|&value| ordered(value)).collect()),
             Form::Decimal => match column.as_primitive_opt::<Decimal128Type>() {
                 Some(array) => Self::Decimal(array.values().clone()),
@@ -149,6 +152,18 @@ fn floats(column: &ArrayRef) -> Result<ScalarBuffer<f64>, Failure> {
         Arrow::Float32 => column.as_primitive::<Float32Type>().values().iter().map(|&value| f64::from(value)).collect(),
         Arrow::Float64 => column.as_primitive::<Float64Type>().values().clone(),
         _ => return Err(unexpected(column)),
+    })
+}
+
+/// Numbers of any kind as floats.
+fn numbers(column: &ArrayRef) -> Result<ScalarBuffer<f64>, Failure> {
+    Ok(match column.data_type() {
+        Arrow::Float32 | Arrow::Float64 => floats(column)?,
+        Arrow::Decimal128(_, scale) => {
+            let unit = 10_f64.powi(i32::from(*scale));
+            column.as_primitive::<Decimal128Type>().values().iter().map(|&value| value as f64 / unit).collect()
+        }
+        _ => integers(column)?.iter().map(|&value| value as f64).collect(),
     })
 }
 

@@ -13,9 +13,10 @@ use model::{Failure, batch::is_retraction_code};
 
 use super::{
     argument::{Argument, nulls},
-    distinct,
+    collection, distinct,
     large::Large,
     layout::{Cell, CellKind, Input, Layout, ObjectSpec, wide, words_of},
+    moments,
     object::Object,
     table::Work,
 };
@@ -55,6 +56,15 @@ impl Layout {
                 }
                 ObjectSpec::Multiset { input, argument, .. } => {
                     fold_multiset(&arguments[*argument], groups, weights[*input].as_deref(), index, work);
+                }
+                ObjectSpec::Collection { input, columns: of, keep } => {
+                    collection::fold(columns, (of.as_slice(), *keep), groups, weights[*input].as_deref(), index, work)?;
+                }
+                ObjectSpec::Numbers { input, value, frequency } => {
+                    let frequency = frequency
+                        .map(|argument| (&arguments[argument], columns.column(self.arguments[argument].column)));
+                    let weights = weights[*input].as_deref();
+                    collection::fold_numbers(&arguments[*value], frequency, groups, weights, index, work);
                 }
                 ObjectSpec::Distinct { .. } => {}
             }
@@ -114,6 +124,9 @@ fn weigh(input: &Input, base: &Weights, columns: &RecordBatch) -> Result<Weights
 }
 
 fn fold_cell(cell: &Cell, arguments: &[Argument], groups: &[u32], weights: Option<&[i8]>, work: &mut Work) {
+    if let (CellKind::Moments, Some(Argument::Float(values))) = (cell.kind, arguments.get(cell.argument)) {
+        return each(groups, values, weights, |group, value, weight| moments::fold(cell, group, value, weight, work));
+    }
     let words = &mut work.words[cell.word];
     match (cell.kind, arguments.get(cell.argument)) {
         (CellKind::Count, _) => match weights {
@@ -156,7 +169,7 @@ fn fold_cell(cell: &Cell, arguments: &[Argument], groups: &[u32], weights: Optio
                     CellKind::Sum(_) => old.saturating_add(value * i128::from(weight)),
                     CellKind::Min(_) => old.min(value),
                     CellKind::Max(_) => old.max(value),
-                    CellKind::Count => old,
+                    CellKind::Count | CellKind::Moments => old,
                 };
                 [low[group], high[group]] = words_of(new);
             });
@@ -185,7 +198,7 @@ fn each<T: Copy>(groups: &[u32], values: &[T], weights: Option<&[i8]>, mut row: 
 }
 
 #[inline]
-fn weight_of(weights: Option<&Vec<i8>>, row: usize) -> i8 {
+pub(super) fn weight_of(weights: Option<&Vec<i8>>, row: usize) -> i8 {
     weights.map_or(1, |weights| weights[row])
 }
 
@@ -247,7 +260,7 @@ fn fold_multiset(argument: &Argument, groups: &[u32], weights: Option<&Vec<i8>>,
 }
 
 /// Adds to a value's count; a value that is not there is not taken away.
-fn add<K: Ord>(entry: std::collections::btree_map::Entry<'_, K, i64>, weight: i64) {
+pub(super) fn add<K: Ord>(entry: std::collections::btree_map::Entry<'_, K, i64>, weight: i64) {
     use std::collections::btree_map::Entry;
     match entry {
         Entry::Occupied(mut entry) => {

@@ -3,7 +3,13 @@
 use graph::operator::{AggregateCall, AggregateFunction};
 use model::{Failure, Schema};
 
-use super::{Object, argument::Form, result::Outcome};
+use super::{
+    Object,
+    argument::Form,
+    collection::{Collector, Keep},
+    moments,
+    result::Outcome,
+};
 
 /// How many `FILTER` variants of one `DISTINCT` argument share a set: a bit each.
 const VARIANTS_MAX: usize = 64;
@@ -30,6 +36,8 @@ pub(crate) enum CellKind {
     Sum(Form),
     Min(Form),
     Max(Form),
+    /// Mean and squared distances from it.
+    Moments,
 }
 
 /// An accumulator made of words.
@@ -53,6 +61,10 @@ pub(crate) enum ObjectSpec {
     Multiset { input: usize, argument: usize, form: Form },
     /// The values that the inputs have seen. Without retractions a bit for each input, else the count for the one.
     Distinct { argument: usize, form: Form, inputs: Vec<usize> },
+    /// The values of columns.
+    Collection { input: usize, columns: Vec<usize>, keep: Keep },
+    /// How often each number occurs; `frequency` is the argument that says how often it does in a row.
+    Numbers { input: usize, value: usize, frequency: Option<usize> },
 }
 
 /// The accumulators of an aggregation.
@@ -64,6 +76,8 @@ pub(crate) struct Layout {
     pub(crate) cells: Vec<Cell>,
     pub(crate) objects: Vec<ObjectSpec>,
     pub(crate) outcomes: Vec<Outcome>,
+    /// The outcomes that are made of collected values.
+    pub(crate) collectors: Vec<Collector>,
     /// The words of a group without rows.
     pub(crate) template: Vec<i64>,
     /// Whether the input may carry retractions.
@@ -86,6 +100,7 @@ impl Layout {
             cells: Vec::new(),
             objects: Vec::new(),
             outcomes: Vec::new(),
+            collectors: Vec::new(),
             template: Vec::new(),
             retracts,
             keeps_empty,
@@ -93,7 +108,7 @@ impl Layout {
         let rows = layout.input(Input { column: None, filter: None, distinct: false });
         layout.cell(CellKind::Count, rows, 0);
         for call in calls {
-            layout.add(call, input).map_err(|error| error.at(format!("aggregate {:?}", call.function)))?;
+            layout.add(call, input).map_err(|error| error.at(format!("aggregate {}", call.function.name())))?;
         }
         Ok(layout)
     }
@@ -116,10 +131,11 @@ impl Layout {
 
     fn add(&mut self, call: &AggregateCall, schema: &Schema) -> Result<(), Failure> {
         use AggregateFunction::{Avg, Count, Max, Min, Sum};
-        for column in call.argument.iter().chain(&call.filter) {
-            if *column >= schema.len() {
-                return Err(Failure::internal(format!("column {column} of {}", schema.len())));
-            }
+        if let Some(column) = call.columns().find(|&column| column >= schema.len()) {
+            return Err(Failure::internal(format!("column {column} of {}", schema.len())));
+        }
+        if !matches!(call.function, Count | Sum | Avg | Min | Max) {
+            return self.add_collection(call, schema);
         }
         // The least of all values is the least of the distinct ones.
         let distinct = call.distinct && call.argument.is_some() && !matches!(call.function, Min | Max);
@@ -148,6 +164,7 @@ impl Layout {
                 let argument = self.argument(column, form);
                 self.extreme(call.function == Max, input, argument, form, count, call)
             }
+            _ => Err(Failure::internal("no accumulator")),
         }
     }
 
@@ -177,25 +194,25 @@ impl Layout {
         self.outcome(Outcome::extreme(form, word, count, arrow))
     }
 
-    fn outcome(&mut self, outcome: Outcome) -> Result<(), Failure> {
+    pub(super) fn outcome(&mut self, outcome: Outcome) -> Result<(), Failure> {
         self.outcomes.push(outcome);
         Ok(())
     }
 
-    fn input(&mut self, input: Input) -> usize {
+    pub(super) fn input(&mut self, input: Input) -> usize {
         position_or_push(&mut self.inputs, input)
     }
 
-    fn argument(&mut self, column: usize, form: Form) -> usize {
+    pub(super) fn argument(&mut self, column: usize, form: Form) -> usize {
         position_or_push(&mut self.arguments, ArgumentSpec { column, form })
     }
 
-    fn object(&mut self, spec: ObjectSpec) -> usize {
+    pub(super) fn object(&mut self, spec: ObjectSpec) -> usize {
         position_or_push(&mut self.objects, spec)
     }
 
     /// The first word of the cell, which is added if there is none like it.
-    fn cell(&mut self, kind: CellKind, input: usize, argument: usize) -> usize {
+    pub(super) fn cell(&mut self, kind: CellKind, input: usize, argument: usize) -> usize {
         let known = |cell: &&Cell| cell.kind == kind && cell.input == input && cell.argument == argument;
         if let Some(cell) = self.cells.iter().find(known) {
             return cell.word;
@@ -205,6 +222,7 @@ impl Layout {
         match kind {
             CellKind::Count => self.template.push(0),
             CellKind::Sum(form) => self.template.resize(word + form.words(), 0),
+            CellKind::Moments => self.template.resize(word + moments::WORDS, 0),
             CellKind::Min(Form::Decimal) => self.template.extend(words_of(i128::MAX)),
             CellKind::Max(Form::Decimal) => self.template.extend(words_of(i128::MIN)),
             CellKind::Min(_) => self.template.push(i64::MAX),
@@ -253,12 +271,20 @@ pub(crate) fn wide(low: i64, high: i64) -> i128 {
 
 /// A call as in SQL, with the type in place of the argument.
 fn described(call: &AggregateCall, schema: &Schema) -> String {
-    let argument = call.argument.and_then(|column| schema.fields.get(column));
-    let argument = argument.map_or("*".to_owned(), |field| field.data_type.to_string());
+    let type_of = |column: usize| schema.fields.get(column).map_or(String::new(), |field| field.data_type.to_string());
+    let argument = call.argument.map_or("*".to_owned(), type_of);
     let distinct = if call.distinct { "DISTINCT " } else { "" };
     let filter = call.filter.map_or(String::new(), |column| format!(" FILTER {column}"));
     let column = call.argument.map_or(String::new(), |column| format!(" {column}"));
-    format!("{:?}({distinct}{argument}{column}){filter}", call.function).to_uppercase()
+    let second = call.second.map_or(String::new(), |column| format!(", {} {column}", type_of(column)));
+    // Values that are not kept cannot come back.
+    let nulls = match call.function {
+        AggregateFunction::ArrayAgg { ignore_nulls: true } => " IGNORE NULLS",
+        AggregateFunction::JsonArrayAgg { absent_on_null: true }
+        | AggregateFunction::JsonObjectAgg { absent_on_null: true } => " ABSENT ON NULL",
+        _ => "",
+    };
+    format!("{}({distinct}{argument}{column}{second}{nulls}){filter}", call.function.name()).to_uppercase()
 }
 
 fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
@@ -268,6 +294,6 @@ fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     })
 }
 
-fn unsupported(data_type: &model::DataType) -> Failure {
+pub(super) fn unsupported(data_type: &model::DataType) -> Failure {
     Failure::user(format!("does not take arguments of type {data_type}"))
 }

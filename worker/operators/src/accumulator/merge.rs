@@ -6,8 +6,10 @@ use hashbrown::HashMap;
 
 use super::{
     argument::{Form, unordered},
+    collection::{self, Keep},
     large::{Large, Member, Pieces},
     layout::{Cell, CellKind, Layout, ObjectSpec, wide, words_of},
+    moments,
     object::Object,
     table::Work,
 };
@@ -36,6 +38,12 @@ impl Layout {
                     ObjectSpec::Text { max, .. } => merge_text(source, &mut into.objects[group][index], *max),
                     ObjectSpec::Multiset { .. } => merge_multiset(source, &mut into.objects[group][index]),
                     ObjectSpec::Distinct { inputs, .. } => self.merge_distinct(source, inputs, index, group, into),
+                    ObjectSpec::Collection { keep, .. } => {
+                        collection::merge(source, &mut into.objects[group][index], *keep);
+                    }
+                    ObjectSpec::Numbers { .. } => {
+                        collection::merge(source, &mut into.objects[group][index], Keep::Counted);
+                    }
                 }
             }
         }
@@ -151,7 +159,7 @@ fn merge_cell(cell: &Cell, from: &Work, into: &mut Work, group_of: impl Fn(usize
                 let new = match cell.kind {
                     CellKind::Min(_) => old.min(other),
                     CellKind::Max(_) => old.max(other),
-                    CellKind::Sum(_) | CellKind::Count => old.saturating_add(other),
+                    CellKind::Sum(_) | CellKind::Count | CellKind::Moments => old.saturating_add(other),
                 };
                 [into.words[cell.word][group], into.words[cell.word + 1][group]] = words_of(new);
             }
@@ -162,6 +170,9 @@ fn merge_cell(cell: &Cell, from: &Work, into: &mut Work, group_of: impl Fn(usize
         CellKind::Count | CellKind::Sum(_) => merge_words(cell, from, into, group_of, i64::wrapping_add),
         CellKind::Min(_) => merge_words(cell, from, into, group_of, i64::min),
         CellKind::Max(_) => merge_words(cell, from, into, group_of, i64::max),
+        CellKind::Moments => {
+            (0..from.groups()).for_each(|source| moments::merge(cell, (from, source), into, group_of(source)));
+        }
     }
 }
 

@@ -3,9 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hashbrown::HashMap;
-use model::Failure;
+use model::{Failure, row::Rows};
 
-use super::{argument::Form, large::Large, layout::ObjectSpec};
+use super::{
+    argument::Form,
+    collection::{Counted, Keep},
+    large::Large,
+    layout::ObjectSpec,
+};
 
 /// Bytes of a string. Shared, so that it can be put out without a copy.
 pub(crate) type Text = Arc<[u8]>;
@@ -25,6 +30,11 @@ pub(crate) enum Object {
     DistinctTexts(HashMap<Box<[u8]>, u64>),
     /// Values that are kept in pieces elsewhere.
     Large(Large),
+    /// Values in the row encoding.
+    List(Rows),
+    Counted(Counted),
+    /// Numbers as integers that sort alike.
+    Numbers(BTreeMap<i64, i64>),
 }
 
 impl Object {
@@ -33,15 +43,18 @@ impl Object {
         match spec {
             ObjectSpec::Text { .. } => Self::Text(None),
             ObjectSpec::Multiset { form, .. } => match form {
-                Form::Int | Form::Float | Form::OrderedFloat => Self::Ints(BTreeMap::new()),
+                Form::Int | Form::Float | Form::OrderedFloat | Form::Real => Self::Ints(BTreeMap::new()),
                 Form::Decimal => Self::Decimals(BTreeMap::new()),
                 Form::Text | Form::Nested => Self::Texts(BTreeMap::new()),
             },
             ObjectSpec::Distinct { form, .. } => match form {
-                Form::Int | Form::Float | Form::OrderedFloat => Self::DistinctInts(HashMap::new()),
+                Form::Int | Form::Float | Form::OrderedFloat | Form::Real => Self::DistinctInts(HashMap::new()),
                 Form::Decimal => Self::DistinctDecimals(HashMap::new()),
                 Form::Text | Form::Nested => Self::DistinctTexts(HashMap::new()),
             },
+            ObjectSpec::Collection { keep: Keep::Counted, .. } => Self::Counted(Counted::default()),
+            ObjectSpec::Collection { .. } => Self::List(Rows::default()),
+            ObjectSpec::Numbers { .. } => Self::Numbers(BTreeMap::new()),
         }
     }
 
@@ -51,7 +64,7 @@ impl Object {
         const TEXT: usize = 32;
         match self {
             Self::Text(text) => text.as_ref().map_or(0, |text| text.len() + 16),
-            Self::Ints(map) => map.len() * (16 + NODE),
+            Self::Ints(map) | Self::Numbers(map) => map.len() * (16 + NODE),
             Self::Decimals(map) => map.len() * (24 + NODE),
             Self::DistinctInts(map) => map.allocation_size(),
             Self::DistinctDecimals(map) => map.allocation_size(),
@@ -59,10 +72,12 @@ impl Object {
             Self::DistinctTexts(map) => map.allocation_size() + map.len() * TEXT,
             Self::Texts(map) => map.len() * (24 + NODE + TEXT),
             Self::Large(large) => large.heap_bytes(),
+            Self::List(rows) => rows.heap_bytes(),
+            Self::Counted(map) => map.capacity() * (32 + NODE) + map.len() * TEXT,
         }
     }
 
-    /// Appends the stored form: a tag, then the entries in order of their values.
+    /// Appends the stored form: a tag, then the entries in order of their values, or of their arrival if that matters.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Text(None) => out.push(0),
@@ -84,6 +99,13 @@ impl Object {
                 out.push(LARGE);
                 large.encode(out);
             }
+            Self::List(rows) => {
+                out.push(8);
+                put_unsigned(rows.len() as u128, out);
+                rows.iter().for_each(|row| put_bytes(row, out));
+            }
+            Self::Counted(map) => encode_map(9, map.iter(), out, |key, out| put_bytes(key, out)),
+            Self::Numbers(map) => encode_map(10, map.iter(), out, |key, out| put_signed(i128::from(*key), out)),
         }
     }
 
@@ -100,6 +122,9 @@ impl Object {
             6 => Self::DistinctDecimals(decode_map(cursor, signed)?),
             7 => Self::DistinctTexts(decode_map(cursor, |cursor| Ok(bytes(cursor)?.into()))?),
             LARGE => Self::Large(Large::decode(cursor)?),
+            8 => Self::List(decode_list(cursor)?),
+            9 => Self::Counted(decode_map(cursor, |cursor| Ok(bytes(cursor)?.into()))?),
+            10 => Self::Numbers(decode_map(cursor, int)?),
             other => return Err(Failure::data(format!("a stored accumulator has the unknown tag {other}"))),
         })
     }
@@ -139,6 +164,14 @@ fn decode_map<K, V: TryFrom<i128>, M: FromIterator<(K, V)>>(
             Ok((value, count))
         })
         .collect()
+}
+
+fn decode_list(cursor: &mut &[u8]) -> Result<Rows, Failure> {
+    let mut rows = Rows::default();
+    for _ in 0..unsigned(cursor)? {
+        rows.push(bytes(cursor)?);
+    }
+    Ok(rows)
 }
 
 /// Appends 7 bits a byte, lowest first.

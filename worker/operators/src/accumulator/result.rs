@@ -59,6 +59,8 @@ enum Kind {
         object: usize,
         max: bool,
     },
+    /// Made of collected values by [`Layout::collectors`].
+    Collected(usize),
 }
 
 impl Outcome {
@@ -73,6 +75,11 @@ impl Outcome {
 
     pub(crate) fn of_object(object: usize, max: bool, form: Form, count: usize, arrow: Arrow) -> Self {
         Self { kind: Kind::Object { object, max }, form, count, arrow }
+    }
+
+    /// What a collector makes.
+    pub(crate) fn collected(collector: usize, arrow: Arrow) -> Self {
+        Self { kind: Kind::Collected(collector), form: Form::Nested, count: 0, arrow }
     }
 
     /// A sum or an average.
@@ -120,15 +127,20 @@ enum Captured {
     Ints(Vec<i64>),
     Decimals(Vec<i128>),
     Texts(Vec<Option<Text>>),
+    Column(ArrayRef),
 }
 
 impl Layout {
     /// The accumulators as they are now.
-    pub(crate) fn image(&self, work: &Work) -> Image {
-        Image {
+    pub(crate) fn image(&self, work: &Work) -> Result<Image, Failure> {
+        let objects = self.outcomes.iter().map(|outcome| match outcome.kind {
+            Kind::Collected(collector) => self.collectors[collector].column(work).map(Captured::Column),
+            _ => Ok(outcome.capture(work)),
+        });
+        Ok(Image {
+            objects: objects.collect::<Result<_, Failure>>()?,
             words: work.words.iter().map(|words| words.clone().into()).collect(),
-            objects: self.outcomes.iter().map(|outcome| outcome.capture(work)).collect(),
-        }
+        })
     }
 
     /// A column for each aggregate call.
@@ -147,7 +159,7 @@ impl Outcome {
         }
         let objects = work.objects.iter().map(|objects| &objects[object]);
         match self.form {
-            Form::Int | Form::Float | Form::OrderedFloat => Captured::Ints(
+            Form::Int | Form::Float | Form::OrderedFloat | Form::Real => Captured::Ints(
                 objects
                     .map(|object| match object {
                         Object::Ints(map) => end(map, max).copied(),
@@ -187,13 +199,14 @@ impl Outcome {
             Some(NullBuffer::new(valid)).filter(|nulls| nulls.null_count() > 0)
         };
         match (self.kind, captured) {
+            (_, Captured::Column(column)) => Ok(Arc::clone(column)),
             (Kind::CountRows | Kind::Count, _) => integers(counts.clone(), None, &self.arrow),
             (Kind::Object { .. }, Captured::Ints(values)) => self.values_of(values.clone().into(), valid()),
             (Kind::Object { .. }, Captured::Decimals(values)) => {
                 decimals(values.iter().map(|&value| Some(value)), valid(), &self.arrow)
             }
             (Kind::Object { .. }, Captured::Texts(values)) => texts(values, &self.arrow),
-            (Kind::Object { .. }, Captured::Nothing) => Ok(new_null_array(&self.arrow, counts.len())),
+            (Kind::Object { .. } | Kind::Collected(_), _) => Ok(new_null_array(&self.arrow, counts.len())),
             (Kind::Word(word), _) if self.form == Form::Decimal => {
                 decimals(self.wide(image, word).map(Some), valid(), &self.arrow)
             }

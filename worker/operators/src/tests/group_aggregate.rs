@@ -15,6 +15,7 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::{
     changelog::{Input, Seeded},
+    collected::canonical_row,
     harness::{Change, Cluster, On},
     rows::{self, D, F, G, K, Row, V, aggregate, batch, call, calls, schema, shown},
 };
@@ -272,7 +273,9 @@ impl Model {
                 (key.clone(), key.iter().cloned().chain(results).collect::<Vec<_>>())
             })
             .collect();
-        assert_eq!(self.output, expected);
+        let canonical = |row: &Vec<String>| canonical_row(&self.aggregates, self.keys.len(), row.clone());
+        let output: BTreeMap<_, _> = self.output.iter().map(|(key, row)| (key.clone(), canonical(row))).collect();
+        assert_eq!(output, expected);
     }
 }
 

@@ -219,6 +219,14 @@ impl Cluster {
         }
     }
 
+    /// As [`Self::process`] for a batch that the operator refuses.
+    pub(super) fn try_process(&mut self, port: usize, batch: Batch) -> Result<(), Failure> {
+        for (subtask, part) in self.split(port, &batch).into_iter().enumerate() {
+            self.subtasks[subtask].operator.process(port, part, &mut Output::default())?;
+        }
+        Ok(())
+    }
+
     fn split(&self, port: usize, batch: &Batch) -> Vec<Batch> {
         let keys: Vec<_> = self.keys[port].iter().map(|&key| Arc::clone(batch.column(key))).collect();
         let keys = row::encode(&keys, batch.rows()).expect("keys");

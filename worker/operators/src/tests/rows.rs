@@ -12,6 +12,8 @@ use graph::operator::{AggregateCall, AggregateFunction};
 use model::{Batch, DataType, Field, RowKind, Schema};
 use rand::{Rng, rngs::SmallRng};
 
+use super::collected;
+
 pub(super) const K: usize = 0;
 pub(super) const G: usize = 1;
 pub(super) const V: usize = 2;
@@ -102,7 +104,7 @@ pub(super) fn random(rng: &mut SmallRng, keys: i64) -> Row {
 
 pub(super) fn call(function: AggregateFunction, argument: Option<usize>, data_type: DataType) -> AggregateCall {
     let argument_type = argument.map_or(DataType::Null, |column| schema().fields[column].data_type.clone());
-    AggregateCall { function, argument, filter: None, distinct: false, argument_type, data_type }
+    AggregateCall { function, argument, second: None, filter: None, distinct: false, argument_type, data_type }
 }
 
 /// Every function on every kind of argument.
@@ -111,7 +113,7 @@ pub(super) fn calls() -> Vec<AggregateCall> {
     let distinct = |call: AggregateCall| AggregateCall { distinct: true, ..call };
     let filtered = |call: AggregateCall| AggregateCall { filter: Some(FLAG), ..call };
     let decimal = DataType::Decimal(38, 2);
-    vec![
+    let counted_and_added = vec![
         call(Count, None, DataType::BigInt),
         call(Count, Some(V), DataType::BigInt),
         filtered(call(Count, None, DataType::BigInt)),
@@ -139,13 +141,17 @@ pub(super) fn calls() -> Vec<AggregateCall> {
         filtered(call(Max, Some(S), DataType::String)),
         call(Min, Some(FLAG), DataType::Boolean),
         call(Max, Some(T), DataType::Timestamp(3)),
-    ]
+    ];
+    counted_and_added.into_iter().chain(collected::calls()).collect()
 }
 
 /// The result of a call over all rows of a group, as output shows it.
 pub(super) fn aggregate(call: &AggregateCall, rows: &[Row]) -> String {
     let rows: Vec<&Row> = rows.iter().filter(|row| call.filter.is_none() || row.flag == Some(true)).collect();
     let Some(column) = call.argument else { return rows.len().to_string() };
+    if let Some(result) = collected::aggregate(call, &rows) {
+        return result;
+    }
     match column {
         V => integers(call, rows.iter().filter_map(|row| row.v).map(i128::from).collect(), 0),
         D => integers(call, rows.iter().filter_map(|row| row.d).collect(), 2),
@@ -184,6 +190,7 @@ fn integers(call: &AggregateCall, mut values: Vec<i128>, scale: u32) -> String {
         }
         AggregateFunction::Min => shown(values.into_iter().min().expect("not empty")),
         AggregateFunction::Max => shown(values.into_iter().max().expect("not empty")),
+        _ => unreachable!("no number"),
     }
 }
 
@@ -205,6 +212,7 @@ fn floats(call: &AggregateCall, mut values: Vec<f64>) -> String {
         AggregateFunction::Avg => values.iter().sum::<f64>() / values.len() as f64,
         AggregateFunction::Min => values[0],
         AggregateFunction::Max => values[values.len() - 1],
+        _ => unreachable!("no number"),
     };
     format!("{:?}", if result == 0.0 { 0.0 } else { result })
 }
@@ -215,6 +223,6 @@ fn ordered<T: Ord + ToString>(call: &AggregateCall, values: Vec<T>) -> String {
         AggregateFunction::Count => values.len().to_string(),
         AggregateFunction::Min => values.first().map_or("NULL".to_owned(), T::to_string),
         AggregateFunction::Max => values.last().map_or("NULL".to_owned(), T::to_string),
-        AggregateFunction::Sum | AggregateFunction::Avg => unreachable!("not a number"),
+        _ => unreachable!("not a number"),
     }
 }

@@ -14,6 +14,7 @@ use model::{
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::{
+    collected::canonical_row,
     harness::{Cluster, On},
     rows::{self, G, K, Row, T, aggregate, batch, call, calls, schema, shown},
 };
@@ -218,7 +219,8 @@ fn random_run(seed: u64, gap: i64, retracts: bool) {
                     expected.push(key.iter().cloned().chain(results).chain(bounds).collect());
                 }
             }
-            let mut fired: Vec<Vec<String>> = cluster.take().into_iter().map(|(_, row)| row).collect();
+            let canonical = |row| canonical_row(&aggregates, keys.len(), row);
+            let mut fired: Vec<Vec<String>> = cluster.take().into_iter().map(|(_, row)| canonical(row)).collect();
             expected.sort();
             fired.sort();
             assert_eq!(fired, expected, "watermark {watermark}, seed {seed}");

@@ -139,6 +139,9 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
                 return Ok(());
             }
             functions::check(&name)?;
+            if !function.within_group.is_empty() {
+                return Err(SqlError::at_ident(format!("WITHIN GROUP of '{}' is not supported", name.value), &name));
+            }
         }
         Expr::Subquery(_) => return unsupported("a scalar subquery", &*expr),
         // Its comparison would be taken for a filter of the query, and nulls in the query would no longer count.

@@ -1,10 +1,11 @@
 //! Aggregations: by window and keys, or by keys alone.
 
-use datafusion_common::DFSchema;
-use datafusion_expr::{Aggregate, Expr as Logical, LogicalPlan, expr::AggregateFunction as LogicalCall};
+mod call;
+
+use datafusion_expr::{Aggregate, Expr as Logical, LogicalPlan};
 use graph::{
     ChangelogMode, Expr, NodeId, OperatorSpec, Value,
-    operator::{AggregateCall, AggregateFunction, GroupAggregateSpec, WindowAggregateSpec, WindowKind},
+    operator::{AggregateCall, GroupAggregateSpec, WindowAggregateSpec, WindowKind},
 };
 use model::{DataType, Field, Schema};
 
@@ -13,16 +14,8 @@ use super::{
     scalar::{self, columns_of, conjunction},
     window,
 };
-use crate::{SqlError, escape, nodes::WINDOW_COLUMNS};
-
-/// An aggregate whose argument and filter are still expressions over the input's base.
-struct Call {
-    function: AggregateFunction,
-    argument: Option<Expr>,
-    filter: Option<Expr>,
-    distinct: bool,
-    data_type: DataType,
-}
+use crate::{SqlError, nodes::WINDOW_COLUMNS};
+use call::{Call, Calls};
 
 /// What a grouping expression of a windowed aggregation is.
 enum Group {
@@ -71,16 +64,9 @@ impl Lowering<'_> {
         let schema = aggregate.input.schema();
         let scope = Scope { schema, exprs: &relation.exprs };
         let calls = aggregate.aggr_expr.iter().filter(|expr| grouping_sets::grouping(expr).is_none());
-        let calls = calls.map(|expr| lower_call(&scope, schema, expr)).collect::<Result<Vec<_>, _>>()?;
+        let calls = Calls::new(&scope, schema, calls)?;
         if let Some(sets) = sets {
             let expanded = self.expand(relation, schema, &aggregate.group_expr, &sets)?;
-            let over = |expr: &Expr| expanded.over(expr);
-            let calls = calls.into_iter().map(|call| Call {
-                argument: call.argument.as_ref().map(over),
-                filter: call.filter.as_ref().map(over),
-                ..call
-            });
-            let calls = calls.collect();
             let keys = expanded.groups.len() - 1;
             let fields = aggregate.schema.fields().iter().enumerate();
             let plain = |index: usize, name: &str| index < keys && !name.contains(['(', '$']);
@@ -91,7 +77,9 @@ impl Lowering<'_> {
                     },
                 );
             let names = grouping_sets::without_groupings(aggregate, names.collect());
-            let aggregated = self.aggregated(expanded.relation, expanded.groups, calls, names)?;
+            let over = |expr: &Expr| expanded.over(expr);
+            let calls = calls.over(&over);
+            let aggregated = self.with_results(expanded.relation, expanded.groups, calls, names)?;
             return grouping_sets::with_groupings(aggregate, Some(&sets), aggregated);
         }
         let groups = aggregate.group_expr.iter().map(|expr| scope.lower(expr)).collect::<Result<Vec<_>, _>>()?;
@@ -106,7 +94,22 @@ impl Lowering<'_> {
             .map(|(index, (field, plain))| if plain { field.name().clone() } else { format!("$a{index}") })
             .collect();
         let names = grouping_sets::without_groupings(aggregate, names);
-        grouping_sets::with_groupings(aggregate, None, self.aggregated(relation, groups, calls, names)?)
+        grouping_sets::with_groupings(aggregate, None, self.with_results(relation, groups, calls, names)?)
+    }
+
+    /// An aggregation, and the query's results over what it computes.
+    fn with_results(
+        &mut self,
+        relation: Relation,
+        groups: Vec<Expr>,
+        calls: Calls,
+        names: Vec<String>,
+    ) -> Result<Relation, SqlError> {
+        let count = groups.len();
+        let computed = names.iter().take(count).cloned().chain(calls.names(count)).collect();
+        let (calls, results) = calls.into_parts();
+        let relation = self.aggregated(relation, groups, calls, computed)?;
+        Ok(Calls::finish(&results, count, relation, names))
     }
 
     /// Groups and calls are over the relation's base.
@@ -183,7 +186,7 @@ impl Lowering<'_> {
         let reads_window = {
             let first = columns.start.min(columns.end);
             let read = keys.iter().chain(&relation.filter);
-            let read = read.chain(calls.iter().flat_map(|call| call.argument.iter().chain(&call.filter)));
+            let read = read.chain(calls.iter().flat_map(Call::exprs));
             read.flat_map(columns_of).any(|column| column >= first && column < first + 3)
         };
         // A window that nothing but the grouping reads is assigned by the aggregation itself.
@@ -192,12 +195,7 @@ impl Lowering<'_> {
             Base::Window { input, of } if !reads_window && of.is_of(&keys) => {
                 let over = |expr: &Expr| input.over_base(expr);
                 let keys = keys.iter().map(over).collect::<Vec<_>>();
-                let calls = calls.into_iter().map(|call| Call {
-                    argument: call.argument.as_ref().map(over),
-                    filter: call.filter.as_ref().map(over),
-                    ..call
-                });
-                let calls: Vec<Call> = calls.collect();
+                let calls: Vec<Call> = calls.into_iter().map(|call| call.over(&over)).collect();
                 let filter = conjunction(input.filter.clone(), relation.filter.as_ref().map(over));
                 let time = input.exprs[of.time].clone();
                 (Relation { filter, ..*input }, time, of.window, keys, calls, StartOf::Window)
@@ -275,6 +273,7 @@ impl Lowering<'_> {
             aggregates.push(AggregateCall {
                 function: call.function,
                 argument: call.argument.map(|argument| columns.position(argument)),
+                second: call.second.map(|second| columns.position(second)),
                 filter: call.filter.map(|filter| columns.position(filter)),
                 distinct: call.distinct,
                 argument_type,
@@ -383,43 +382,4 @@ fn windowed(
 
 fn interval(milliseconds: i64) -> Expr {
     Expr::Literal { value: Value::Integer(milliseconds), data_type: DataType::IntervalDayTime }
-}
-
-fn lower_call(scope: &Scope<'_>, schema: &DFSchema, expr: &Logical) -> Result<Call, SqlError> {
-    use datafusion_expr::ExprSchemable;
-    let mut inner = expr;
-    while let Logical::Alias(alias) = inner {
-        inner = &alias.expr;
-    }
-    let Logical::AggregateFunction(LogicalCall { func, params }) = inner else {
-        return Err(SqlError::internal(format!("{expr} is no aggregate")));
-    };
-    let name = func.name().to_ascii_uppercase();
-    let function = match name.as_str() {
-        "COUNT" => AggregateFunction::Count,
-        "SUM" => AggregateFunction::Sum,
-        "MIN" => AggregateFunction::Min,
-        "MAX" => AggregateFunction::Max,
-        "AVG" => AggregateFunction::Avg,
-        _ => return Err(SqlError::new(format!("the aggregate function '{name}' is not supported"))),
-    };
-    if !params.order_by.is_empty() || params.null_treatment.is_some() {
-        return Err(SqlError::new(format!("ORDER BY and NULLS in the aggregate '{name}' are not supported")));
-    }
-    if params.args.len() != 1 {
-        return Err(SqlError::new(format!("the aggregate function '{name}' takes one argument")));
-    }
-    let argument = scope.lower(&params.args[0])?;
-    // COUNT of what is never null counts rows.
-    let counts_rows = function == AggregateFunction::Count
-        && !params.distinct
-        && matches!(&argument, Expr::Literal { value, .. } if *value != Value::Null);
-    let (_, field) = inner.to_field(schema).map_err(|error| SqlError::from_planner(&error, &|_| None))?;
-    Ok(Call {
-        function,
-        argument: (!counts_rows).then_some(argument),
-        filter: params.filter.as_deref().map(|filter| scope.lower(filter)).transpose()?,
-        distinct: params.distinct && !matches!(function, AggregateFunction::Min | AggregateFunction::Max),
-        data_type: escape::flink_type(&field)?,
-    })
 }

@@ -1,7 +1,7 @@
 //! `UNNEST`.
 
 use graph::{Expr, OperatorSpec, Partitioning, operator::UnnestSpec};
-use model::{Field, Schema};
+use model::{DataType, Field, Schema};
 
 use super::{Base, Lowering, Relation, Scope, scalar};
 use crate::{
@@ -14,6 +14,13 @@ impl Lowering<'_> {
         let mut input = self.computed_once(&unnest.input)?;
         let collection = Scope { schema: unnest.input.schema(), exprs: &input.exprs }.lower(&unnest.collection)?;
         let data_type = scalar::type_of(&collection, &self.base_schema(&input.base)?)?;
+        let (collection, data_type) = match data_type {
+            DataType::Multiset(element) => {
+                let array = DataType::Array(element);
+                (Expr::call(expressions::ELEMENTS, vec![collection], array.clone()), array)
+            }
+            other => (collection, other),
+        };
         let width = input.exprs.len();
         let column = input.exprs.iter().position(|expr| *expr == collection).unwrap_or_else(|| {
             input.exprs.push(collection);

@@ -196,6 +196,19 @@ fn results_have_flinks_types() {
         ("COUNT(s)", "BIGINT"),
         ("MAX(ts)", "TIMESTAMP(3)"),
         ("MIN(s)", "STRING"),
+        ("STDDEV_POP(i)", "INT"),
+        ("VARIANCE(d)", "DOUBLE"),
+        ("STDDEV(dc)", "DECIMAL(38, 6)"),
+        ("LISTAGG(s, '-')", "STRING"),
+        ("LAST_VALUE(ts)", "TIMESTAMP(3)"),
+        ("SINGLE_VALUE(dc)", "DECIMAL(10, 2)"),
+        ("COLLECT(i)", "MULTISET<INT>"),
+        ("ARRAY_AGG(ts)", "ARRAY<TIMESTAMP(3)>"),
+        ("JSON_OBJECTAGG(KEY s VALUE i)", "STRING"),
+        ("JSON_ARRAYAGG(dc NULL ON NULL)", "STRING"),
+        ("PERCENTILE(i, 0.5)", "DOUBLE"),
+        ("PERCENTILE(dc, ARRAY[0, 0.5], b)", "ARRAY<DOUBLE>"),
+        ("$SUM0(i)", "INT"),
     ] {
         assert_eq!(result_types(&format!("SELECT {aggregate} FROM t")), [expected], "{aggregate}");
     }

@@ -62,6 +62,20 @@ fn nullability_goes_through_queries() {
         ("SELECT k AS x FROM t UNION ALL SELECT i FROM t", "INT | TRUE"),
         ("SELECT COUNT(*) AS x FROM t", "BIGINT | FALSE"),
         ("SELECT MAX(s) AS x FROM t GROUP BY k", "STRING | TRUE"),
+        ("SELECT STDDEV_POP(dc) AS x FROM t GROUP BY k", "DECIMAL(38, 6) | TRUE"),
+        ("SELECT STDDEV_POP(k) AS x FROM t GROUP BY k", "INT | FALSE"),
+        ("SELECT LISTAGG(v) AS x FROM t", "VARCHAR(3) | TRUE"),
+        ("SELECT LAST_VALUE(k) AS x FROM t", "INT | TRUE"),
+        ("SELECT LAST_VALUE(k) AS x FROM t GROUP BY i", "INT | FALSE"),
+        ("SELECT COLLECT(v) AS x FROM t", "MULTISET<VARCHAR(3)> | FALSE"),
+        ("SELECT COLLECT(k) AS x FROM t GROUP BY i", "MULTISET<INT NOT NULL> | FALSE"),
+        ("SELECT ARRAY_AGG(v) AS x FROM t GROUP BY k", "ARRAY<VARCHAR(3)> | TRUE"),
+        ("SELECT ARRAY_AGG(k) AS x FROM t GROUP BY i", "ARRAY<INT NOT NULL> | FALSE"),
+        ("SELECT JSON_ARRAYAGG(i) AS x FROM t", "VARCHAR(2000) | FALSE"),
+        ("SELECT PERCENTILE(k, 0.5) AS x FROM t GROUP BY i", "DOUBLE | TRUE"),
+        ("SELECT PERCENTILE(k, ARRAY[0.5]) AS x FROM t GROUP BY i", "ARRAY<DOUBLE> | TRUE"),
+        ("SELECT $SUM0(i) AS x FROM t", "INT | FALSE"),
+        ("SELECT TYPEOF(COLLECT(v)) AS x FROM t", "STRING | FALSE"),
     ] {
         let shown = text(&mut session(), &format!("{TABLE} CREATE VIEW w AS {query}; DESCRIBE w"));
         let line = shown.lines().nth(1).unwrap();
