@@ -47,7 +47,8 @@ const AGGREGATES: &[Entry] = &[
     entry("COUNT", (0, usize::MAX), |_| Some(DataType::BigInt)),
     entry("FIRST_VALUE", (1, 1), first),
     // They say which groups a row's grouping set leaves out; the planner knows.
-    Entry { aliases: &["GROUPING_ID"], ..entry("GROUPING", (1, 62), |_| Some(DataType::BigInt)) },
+    entry("GROUPING", (1, 62), |_| Some(DataType::BigInt)),
+    entry("GROUPING_ID", (1, 62), |_| Some(DataType::BigInt)),
     entry("GROUP_ID", (0, 0), |_| Some(DataType::BigInt)),
     // Behind the values stands what becomes of nulls.
     entry("JSON_ARRAYAGG", (2, 2), |_| Some(DataType::String)),

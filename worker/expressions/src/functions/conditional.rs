@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, make_comparator, new_null_array},
+    array::{Array, ArrayRef, BooleanArray, make_comparator, new_null_array},
     compute::{self, SortOptions},
 };
 use model::{DataType, Failure};

@@ -1,7 +1,7 @@
 //! JSON in text. Paths are strict unless they say `lax`: what a path does not find is an error, which is null unless
 //! the call says otherwise.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, BooleanArray, ListBuilder, StringArray, StringBuilder},

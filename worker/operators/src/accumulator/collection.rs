@@ -117,7 +117,8 @@ pub(crate) fn fold(
                 Keep::First | Keep::All | Keep::Counted => list.push(value),
             },
             Object::List(list) => {
-                if let Some(position) = list.iter().position(|known| known == value) {
+                let position = list.iter().position(|known| known == value);
+                if let Some(position) = position {
                     list.remove(position);
                 }
             }

@@ -57,7 +57,7 @@ pub(super) fn sets(group_expr: &[Logical]) -> Result<Option<Vec<Vec<&Logical>>>,
 pub(super) fn grouping(expr: &Logical) -> Option<&[Logical]> {
     match expr {
         Logical::Alias(alias) => grouping(&alias.expr),
-        Logical::AggregateFunction(call) if ["GROUPING", "GROUP_ID"].contains(&call.func.name()) => {
+        Logical::AggregateFunction(call) if ["GROUPING", "GROUPING_ID", "GROUP_ID"].contains(&call.func.name()) => {
             Some(&call.params.args)
         }
         _ => None,

@@ -62,7 +62,7 @@ pub(super) fn json(array: &ArrayRef, from: &DataType, row: usize) -> Result<Json
             let range = list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize;
             Json::Array(range.map(|index| json(list.values(), item, index)).collect::<Result<_, _>>()?)
         }
-        DataType::Multiset(element) => write_value(out, array, &DataType::counts_of(element), row),
+        DataType::Multiset(element) => json(array, &DataType::counts_of(element), row)?,
         DataType::Map(key, value) => {
             let map = array.as_map();
             let range = map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
