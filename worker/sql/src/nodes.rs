@@ -152,8 +152,14 @@ impl UserDefinedLogicalNodeCore for WindowNode {
         std::iter::once(&self.of.time).chain(partition).cloned().map(Expr::Column).collect()
     }
 
+    /// Rows that are not wanted behind a session are part of it nevertheless, unless they are of another key.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        self.of.names.iter().map(|name| (*name).to_owned()).collect()
+        let mut prevented: HashSet<String> = self.of.names.iter().map(|name| (*name).to_owned()).collect();
+        if let (WindowKind::Session { .. }, Some(keys)) = (self.of.window, &self.of.partition) {
+            let names = self.input.schema().fields().iter().map(|field| field.name());
+            prevented.extend(names.filter(|name| keys.iter().all(|key| key.name != **name)).cloned());
+        }
+        prevented
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

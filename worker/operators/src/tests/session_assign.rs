@@ -79,9 +79,9 @@ fn merged_sessions_keep_the_order_of_arrival() {
         }
         cluster.watermark(i64::MAX);
         assert_eq!(cluster.take(), rows.each_ref().map(|row| in_session(Insert, row, 0, 31)));
-        assert!(cluster.has_state);
+        assert!(cluster.has_state());
         cluster.restart(2, on);
-        assert!(!cluster.has_state, "what has come out is forgotten");
+        assert!(!cluster.has_state(), "what has come out is forgotten");
     }
 }
 

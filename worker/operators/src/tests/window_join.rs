@@ -117,7 +117,7 @@ fn left_rows_with_many_partners_come_once() {
             cluster.watermark(9);
             assert_eq!(cluster.take().len(), expected, "{kind:?}");
             cluster.restart(1, On::HashMap);
-            assert!(!cluster.has_state);
+            assert!(!cluster.has_state());
         }
     }
 }

@@ -35,6 +35,7 @@ fn count() -> AggregateCall {
     AggregateCall {
         function: AggregateFunction::Count,
         argument: None,
+        second: None,
         filter: None,
         distinct: false,
         argument_type: DataType::Null,

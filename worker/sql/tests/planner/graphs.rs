@@ -68,6 +68,16 @@ fn joined_queries_without_names_are_told_apart() {
 }
 
 #[test]
+fn what_is_filtered_behind_a_session_is_part_of_it() {
+    let script = "SELECT bidder, price, window_start FROM TABLE(SESSION(TABLE bid PARTITION BY bidder, \
+                  DESCRIPTOR(dateTime), INTERVAL '1' SECOND)) WHERE price > 10 AND bidder < 5";
+    let graph = job(&mut nexmark(), script).graph;
+    let filters = &sources(&graph)[0].filters;
+    assert!(filters.iter().all(|filter| !format!("{filter:?}").contains("Integer(10)")), "{filters:?}");
+    assert_eq!(filters.len(), 2, "kinds of events and keys: {filters:?}");
+}
+
+#[test]
 fn tables_are_read_once_in_a_job() {
     let script = "SELECT A.id, B.price FROM auction A JOIN bid B ON A.id = B.auction";
     let graph = job(&mut nexmark(), script).graph;
