@@ -209,7 +209,9 @@ impl ExprPlanner for FlinkExprPlanner {
             expr.args = vec![lit(1_i64)];
         }
         aggregates::check(&expr)?;
-        expr.args = expr.args.into_iter().map(told_apart).collect();
+        if let Some(first) = expr.args.first_mut() {
+            *first = told_apart(first.clone());
+        }
         Ok(PlannerResult::Original(expr))
     }
 }

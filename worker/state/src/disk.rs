@@ -16,10 +16,15 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use model::{Failure, key};
-use rocksdb::{DB, DBPinnableSlice, DBRawIterator, WriteBatch, checkpoint::Checkpoint};
+use rocksdb::{
+    CStrLike, DB, DBPinnableSlice, DBRawIterator, WriteBatch,
+    checkpoint::Checkpoint,
+    properties::{BACKGROUND_ERRORS, num_files_at_level},
+};
 
 pub(crate) use self::{catalog::Catalog, changes::Changes};
 use self::{
@@ -31,6 +36,9 @@ use crate::retention::Expiring;
 /// Length of one write batch.
 pub(crate) const WRITE_BYTES_MAX: usize = 4 << 20;
 pub(crate) const KEY_PREFIX_BYTES: usize = 12;
+/// Sorted runs, which are files of the first level, that reading can do with.
+const RUNS_MAX: u64 = 36;
+const COMPACTION_PAUSE: Duration = Duration::from_millis(1);
 const FAMILY: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 
 pub(crate) fn failure(error: rocksdb::Error) -> Failure {
@@ -202,7 +210,21 @@ impl Disk {
 
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), Failure> {
         self.wait()?;
+        self.wait_for_compaction()?;
         self.write_frozen(batch)
+    }
+
+    /// Waits while compaction is far behind. Once it has failed nothing is waited for: a write says why.
+    fn wait_for_compaction(&self) -> Result<(), Failure> {
+        while self.property(&num_files_at_level(0))? > RUNS_MAX && self.property(BACKGROUND_ERRORS)? == 0 {
+            std::thread::park_timeout(COMPACTION_PAUSE);
+        }
+        Ok(())
+    }
+
+    fn property(&self, name: impl CStrLike) -> Result<u64, Failure> {
+        let value = self.db().property_value(name).map_err(failure)?;
+        Ok(value.and_then(|value| value.parse().ok()).unwrap_or(0))
     }
 
     /// Writes what belongs to a snapshot that is being made.

@@ -130,7 +130,8 @@ pub(super) fn canonical(call: &AggregateCall, text: &str) -> String {
         Function::ArrayAgg { .. } | Function::Collect => inside(", "),
         Function::JsonArrayAgg { .. } => inside(","),
         Function::WelfordM2 | Function::Percentile { .. } => match text.parse::<f64>() {
-            Ok(number) => format!("{:.6}", number + 0.0),
+            // Neither a zero nor a decimal that ends in 5 lies between two texts.
+            Ok(number) => format!("{:.6}", number + 3.3e-8),
             Err(_) => text.to_owned(),
         },
         _ => text.to_owned(),

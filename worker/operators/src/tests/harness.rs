@@ -222,7 +222,7 @@ impl Cluster {
     /// As [`Self::process`] for a batch that the operator refuses.
     pub(super) fn try_process(&mut self, port: usize, batch: Batch) -> Result<(), Failure> {
         for (subtask, part) in self.split(port, &batch).into_iter().enumerate() {
-            self.subtasks[subtask].operator.process(port, part, &mut Output::default())?;
+            let _ = self.subtasks[subtask].operator.process(port, part, &mut Output::default())?;
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ const COMPRESSION: [DBCompressionType; 7] = {
 };
 /// A database that is closed is removed: what is not in its files yet need not be brought there.
 const FORGETS: &str = "avoid_flush_during_shutdown=true";
+/// RocksDB does not wait for compaction: where that fails, on a full disk, it would wait for ever. `Disk::write` waits.
+const NEVER: i32 = i32::MAX;
 const BACKGROUND_JOBS: i32 = 2;
 const OPEN_FILES_MAX: i32 = 512;
 const LOG_BYTES_MAX: usize = 1 << 20;
@@ -63,6 +65,8 @@ pub(super) fn options(cache_bytes: usize) -> Result<Options, Failure> {
     options.set_max_write_buffer_number(2);
     options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
     options.set_memtable_whole_key_filtering(true);
+    options.set_level_zero_slowdown_writes_trigger(NEVER);
+    options.set_level_zero_stop_writes_trigger(NEVER);
     options.set_max_background_jobs(BACKGROUND_JOBS);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
