@@ -102,6 +102,7 @@ pub(crate) fn percentages(args: &[Expr]) -> Result<Vec<f64>, SqlError> {
 fn constant(expr: &Expr) -> Option<&ScalarValue> {
     match expr {
         Expr::Alias(alias) => constant(&alias.expr),
+        Expr::Cast(cast) => constant(&cast.expr),
         Expr::Literal(value, _) => Some(value),
         _ => None,
     }
