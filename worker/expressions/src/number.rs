@@ -95,7 +95,7 @@ pub(crate) fn compare_double(value: f64, unscaled: i128, scale: u8) -> Ordering 
         return signs;
     }
     // Decimals lie below 2^127 and above 2^-127, doubles around them are exact within 256 bits.
-    if exponent > 75 || exponent < -250 {
+    if !(-250..=75).contains(&exponent) {
         return if (exponent > 0) == (value > 0.0) { Ordering::Greater } else { Ordering::Less };
     }
     let scaled = mantissa.checked_mul(wide_power_of_ten(u32::from(scale)));

@@ -216,7 +216,7 @@ impl Disk {
 
     /// Waits while compaction is far behind. Once it has failed nothing is waited for: a write says why.
     fn wait_for_compaction(&self) -> Result<(), Failure> {
-        while self.property(&num_files_at_level(0))? > RUNS_MAX && self.property(BACKGROUND_ERRORS)? == 0 {
+        while self.property(num_files_at_level(0))? > RUNS_MAX && self.property(BACKGROUND_ERRORS)? == 0 {
             std::thread::park_timeout(COMPACTION_PAUSE);
         }
         Ok(())
