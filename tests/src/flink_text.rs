@@ -8,8 +8,19 @@ use anyhow::{Context, Result, bail};
 /// # Errors
 /// If the line is no such thing.
 pub fn row(line: &str, types: &[String]) -> Result<Vec<String>> {
-    let row = line.strip_prefix("{\"op\":\"+I\",\"row\":").and_then(|rest| rest.strip_suffix('}'));
-    let row = row.with_context(|| format!("not a row that is added: {line}"))?;
+    match change(line, types)? {
+        ("+I", columns) => Ok(columns),
+        _ => bail!("not a row that is added: {line}"),
+    }
+}
+
+/// The kind of a change, and its columns as [`row`] gives them.
+///
+/// # Errors
+/// If the line is no change.
+pub fn change<'l>(line: &'l str, types: &[String]) -> Result<(&'l str, Vec<String>)> {
+    let parts = line.strip_prefix("{\"op\":\"").and_then(|rest| rest.split_once("\",\"row\":"));
+    let (op, row) = parts.and_then(|(op, row)| Some((op, row.strip_suffix('}')?))).with_context(|| line.to_owned())?;
     let mut reader = Reader { rest: row };
     let mut columns = Vec::new();
     for (_, value) in reader.fields(|reader| reader.json())? {
@@ -19,7 +30,7 @@ pub fn row(line: &str, types: &[String]) -> Result<Vec<String>> {
             other => other.shown(data_type),
         });
     }
-    Ok(columns)
+    Ok((op, columns))
 }
 
 enum Json {

@@ -38,9 +38,16 @@ pub(crate) fn infer(graph: &mut JobGraph, modes: &BTreeMap<NodeId, ChangelogMode
             )));
         }
     }
-    let limits = |node: &NodeId| matches!(graph.nodes[*node].operator, OperatorSpec::Limit(_));
-    if (0..graph.nodes.len()).filter(limits).any(|node| !input(graph, &kinds, node, None).is_append()) {
-        return Err(SqlError::new("LIMIT of a query that updates its rows is not supported"));
+    for node in 0..graph.nodes.len() {
+        let what = match &graph.nodes[node].operator {
+            OperatorSpec::Limit(_) => "LIMIT",
+            OperatorSpec::WindowJoin(_) => "a join of windows",
+            OperatorSpec::Rank(spec) if spec.window_end.is_some() => "a Top-N of windows",
+            _ => continue,
+        };
+        if !input(graph, &kinds, node, None).is_append() {
+            return Err(SqlError::new(format!("{what} of a query that updates its rows is not supported")));
+        }
     }
     for (node, &is_needed) in needed.iter().enumerate() {
         apply(graph, node, &kinds, is_needed);

@@ -5,7 +5,7 @@ use datafusion_expr::{Expr, Join, LogicalPlan, Window};
 
 use crate::{
     functions, interval,
-    nodes::{WINDOW_COLUMNS, WatermarkNode, WindowNode},
+    nodes::{WatermarkNode, WindowNode},
 };
 
 /// What makes a column a time attribute: declared by a watermark or `PROCTIME()` and passed on unchanged, or a window's.
@@ -35,20 +35,10 @@ fn joined_time_attribute(join: &Join, above: Option<&Expr>, index: usize) -> Opt
     }
 }
 
-/// Rows that are numbered in windows come out once, so that the window's time stays one.
+/// Rows keep their times when they are numbered. Those of windows in processing time come out later than they say.
 fn numbered_time_attribute(numbered: &Window, index: usize) -> Option<TimeAttribute> {
-    let [call] = numbered.window_expr.as_slice() else { return None };
-    let mut call = call;
-    while let Expr::Alias(alias) = call {
-        call = &alias.expr;
-    }
-    let Expr::WindowFunction(call) = call else { return None };
-    let has = |name: &str| {
-        call.params.partition_by.iter().any(|expr| matches!(expr, Expr::Column(column) if column.name == name))
-    };
-    let [start, end, _] = WINDOW_COLUMNS;
-    let kind = time_attribute(&numbered.input, index).filter(|_| has(start) && has(end));
-    kind.filter(|kind| *kind == TimeAttribute::Window)
+    time_attribute(&numbered.input, index)
+        .filter(|kind| matches!(kind, TimeAttribute::Declared | TimeAttribute::Window))
 }
 
 fn time_attribute(plan: &LogicalPlan, index: usize) -> Option<TimeAttribute> {
