@@ -9,12 +9,11 @@ use model::DataType;
 use sqlparser::ast::Ident;
 
 use crate::{
-    SqlError,
-    context::{time_of_window, window_kind},
-    functions,
+    SqlError, functions,
     lower::scalar::Scope,
     nodes::{GROUP_WINDOW_COLUMNS, WindowNode, Windowing},
     time_attribute::find_time_attribute,
+    window_function::{time_of_window, window_kind},
 };
 
 /// The plan with a window below each aggregation that groups by one.

@@ -30,6 +30,7 @@ mod two_phase;
 mod types;
 mod typing;
 mod unnest;
+mod window_function;
 
 pub use error::SqlError;
 pub use explain::explain;
