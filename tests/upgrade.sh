@@ -48,6 +48,7 @@ tests/testbed/load-image.sh sluice-operator 0.1.0 operator "$work/new"
 kubectl create secret generic s3 --from-literal=AWS_ACCESS_KEY_ID="$S3_ACCESS_KEY" --from-literal=AWS_SECRET_ACCESS_KEY="$S3_SECRET_KEY"
 check "helm install" helm install sluice charts/sluice -n sluice-system --create-namespace --wait --timeout 90s --set image.tag=0.1.0
 
+check "the events" upgraded_input
 for job in $upgraded; do
     check "$job: what it writes, run undisturbed by this build" undisturbed_run "$job"
     check "$job: apply, with the old image" kubectl apply -f - < <(old_job "$job")
