@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arrow::{
     array::{ArrayRef, BooleanArray, RecordBatch},
-    buffer::ScalarBuffer,
     datatypes::SchemaRef,
 };
 use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
@@ -154,16 +153,13 @@ impl SessionAssign {
             .iter()
             .flat_map(|(session, rows)| rows.in_order().into_iter().map(|(kind, row)| (*session, kind, row)))
             .collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut columns = row::decode(&self.input, rows.iter().map(|(.., row)| *row))?.columns().to_vec();
-        let windows = rows.iter().map(|(session, ..)| (session.start, session.end));
-        columns.extend(self.of.columns(windows, &self.schema, columns.len())?);
-        let kinds: ScalarBuffer<u8> = rows.iter().map(|(_, kind, _)| *kind).collect();
-        let is_append = kinds.iter().all(|kind| *kind == 0);
-        self.pending.push(RecordBatch::try_new(Arc::clone(&self.schema), columns)?, (!is_append).then_some(kinds));
-        Ok(())
+        let kinds: Vec<u8> = rows.iter().map(|(_, kind, _)| *kind).collect();
+        self.pending.push_rows(rows.iter().map(|(.., row)| *row), &kinds, |positions, part| {
+            let mut columns = row::decode(&self.input, part)?.columns().to_vec();
+            let windows = rows[positions].iter().map(|(session, ..)| (session.start, session.end));
+            columns.extend(self.of.columns(windows, &self.schema, columns.len())?);
+            Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        })
     }
 }
 

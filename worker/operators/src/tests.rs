@@ -7,6 +7,7 @@ mod collected;
 mod expiry;
 mod group_aggregate;
 mod harness;
+mod hashed;
 mod interval_join;
 mod join;
 mod limit;

@@ -41,8 +41,9 @@ impl Moments {
         self.count -= 1;
         let before = value - self.mean;
         self.mean -= before / self.count as f64;
-        // What rounding leaves of nothing must not become a negative variance.
-        self.distances = (self.distances - before * (value - self.mean)).max(0.0);
+        let left = self.distances - before * (value - self.mean);
+        // What rounding leaves of nothing must not become a negative variance; what is not a number stays so.
+        self.distances = if left < 0.0 { 0.0 } else { left };
     }
 
     fn add_all(&mut self, other: &Self) {

@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::{
     harness::{Cluster, On},
-    rows::{K, Row, S, T, V, batch, call, schema},
+    rows::{D, K, Row, S, T, V, batch, call, schema},
 };
 
 const IDLE_MS: i64 = 100;
@@ -92,6 +92,43 @@ fn a_result_that_stays_is_emitted_again() {
     cluster.process(0, batch(&[(Insert, row(1, ""))]));
     cluster.process(0, batch(&[(Insert, row(1, ""))]));
     assert_eq!(shown(&mut cluster, &[0, 1]), ["+I 1 1", "+U 1 1"]);
+}
+
+#[test]
+fn the_least_of_values_that_have_expired_is_null() {
+    for on in [On::HashMap, On::RocksDb] {
+        let aggregates = vec![
+            call(AggregateFunction::Min, Some(V), DataType::BigInt),
+            call(AggregateFunction::Max, Some(V), DataType::BigInt),
+            call(AggregateFunction::Max, Some(D), DataType::Decimal(10, 2)),
+        ];
+        let spec = GroupAggregateSpec {
+            keys: vec![K],
+            aggregates,
+            input: ChangelogMode::ALL,
+            emit_update_before: false,
+            partial: None,
+        };
+        let results = [("a", DataType::BigInt), ("b", DataType::BigInt), ("c", DataType::Decimal(10, 2))];
+        let results = results.map(|(name, data_type)| Field::new(name, data_type));
+        let output = Schema::new(std::iter::once(schema().fields[K].clone()).chain(results).collect());
+        let mut cluster = cluster(OperatorSpec::GroupAggregate(spec), output, 1);
+        let value = |v: i64| Row { k: Some(1), v: Some(v), d: Some(v.into()), ..Row::default() };
+        let nothing = Row { k: Some(1), ..Row::default() };
+        cluster.restart(1, on);
+        cluster.process(0, batch(&(1..=20).map(|v| (Insert, value(v))).collect::<Vec<_>>()));
+        cluster.set_clock(60);
+        cluster.process(0, batch(&[(Insert, nothing.clone())]));
+        cluster.set_clock(120);
+        cluster.process(0, batch(&[(Insert, nothing)]));
+        cluster.take();
+        // Those that were known at the ends are taken back, the others have expired.
+        let ends = [1, 2, 19, 20];
+        cluster.process(0, batch(&ends.map(|v| (Delete, value(v)))));
+        assert_eq!(shown(&mut cluster, &[0, 1, 2, 3]), ["+U 1 NULL NULL NULL"]);
+        cluster.process(0, batch(&[(Insert, value(7))]));
+        assert_eq!(shown(&mut cluster, &[0, 1, 2, 3]), ["+U 1 7 7 0.07"]);
+    }
 }
 
 #[test]
