@@ -53,7 +53,9 @@ pub(crate) trait Piece: StateValue + Default {
 /// A key: some rows, and the number of the one that has it.
 pub(crate) type Key<'a> = (&'a Rows, u32);
 
+/// The collections of all keys.
 pub(crate) struct Hashed<P> {
+    /// The pieces, by number.
     pub(crate) table: Table<P>,
     /// So many bytes at the end of an element do not count for its hash.
     uncounted: usize,
@@ -61,12 +63,14 @@ pub(crate) struct Hashed<P> {
 
 /// A key's pieces.
 pub(crate) struct Found {
+    /// The first of all.
     pub(crate) first: EntryId,
     /// Some of all.
     pub(crate) pieces: Vec<EntryId>,
 }
 
 impl<P: Piece> Hashed<P> {
+    /// Opens the table with this name.
     pub(crate) fn open(name: &str, uncounted: usize, context: &mut OpenContext) -> Result<Self, Failure> {
         Ok(Self { table: context.expiring_table(name)?, uncounted })
     }
@@ -212,6 +216,7 @@ impl<P: Piece> Hashed<P> {
         self.table.end_batch()
     }
 
+    /// Puts the table into a snapshot.
     pub(crate) fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         snapshot.table(&mut self.table)
     }

@@ -31,9 +31,9 @@ use crate::{
     grouping::Grouper,
     join::{Piece, Sides, all_valid},
     projection::Projection,
+    restored::{put_watermark, restored_watermark},
     signature::Signature,
     window::{ByWindow, by_window},
-    window_aggregate::{put_watermark, restored_watermark},
     window_time::WindowTime,
 };
 

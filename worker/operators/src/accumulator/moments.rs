@@ -8,6 +8,7 @@ pub(crate) const WORDS: usize = 3;
 /// Which of these has the squared distances, as a float.
 pub(crate) const DISTANCES: usize = 2;
 
+/// What is known of some numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Moments {
     count: i64,
@@ -26,6 +27,7 @@ impl Moments {
         words.into_iter().enumerate().for_each(|(index, word)| work.words[cell.word + index][group] = word);
     }
 
+    /// Adds a number.
     pub(crate) fn add(&mut self, value: f64) {
         self.count += 1;
         let before = value - self.mean;
@@ -60,6 +62,7 @@ impl Moments {
         self.count += other.count;
     }
 
+    /// The sum of the squared distances from the mean; none without numbers.
     pub(crate) fn distances(&self) -> Option<f64> {
         (self.count > 0).then_some(self.distances)
     }

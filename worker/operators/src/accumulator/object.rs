@@ -226,11 +226,13 @@ pub(crate) fn signed(cursor: &mut &[u8]) -> Result<i128, Failure> {
     Ok((value >> 1) as i128 ^ -((value & 1) as i128))
 }
 
+/// Appends the length and bytes.
 pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_unsigned(bytes.len() as u128, out);
     out.extend_from_slice(bytes);
 }
 
+/// The inverse of [`put_bytes`].
 pub(crate) fn bytes<'a>(cursor: &mut &'a [u8]) -> Result<&'a [u8], Failure> {
     let length = unsigned(cursor)? as usize;
     take(cursor, length)
