@@ -4,6 +4,7 @@
 mod calc;
 mod changelog;
 mod collected;
+mod emission;
 mod expiry;
 mod group_aggregate;
 mod harness;
