@@ -199,6 +199,10 @@ impl LargeSet {
         for ((group, piece), entry) in wanted.into_iter().zip(entries) {
             let values = self.values(entry);
             if let Some(pieces) = K::pieces(&mut work.objects[group][self.object]) {
+                if renews {
+                    // Some may have expired: what the piece has counts instead of what it should have on average.
+                    pieces.values = pieces.values - pieces.values / (u64::from(pieces.more) + 1) + values.len() as u64;
+                }
                 pieces.taken.insert(piece, pieces::Taken { entry: Some(entry), values, has_changed: renews });
             }
         }
@@ -243,7 +247,11 @@ impl LargeSet {
             return Ok(());
         }
         while pieces.values > PIECE_VALUES * (u64::from(pieces.more) + 1) && self.split(key, pieces)? {}
-        while pieces.more > 0 && pieces.values < PIECE_VALUES * u64::from(pieces.more) / 2 {
+        // All at once they would be in memory together.
+        for _ in 0..PIECES_AT_ONCE {
+            if pieces.more == 0 || pieces.values >= PIECE_VALUES * u64::from(pieces.more) / 2 {
+                break;
+            }
             self.merge(key, pieces)?;
         }
         Ok(())
