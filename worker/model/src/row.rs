@@ -68,6 +68,14 @@ impl Rows {
         self.offsets[index + 1..].iter_mut().for_each(|offset| *offset -= end - start);
     }
 
+    /// Removes all rows but the first ones.
+    pub fn truncate(&mut self, rows: usize) {
+        if rows < self.len() {
+            self.bytes.truncate(self.offsets[rows]);
+            self.offsets.truncate(rows + 1);
+        }
+    }
+
     /// Memory that the rows take.
     pub fn heap_bytes(&self) -> usize {
         self.bytes.capacity() + self.offsets.capacity() * size_of::<usize>()
@@ -77,6 +85,11 @@ impl Rows {
     #[inline]
     pub fn row(&self, index: usize) -> &[u8] {
         &self.bytes[self.offsets[index]..self.offsets[index + 1]]
+    }
+
+    /// The bytes of the last row.
+    pub fn last(&self) -> Option<&[u8]> {
+        self.len().checked_sub(1).map(|last| self.row(last))
     }
 
     /// All rows in order.

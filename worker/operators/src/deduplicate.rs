@@ -19,9 +19,9 @@ use state::{EntryId, StateValue, Table};
 
 use crate::{
     grouping::Grouper,
+    restored::{put_watermark, restored_watermark},
     signature::{self, Signature},
     window::times,
-    window_aggregate::{put_watermark, restored_watermark},
 };
 
 const KNOWN: &str = "known-v1";

@@ -1,10 +1,13 @@
 //! Output that waits: batches of the target size that an operator hands out a few at a time.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use arrow::{array::RecordBatch, buffer::ScalarBuffer};
 use dataflow::{Flow, Output};
-use model::{Batch, RowKind, batch::ROWS_TARGET};
+use model::{Batch, Failure, RowKind, batch::ROWS_TARGET};
+
+/// Bytes of rows that are decoded at a time, about: no column of texts can have more than 2 GB.
+const DECODED_BYTES: usize = if cfg!(test) { 256 } else { 64 << 20 };
 
 /// Batches to be emitted, in order.
 #[derive(Default)]
@@ -25,6 +28,29 @@ impl Pending {
             self.batches.push_back(all.slice(start, end - start));
             start = end;
         }
+    }
+
+    /// Adds rows in the row encoding, with a kind each or none, some at a time; `columns` decodes those at some positions.
+    pub(crate) fn push_rows<'r>(
+        &mut self,
+        rows: impl Iterator<Item = &'r [u8]>,
+        kinds: &[u8],
+        mut columns: impl FnMut(Range<usize>, Vec<&'r [u8]>) -> Result<RecordBatch, Failure>,
+    ) -> Result<(), Failure> {
+        let (mut part, mut bytes, mut start) = (Vec::new(), 0, 0);
+        let mut rows = rows.peekable();
+        while let Some(row) = rows.next() {
+            part.push(row);
+            bytes += row.len();
+            let end = start + part.len();
+            let is_half = kinds.get(end - 1) == Some(&(RowKind::UpdateBefore as u8));
+            if rows.peek().is_none() || bytes >= DECODED_BYTES && !is_half {
+                let kinds = kinds.get(start..end).filter(|kinds| kinds.iter().any(|kind| *kind != 0));
+                self.push(columns(start..end, std::mem::take(&mut part))?, kinds.map(|kinds| kinds.to_vec().into()));
+                (start, bytes) = (end, 0);
+            }
+        }
+        Ok(())
     }
 
     /// Emits until the output is full or nothing is left.

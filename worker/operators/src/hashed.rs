@@ -8,6 +8,8 @@
 //! their piece is come across. The first piece counts as changed whenever another one is, so it is there as long as
 //! any. What the table has of a piece that is added is of elements that have expired, so it is not looked at.
 
+use std::ops::RangeInclusive;
+
 use dataflow::{OpenContext, Snapshot};
 use model::{Failure, key, row::Rows};
 use state::{EntryId, StateValue, Table};
@@ -16,6 +18,10 @@ use crate::buckets::{bucket_of, parent};
 
 /// Pieces of a key that are in memory at once when all are read.
 pub(crate) const PIECES_AT_ONCE: u32 = if cfg!(test) { 2 } else { 32 };
+
+/// What a piece of rows holds at most, about, unless a single row or equal rows take more. Small, since a row more
+/// rewrites a piece; tests see many pieces with few rows.
+pub(crate) const PIECE_BYTES: usize = if cfg!(test) { 256 } else { 2 << 10 };
 
 /// A piece of a collection.
 pub(crate) trait Piece: StateValue + Default {
@@ -44,10 +50,12 @@ pub(crate) trait Piece: StateValue + Default {
     fn expire(&mut self, horizon: i64, changed_at: i64);
 }
 
-/// A key: some rows, and the one with it.
+/// A key: some rows, and the number of the one that has it.
 pub(crate) type Key<'a> = (&'a Rows, u32);
 
+/// The collections of all keys.
 pub(crate) struct Hashed<P> {
+    /// The pieces, by number.
     pub(crate) table: Table<P>,
     /// So many bytes at the end of an element do not count for its hash.
     uncounted: usize,
@@ -55,12 +63,14 @@ pub(crate) struct Hashed<P> {
 
 /// A key's pieces.
 pub(crate) struct Found {
+    /// The first of all.
     pub(crate) first: EntryId,
     /// Some of all.
     pub(crate) pieces: Vec<EntryId>,
 }
 
 impl<P: Piece> Hashed<P> {
+    /// Opens the table with this name.
     pub(crate) fn open(name: &str, uncounted: usize, context: &mut OpenContext) -> Result<Self, Failure> {
         Ok(Self { table: context.expiring_table(name)?, uncounted })
     }
@@ -107,10 +117,45 @@ impl<P: Piece> Hashed<P> {
             return Ok(Vec::new());
         }
         let mut entries = entries.into_iter();
-        Ok(found
-            .into_iter()
-            .map(|(first, count)| Found { first, pieces: entries.by_ref().take(count).collect() })
-            .collect())
+        let found = found.into_iter().map(|(first, count)| (first, entries.by_ref().take(count).collect()));
+        let found: Vec<_> = found.map(|(first, pieces)| Found { first, pieces }).collect();
+        found.iter().for_each(|found| self.give_up_expired(found.first, from, &found.pieces));
+        Ok(found)
+    }
+
+    /// Further pieces of a key, in order.
+    pub(crate) fn pieces(
+        &mut self,
+        (keys, row): Key<'_>,
+        pieces: RangeInclusive<u32>,
+    ) -> Result<Vec<EntryId>, Failure> {
+        let places: Vec<_> = pieces.map(|piece| (i64::from(piece), row)).collect();
+        let mut entries = Vec::with_capacity(places.len());
+        self.table.hydrate_places(keys, &places, &mut entries)?;
+        entries.iter().for_each(|&entry| self.drop_expired(entry));
+        Ok(entries)
+    }
+
+    /// Gives up the last pieces of a key of which nothing is left, if these from the `from`-th on are the last. Where
+    /// nothing expires no such pieces stay.
+    pub(crate) fn give_up_expired(&mut self, first: EntryId, from: u32, pieces: &[EntryId]) {
+        let more = self.more(first);
+        if self.table.horizon().is_none() || more == 0 || from + pieces.len() as u32 != more + 1 {
+            return;
+        }
+        let is_left = |entry: &EntryId| self.table.get(*entry).is_some_and(|piece| !piece.is_empty());
+        let further = &pieces[usize::from(from == 0)..];
+        let gone = further.iter().rev().take_while(|entry| !is_left(entry)).count() as u32;
+        if gone == 0 {
+            return;
+        }
+        let slot = self.table.edit(first);
+        if let Some(piece) = slot {
+            piece.set_more(more - gone);
+            if piece.is_empty() && piece.more() == 0 {
+                *slot = None;
+            }
+        }
     }
 
     /// How many pieces a key has beside the first.
@@ -137,7 +182,9 @@ impl<P: Piece> Hashed<P> {
         let result = change(piece, now);
         let (is_empty, after) = (piece.is_empty(), piece.fills());
         // Equal elements cannot be split: not each one too many adds a piece.
-        if after > before {
+        if more == 0 && after > 1 {
+            self.cut(key, first, after)?;
+        } else if after > before {
             self.split(key, first)?;
         } else if is_empty && !was_empty && more > 0 {
             self.shrink(key, first)?;
@@ -169,6 +216,7 @@ impl<P: Piece> Hashed<P> {
         self.table.end_batch()
     }
 
+    /// Puts the table into a snapshot.
     pub(crate) fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         snapshot.table(&mut self.table)
     }
@@ -196,17 +244,27 @@ impl<P: Piece> Hashed<P> {
         }
     }
 
-    /// Adds a piece with those elements of another that now belong there.
-    fn split(&mut self, key: Key<'_>, first: EntryId) -> Result<(), Failure> {
+    /// Cuts a collection that an earlier build kept whole, or that has grown by much at once, into so many pieces,
+    /// unless its elements are fewer.
+    fn cut(&mut self, key: Key<'_>, first: EntryId, pieces: usize) -> Result<(), Failure> {
+        while (self.more(first) as usize) < pieces && self.split(key, first)? {}
+        Ok(())
+    }
+
+    /// Adds a piece with those elements of another that now belong there. Whether there are any.
+    fn split(&mut self, key: Key<'_>, first: EntryId) -> Result<bool, Failure> {
         let more = self.more(first) + 1;
         let from = self.bucket(key, first, parent(more))?;
         let to = self.piece(key, more)?;
         self.table.get_mut(first).get_or_insert_default().set_more(more);
         let uncounted = self.uncounted;
-        let Some(all) = self.table.get_mut(from).as_mut() else { return Ok(()) };
-        let moved = all.split_off(|row| bucket_of(key::hash(&row[..row.len() - uncounted]), more) == more);
-        *self.table.get_mut(to) = (!moved.is_empty()).then_some(moved);
-        Ok(())
+        let moves = |row: &[u8]| bucket_of(key::hash(&row[..row.len() - uncounted]), more) == more;
+        let moved = self.table.get_mut(from).as_mut().map(|all| all.split_off(moves));
+        let moved = moved.filter(|moved| !moved.is_empty());
+        let has_moved = moved.is_some();
+        // Also if nothing comes: what was there has expired.
+        *self.table.get_mut(to) = moved;
+        Ok(has_moved)
     }
 
     /// Gives up the last piece, and those before it that are empty.

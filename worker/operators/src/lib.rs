@@ -17,6 +17,7 @@ mod local_aggregate;
 mod projection;
 mod rank;
 mod registry;
+mod restored;
 mod semi_join;
 mod session_aggregate;
 mod session_assign;

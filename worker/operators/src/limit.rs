@@ -4,6 +4,8 @@ use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::operator::LimitSpec;
 use model::{Batch, Failure, Watermark};
 
+use crate::restored::{put_number, restored_numbers};
+
 /// The operator state that holds how many rows have come.
 const SEEN: &str = "seen";
 
@@ -15,9 +17,7 @@ pub(crate) struct Limit {
 
 impl Limit {
     pub(crate) fn new(spec: &LimitSpec, context: &OpenContext) -> Result<Self, Failure> {
-        let stored = context.restored(SEEN).iter().map(|item| item.0.as_slice().try_into().map(u64::from_be_bytes));
-        let seen = stored.sum::<Result<u64, _>>();
-        let seen = seen.map_err(|_| Failure::data("the stored number of rows does not have 8 bytes"))?;
+        let seen = restored_numbers(SEEN, context)?.into_iter().fold(0, u64::saturating_add);
         Ok(Self { spec: spec.clone(), seen })
     }
 }
@@ -48,7 +48,7 @@ impl Operator for Limit {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
-        snapshot.add(SEEN, self.seen.to_be_bytes().to_vec());
+        put_number(SEEN, self.seen, snapshot);
         Ok(())
     }
 }

@@ -20,7 +20,6 @@ use crate::{
     group_aggregate::{InputColumns, MiniBatch, take_all},
     grouping::Grouper,
     window::{Windows, timed},
-    window_aggregate::slices,
     window_time::WindowTime,
 };
 
@@ -66,7 +65,7 @@ impl LocalAggregate {
         let keys: Vec<ArrayRef> = self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
         let encoded = row::encode(&keys, batch.rows())?;
         let slices = match &self.windows {
-            Some(windows) => Some(slices(&self.time.times(batch.column(self.columns.time))?.0, windows)),
+            Some(windows) => Some(windows.slices(&self.time.times(batch.column(self.columns.time))?.0)),
             None => None,
         };
         let groups = match &slices {

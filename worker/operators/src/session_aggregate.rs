@@ -1,24 +1,16 @@
 //! Aggregation in session windows: folds rows into the accumulators of their session, and emits each session once, when
 //! time passes its end.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
-use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
+use arrow::array::{BooleanArray, UInt32Array};
+use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAggregateSpec};
-use model::{
-    Batch, Failure, Schema, Watermark,
-    batch::ROWS_TARGET,
-    row::{self, Rows},
-};
+use model::{Batch, Failure, Schema, Watermark, batch::ROWS_TARGET, row::Rows};
 
 use crate::{
     accumulator::{self, AccumulatorTable, Layout, Lifetime, Work},
     group_aggregate::{InputColumns, take_all},
-    grouping::{Grouper, Groups},
-    sessions::{Assignment, OpenSessions, Session},
+    sessions::{Arrived, Session, SessionInput},
     signature::Signature,
-    window::timed,
     window_output::WindowOutput,
     window_time::WindowTime,
 };
@@ -26,15 +18,11 @@ use crate::{
 pub(crate) struct SessionAggregate {
     columns: InputColumns,
     layout: Layout,
-    time: WindowTime,
-    sessions: OpenSessions,
+    arrivals: SessionInput,
     /// By slot.
     accumulators: Box<dyn AccumulatorTable>,
     signature: Signature,
     output: WindowOutput,
-    grouper: Grouper,
-    /// With processing time: the clock.
-    clock: Option<Arc<dyn Clock>>,
 }
 
 impl SessionAggregate {
@@ -52,20 +40,17 @@ impl SessionAggregate {
         let signature = format!("{} in {:?}{}", columns.signature(&layout), spec.window, time.signature());
         Ok(Self {
             output,
-            columns,
-            time,
             signature: Signature::new(signature, context)?,
-            sessions: OpenSessions::new(gap, context)?,
+            arrivals: SessionInput::new((&columns.keys, columns.time), gap, time, spec.processing, context)?,
+            columns,
             accumulators: accumulator::open(&layout, "accumulators-v1", Lifetime::Window, context)?,
             layout,
-            grouper: Grouper::default(),
-            clock: spec.processing.then(|| Arc::clone(&context.clock)),
         })
     }
 
     /// Adds the accumulators of slots to those of others.
-    fn merge(&mut self, merges: &[(u32, u32, u32)], keys: &Rows, groups: &Groups) -> Result<(), Failure> {
-        for &(group, from, to) in merges {
+    fn merge(&mut self, Arrived { keys, groups, assignment, .. }: &Arrived) -> Result<(), Failure> {
+        for &(group, from, to) in &assignment.merges {
             let key = [groups.first_rows[group as usize]];
             let (mut absorbed, mut kept) = (Work::default(), Work::default());
             self.accumulators.load(&self.layout, i64::from(from), keys, Some(&key), &mut absorbed)?;
@@ -79,7 +64,7 @@ impl SessionAggregate {
     }
 
     /// Folds rows into the accumulators of their sessions.
-    fn fold(&mut self, batch: &Batch, assignment: &Assignment, keys: &Rows, groups: &Groups) -> Result<(), Failure> {
+    fn fold(&mut self, Arrived { batch, keys, groups, assignment }: &Arrived) -> Result<(), Failure> {
         let touched = assignment.touched();
         if touched.sessions.is_empty() {
             return Ok(());
@@ -102,17 +87,10 @@ impl SessionAggregate {
     /// Fires what is due until the output is full.
     fn fire(&mut self, output: &mut Output) -> Result<Flow, Failure> {
         while !output.is_full() {
-            let Some((keys, due)) = self.sessions.take_ended(ROWS_TARGET)? else { return Ok(Flow::Done) };
+            let Some((keys, due)) = self.arrivals.sessions.take_ended(ROWS_TARGET)? else { return Ok(Flow::Done) };
             self.emit(&due, &keys, output)?;
         }
         Ok(Flow::More)
-    }
-
-    fn advance(&mut self, watermark: i64, output: &mut Output) -> Result<Flow, Failure> {
-        match self.sessions.advance(self.time.passed(watermark)) {
-            true => self.fire(output),
-            false => Ok(Flow::Done),
-        }
     }
 
     /// Emits sessions, ordered by slot here and by end in the output, and forgets them.
@@ -144,27 +122,10 @@ impl SessionAggregate {
 
 impl Operator for SessionAggregate {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
-        let mut whole = batch.clone();
-        let batch = self.columns.narrow(batch)?;
-        let (batch, row_times) = match &self.clock {
-            Some(clock) => {
-                let times = vec![self.time.now(clock, self.sessions.watermark()); batch.rows()].into();
-                (batch, times)
-            }
-            None => timed(batch, &mut whole, self.columns.time, &self.time, output)?,
-        };
-        if batch.is_empty() {
-            return Ok(Flow::Done);
-        }
-        let columns: Vec<ArrayRef> = self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
-        let keys = row::encode(&columns, batch.rows())?;
-        let groups = self.grouper.group(&keys);
-        let assignment = self.sessions.assign(&row_times, &keys, &groups)?;
-        output.drop_late(assignment.late as u64, || {
-            whole.filter(&assignment.of_row.iter().map(|position| Some(position.is_none())).collect())
-        })?;
-        self.merge(&assignment.merges, &keys, &groups)?;
-        self.fold(&batch, &assignment, &keys, &groups)?;
+        let narrow = self.columns.narrow(batch.clone())?;
+        let Some(arrived) = self.arrivals.arrive(narrow, batch, output)? else { return Ok(Flow::Done) };
+        self.merge(&arrived)?;
+        self.fold(&arrived)?;
         Ok(Flow::Done)
     }
 
@@ -173,18 +134,15 @@ impl Operator for SessionAggregate {
     }
 
     fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure> {
-        if self.clock.is_some() {
-            return Ok(Flow::Done);
-        }
-        self.advance(watermark.0, output)
+        if self.arrivals.watermark(watermark.0) { self.fire(output) } else { Ok(Flow::Done) }
     }
 
     fn timer(&self) -> Option<i64> {
-        self.clock.as_ref().and(self.sessions.next_timer()).map(|end| self.time.timer(end))
+        self.arrivals.timer()
     }
 
     fn processing_time(&mut self, now: i64, output: &mut Output) -> Result<Flow, Failure> {
-        self.advance(now.saturating_sub(1), output)
+        if self.arrivals.processing_time(now) { self.fire(output) } else { Ok(Flow::Done) }
     }
 
     fn flush(&mut self, _output: &mut Output) -> Result<Flow, Failure> {
@@ -193,7 +151,7 @@ impl Operator for SessionAggregate {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         self.signature.snapshot(snapshot);
-        self.sessions.snapshot(snapshot)?;
+        self.arrivals.sessions.snapshot(snapshot)?;
         self.accumulators.snapshot(snapshot)
     }
 }

@@ -5,12 +5,8 @@ mod kept;
 
 use std::sync::Arc;
 
-use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch},
-    buffer::ScalarBuffer,
-    datatypes::SchemaRef,
-};
-use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot};
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAssignSpec};
 use model::{
     Batch, Failure, Schema, Watermark,
@@ -21,10 +17,9 @@ use state::Table;
 use self::kept::KeptRows;
 use crate::{
     emission::Pending,
-    grouping::{Grouper, Groups},
-    sessions::{Assignment, OpenSessions, Session},
+    restored::{put_number, restored_numbers},
+    sessions::{Arrived, Session, SessionInput},
     signature::{self, Signature},
-    window::timed,
     window_time::WindowTime,
 };
 
@@ -34,20 +29,14 @@ const KEYS_AT_A_TIME: usize = 256;
 const NEXT_ROW: &str = "next-row";
 
 pub(crate) struct SessionAssign {
-    keys: Vec<usize>,
-    time: usize,
-    of: WindowTime,
+    arrivals: SessionInput,
     input: SchemaRef,
     schema: SchemaRef,
-    sessions: OpenSessions,
     /// By slot.
     rows: Table<KeptRows>,
     /// Rows are numbered as they come; of a key no later one has a smaller number.
     next_row: u64,
     signature: Signature,
-    grouper: Grouper,
-    /// With processing time: the clock.
-    clock: Option<Arc<dyn Clock>>,
     pending: Pending,
 }
 
@@ -66,31 +55,20 @@ impl SessionAssign {
         let of = WindowTime::new(spec.zone.as_deref())?;
         let columns = signature::types(input.fields.iter().map(|field| &field.data_type));
         let signature = format!("({columns}) by {:?} in {:?}{}", spec.keys, spec.window, of.signature());
-        let mut next_row = 0;
-        for item in context.restored(NEXT_ROW) {
-            let bytes = <[u8; 8]>::try_from(item.0.as_slice())
-                .map_err(|_| Failure::data("the stored number of a row does not have 8 bytes"))?;
-            next_row = next_row.max(u64::from_be_bytes(bytes));
-        }
         Ok(Self {
-            keys: spec.keys.clone(),
-            time: spec.time,
-            of,
+            arrivals: SessionInput::new((&spec.keys, spec.time), gap, of, spec.processing, context)?,
             input: input.to_arrow(),
             schema: node.schema.to_arrow(),
             signature: Signature::new(signature, context)?,
-            sessions: OpenSessions::new(gap, context)?,
             rows: context.keyed.table("rows-v1")?,
-            next_row,
-            grouper: Grouper::default(),
-            clock: spec.processing.then(|| Arc::clone(&context.clock)),
+            next_row: restored_numbers(NEXT_ROW, context)?.into_iter().max().unwrap_or_default(),
             pending: Pending::default(),
         })
     }
 
     /// Moves rows from slots to others.
-    fn merge(&mut self, merges: &[(u32, u32, u32)], keys: &Rows, groups: &Groups) -> Result<(), Failure> {
-        for &(group, from, to) in merges {
+    fn merge(&mut self, Arrived { keys, groups, assignment, .. }: &Arrived) -> Result<(), Failure> {
+        for &(group, from, to) in &assignment.merges {
             let key = [groups.first_rows[group as usize]];
             let mut entries = Vec::with_capacity(2);
             self.rows.hydrate(i64::from(from), keys, Some(&key), &mut entries)?;
@@ -104,7 +82,7 @@ impl SessionAssign {
     }
 
     /// Keeps the rows that are not late.
-    fn keep(&mut self, batch: &Batch, assignment: &Assignment, keys: &Rows, groups: &Groups) -> Result<(), Failure> {
+    fn keep(&mut self, Arrived { batch, keys, groups, assignment }: &Arrived) -> Result<(), Failure> {
         let touched = assignment.touched();
         let mut entries = Vec::with_capacity(touched.sessions.len());
         for part in touched.sessions.chunk_by(|(left, _), (right, _)| left == right) {
@@ -127,15 +105,10 @@ impl SessionAssign {
             if self.pending.emit(output) == Flow::More || output.is_full() {
                 return Ok(Flow::More);
             }
-            let Some((keys, mut ended)) = self.sessions.take_ended(KEYS_AT_A_TIME)? else { return Ok(Flow::Done) };
+            let Some((keys, mut ended)) = self.arrivals.sessions.take_ended(KEYS_AT_A_TIME)? else {
+                return Ok(Flow::Done);
+            };
             self.put_out(&keys, &mut ended)?;
-        }
-    }
-
-    fn advance(&mut self, watermark: i64, output: &mut Output) -> Result<Flow, Failure> {
-        match self.sessions.advance(self.of.passed(watermark)) {
-            true => self.fire(output),
-            false => Ok(Flow::Done),
         }
     }
 
@@ -154,40 +127,21 @@ impl SessionAssign {
             .iter()
             .flat_map(|(session, rows)| rows.in_order().into_iter().map(|(kind, row)| (*session, kind, row)))
             .collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut columns = row::decode(&self.input, rows.iter().map(|(.., row)| *row))?.columns().to_vec();
-        let windows = rows.iter().map(|(session, ..)| (session.start, session.end));
-        columns.extend(self.of.columns(windows, &self.schema, columns.len())?);
-        let kinds: ScalarBuffer<u8> = rows.iter().map(|(_, kind, _)| *kind).collect();
-        let is_append = kinds.iter().all(|kind| *kind == 0);
-        self.pending.push(RecordBatch::try_new(Arc::clone(&self.schema), columns)?, (!is_append).then_some(kinds));
-        Ok(())
+        let kinds: Vec<u8> = rows.iter().map(|(_, kind, _)| *kind).collect();
+        self.pending.push_rows(rows.iter().map(|(.., row)| *row), &kinds, |positions, part| {
+            let mut columns = row::decode(&self.input, part)?.columns().to_vec();
+            let windows = rows[positions].iter().map(|(session, ..)| (session.start, session.end));
+            columns.extend(self.arrivals.of.columns(windows, &self.schema, columns.len())?);
+            Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        })
     }
 }
 
 impl Operator for SessionAssign {
-    fn process(&mut self, _port: usize, mut batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
-        let (batch, times) = match &self.clock {
-            Some(clock) => {
-                let times = vec![self.of.now(clock, self.sessions.watermark()); batch.rows()].into();
-                (batch, times)
-            }
-            None => timed(batch.clone(), &mut batch, self.time, &self.of, output)?,
-        };
-        if batch.is_empty() {
-            return Ok(Flow::Done);
-        }
-        let columns: Vec<ArrayRef> = self.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
-        let keys = row::encode(&columns, batch.rows())?;
-        let groups = self.grouper.group(&keys);
-        let assignment = self.sessions.assign(&times, &keys, &groups)?;
-        output.drop_late(assignment.late as u64, || {
-            batch.filter(&assignment.of_row.iter().map(|position| Some(position.is_none())).collect::<BooleanArray>())
-        })?;
-        self.merge(&assignment.merges, &keys, &groups)?;
-        self.keep(&batch, &assignment, &keys, &groups)?;
+    fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
+        let Some(arrived) = self.arrivals.arrive(batch.clone(), batch, output)? else { return Ok(Flow::Done) };
+        self.merge(&arrived)?;
+        self.keep(&arrived)?;
         Ok(Flow::Done)
     }
 
@@ -196,18 +150,15 @@ impl Operator for SessionAssign {
     }
 
     fn watermark(&mut self, watermark: Watermark, output: &mut Output) -> Result<Flow, Failure> {
-        if self.clock.is_some() {
-            return Ok(Flow::Done);
-        }
-        self.advance(watermark.0, output)
+        if self.arrivals.watermark(watermark.0) { self.fire(output) } else { Ok(Flow::Done) }
     }
 
     fn timer(&self) -> Option<i64> {
-        self.clock.as_ref().and(self.sessions.next_timer()).map(|end| self.of.timer(end))
+        self.arrivals.timer()
     }
 
     fn processing_time(&mut self, now: i64, output: &mut Output) -> Result<Flow, Failure> {
-        self.advance(now.saturating_sub(1), output)
+        if self.arrivals.processing_time(now) { self.fire(output) } else { Ok(Flow::Done) }
     }
 
     fn flush(&mut self, _output: &mut Output) -> Result<Flow, Failure> {
@@ -216,8 +167,8 @@ impl Operator for SessionAssign {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         self.signature.snapshot(snapshot);
-        snapshot.add(NEXT_ROW, self.next_row.to_be_bytes().to_vec());
-        self.sessions.snapshot(snapshot)?;
+        put_number(NEXT_ROW, self.next_row, snapshot);
+        self.arrivals.sessions.snapshot(snapshot)?;
         snapshot.table(&mut self.rows)
     }
 }

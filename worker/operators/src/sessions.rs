@@ -4,6 +4,7 @@
 //! gives it, so that merging two sessions merges what two slots of one key have. When to look at a key again is kept by
 //! time: a timer stays where it was put though its session grows, and is put further on when it fires.
 
+mod arrival;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,11 +13,14 @@ use dataflow::{OpenContext, Snapshot};
 use model::{EventTime, Failure, row::Rows};
 use state::{EntryId, Table};
 
-pub(crate) use self::stored::Session;
 use self::stored::{Sessions, Timer};
+pub(crate) use self::{
+    arrival::{Arrived, SessionInput},
+    stored::Session,
+};
 use crate::{
     grouping::Groups,
-    window_aggregate::{put_watermark, restored_watermark},
+    restored::{put_watermark, restored_watermark},
 };
 
 /// Timers are kept in at most so many groups for each gap, but not longer apart than a second.
@@ -52,6 +56,7 @@ pub(crate) struct Assignment {
     pub(crate) of_row: Vec<Option<u32>>,
     /// Slots whose content goes into others: group, from, to. In order.
     pub(crate) merges: Vec<(u32, u32, u32)>,
+    /// Number of late rows.
     pub(crate) late: usize,
 }
 
@@ -77,6 +82,7 @@ pub(crate) struct Touched {
 pub(crate) type Ended = (Rows, Vec<(Session, u32)>);
 
 impl Assignment {
+    /// The sessions that rows are in once they are merged.
     pub(crate) fn touched(&self) -> Touched {
         let session_of = |mut position: u32| {
             while let Some(into) = self.found[position as usize].into {
@@ -101,6 +107,7 @@ impl Assignment {
 }
 
 impl OpenSessions {
+    /// What is open, of the snapshot or none; `gap` in milliseconds.
     pub(crate) fn new(gap: i64, context: &mut OpenContext) -> Result<Self, Failure> {
         if gap <= 0 {
             return Err(Failure::user(format!("the gap of a session ({gap} ms) must be positive")));
@@ -126,6 +133,7 @@ impl OpenSessions {
         self.next_timer
     }
 
+    /// Puts what is open into a snapshot.
     pub(crate) fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         put_watermark(self.watermark, snapshot);
         snapshot.table(&mut self.sessions)?;

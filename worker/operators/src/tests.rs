@@ -4,9 +4,11 @@
 mod calc;
 mod changelog;
 mod collected;
+mod emission;
 mod expiry;
 mod group_aggregate;
 mod harness;
+mod hashed;
 mod interval_join;
 mod join;
 mod limit;

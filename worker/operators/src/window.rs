@@ -28,6 +28,13 @@ pub(crate) struct Windows {
     cumulates: bool,
 }
 
+/// The slices that rows belong to.
+pub(crate) struct Slices {
+    pub(crate) ends: Vec<EventTime>,
+    /// The position in `ends` for each row.
+    pub(crate) parts: Vec<u32>,
+}
+
 impl Windows {
     pub(crate) fn new(kind: WindowKind) -> Result<Self, Failure> {
         let windows = match kind {
@@ -45,6 +52,28 @@ impl Windows {
             )));
         }
         Ok(windows)
+    }
+
+    /// The slices of rows with these times.
+    pub(crate) fn slices(&self, times: &[EventTime]) -> Slices {
+        let mut ends: Vec<EventTime> = Vec::new();
+        // The last slice again is by far the most frequent case.
+        let (mut start, mut end, mut part) = (i64::MAX, i64::MIN, 0u32);
+        let parts = times
+            .iter()
+            .map(|&time| {
+                if time < start || time >= end {
+                    end = self.slice_end(time);
+                    start = end.wrapping_sub(self.slide);
+                    part = ends.iter().position(|&known| known == end).unwrap_or_else(|| {
+                        ends.push(end);
+                        ends.len() - 1
+                    }) as u32;
+                }
+                part
+            })
+            .collect();
+        Slices { ends, parts }
     }
 
     /// Whether each row belongs to one window only.

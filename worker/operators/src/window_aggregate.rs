@@ -27,8 +27,9 @@ use crate::{
     accumulator::{self, AccumulatorTable, Layout, Lifetime, Work},
     group_aggregate::InputColumns,
     grouping::Grouper,
+    restored::{put_watermark, restored_watermark},
     signature::Signature,
-    window::{Windows, timed},
+    window::{Slices, Windows, timed},
     window_output::WindowOutput,
     window_time::WindowTime,
 };
@@ -37,8 +38,6 @@ const SLICES: &str = "slices-v1";
 const WINDOWS: &str = "windows-v1";
 /// Of cumulating windows.
 const CUMULATED: &str = "cumulated-v1";
-/// The operator state that holds the watermark of each subtask.
-const WATERMARK: &str = "watermark";
 
 pub(crate) struct WindowAggregate {
     columns: InputColumns,
@@ -178,7 +177,7 @@ impl WindowAggregate {
     /// The slices that the rows of a batch, which all have a time, belong to.
     fn slices_of(&self, batch: &Batch) -> Result<Slices, Failure> {
         if !self.is_partial {
-            return Ok(slices(&self.time.times(batch.column(self.columns.time))?.0, &self.windows));
+            return Ok(self.windows.slices(&self.time.times(batch.column(self.columns.time))?.0));
         }
         let column = batch.column(self.columns.keys.len()).as_primitive_opt::<Int64Type>();
         let of_rows = column.ok_or_else(|| Failure::internal("the end of a slice is no BIGINT"))?.values();
@@ -302,51 +301,6 @@ impl WindowAggregate {
         let window = (self.windows.start(end), end);
         self.output.emit(keys.iter(), results, std::iter::repeat_n(window, groups), output)
     }
-}
-
-/// The least watermark that a subtask of the snapshot had: rows are late only if they were late for every subtask.
-pub(crate) fn restored_watermark(context: &OpenContext) -> Result<EventTime, Failure> {
-    let mut least = None;
-    for item in context.restored(WATERMARK) {
-        let bytes = <[u8; 8]>::try_from(item.0.as_slice())
-            .map_err(|_| Failure::data("the stored watermark does not have 8 bytes"))?;
-        let watermark = EventTime::from_be_bytes(bytes);
-        least = Some(least.map_or(watermark, |least: EventTime| least.min(watermark)));
-    }
-    Ok(least.unwrap_or(Watermark::MIN.0))
-}
-
-/// Keeps the watermark of a subtask.
-pub(crate) fn put_watermark(watermark: EventTime, snapshot: &mut Snapshot) {
-    snapshot.add(WATERMARK, watermark.to_be_bytes().to_vec());
-}
-
-/// The slices that rows belong to.
-pub(crate) struct Slices {
-    pub(crate) ends: Vec<EventTime>,
-    /// The position in `ends` for each row.
-    pub(crate) parts: Vec<u32>,
-}
-
-pub(crate) fn slices(times: &[EventTime], windows: &Windows) -> Slices {
-    let mut ends: Vec<EventTime> = Vec::new();
-    // The last slice again is by far the most frequent case.
-    let (mut start, mut end, mut part) = (i64::MAX, i64::MIN, 0u32);
-    let parts = times
-        .iter()
-        .map(|&time| {
-            if time < start || time >= end {
-                end = windows.slice_end(time);
-                start = end.wrapping_sub(windows.slide);
-                part = ends.iter().position(|&known| known == end).unwrap_or_else(|| {
-                    ends.push(end);
-                    ends.len() - 1
-                }) as u32;
-            }
-            part
-        })
-        .collect();
-    Slices { ends, parts }
 }
 
 impl Operator for WindowAggregate {

@@ -31,9 +31,9 @@ use crate::{
     grouping::Grouper,
     join::{Piece, Sides, all_valid},
     projection::Projection,
+    restored::{put_watermark, restored_watermark},
     signature::Signature,
     window::{ByWindow, by_window},
-    window_aggregate::{put_watermark, restored_watermark},
     window_time::WindowTime,
 };
 
@@ -202,10 +202,7 @@ impl WindowJoin {
     /// What a semi or anti join emits of the keys that have been looked at.
     fn put_out_left(&mut self) -> Result<(), Failure> {
         let rows = self.matches.take_left(self.kind == WindowJoinKind::Semi);
-        if !rows.is_empty() {
-            self.pending.push(row::decode(&self.schema, rows.iter())?, None);
-        }
-        Ok(())
+        self.pending.push_rows(rows.iter(), &[], |_, part| row::decode(&self.schema, part))
     }
 }
 

@@ -18,9 +18,9 @@ use crate::{
     emission::Pending,
     grouping::Grouper,
     rank::{Kept, Order, RankedRows},
+    restored::{put_watermark, restored_watermark},
     signature::{self, Signature},
     window::by_window,
-    window_aggregate::{put_watermark, restored_watermark},
     window_time::WindowTime,
 };
 

@@ -6,6 +6,8 @@
 
 mod catalog;
 mod changes;
+mod compaction;
+mod cursor;
 mod options;
 
 use std::{
@@ -16,29 +18,26 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use model::{Failure, key};
-use rocksdb::{
-    CStrLike, DB, DBPinnableSlice, DBRawIterator, WriteBatch,
-    checkpoint::Checkpoint,
-    properties::{BACKGROUND_ERRORS, num_files_at_level},
-};
+use rocksdb::{CStrLike, DB, DBPinnableSlice, WriteBatch, checkpoint::Checkpoint};
 
-pub(crate) use self::{catalog::Catalog, changes::Changes};
+pub(crate) use self::{
+    catalog::Catalog,
+    changes::Changes,
+    cursor::{Cursor, scan},
+};
 use self::{
     catalog::{CATALOG_KEY, read_catalog},
-    options::{leave_out_expired, options, read_options},
+    compaction::Compactions,
+    options::{leave_out_expired, options},
 };
 use crate::retention::Expiring;
 
 /// Length of one write batch.
 pub(crate) const WRITE_BYTES_MAX: usize = 4 << 20;
 pub(crate) const KEY_PREFIX_BYTES: usize = 12;
-/// Sorted runs, which are files of the first level, that reading can do with.
-const RUNS_MAX: u64 = 36;
-const COMPACTION_PAUSE: Duration = Duration::from_millis(1);
 const FAMILY: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 
 pub(crate) fn failure(error: rocksdb::Error) -> Failure {
@@ -81,6 +80,7 @@ pub(crate) struct Disk {
     budget: usize,
     gate: Mutex<Gate>,
     opened: Condvar,
+    compactions: Compactions,
     expiring: Arc<Expiring>,
 }
 
@@ -127,6 +127,7 @@ impl Disk {
             budget,
             gate: Mutex::default(),
             opened: Condvar::new(),
+            compactions: Compactions::default(),
             expiring,
         })
     }
@@ -214,14 +215,6 @@ impl Disk {
         self.write_frozen(batch)
     }
 
-    /// Waits while compaction is far behind. Once it has failed nothing is waited for: a write says why.
-    fn wait_for_compaction(&self) -> Result<(), Failure> {
-        while self.property(num_files_at_level(0))? > RUNS_MAX && self.property(BACKGROUND_ERRORS)? == 0 {
-            std::thread::park_timeout(COMPACTION_PAUSE);
-        }
-        Ok(())
-    }
-
     fn property(&self, name: impl CStrLike) -> Result<u64, Failure> {
         let value = self.db().property_value(name).map_err(failure)?;
         Ok(value.and_then(|value| value.parse().ok()).unwrap_or(0))
@@ -245,7 +238,7 @@ impl Disk {
 
     pub(crate) fn cursor(&self) -> Result<Cursor<'_>, Failure> {
         self.wait()?;
-        Ok(Cursor(self.db().raw_iterator()))
+        Ok(Cursor::new(self.db()))
     }
 
     /// What the database holds, if it says so.
@@ -355,58 +348,6 @@ impl Drop for Disk {
             tracing::warn!(folder = %self.root.display(), %error, "state folder could not be removed");
         }
     }
-}
-
-/// A place among the keys.
-pub(crate) struct Cursor<'a>(DBRawIterator<'a>);
-
-impl Cursor<'_> {
-    pub(crate) fn seek(&mut self, key: impl AsRef<[u8]>) {
-        self.0.seek(key);
-    }
-
-    pub(crate) fn next(&mut self) {
-        self.0.next();
-    }
-
-    pub(crate) fn item(&self) -> Option<(&[u8], &[u8])> {
-        self.0.item()
-    }
-
-    pub(crate) fn key(&self) -> Option<&[u8]> {
-        self.0.key()
-    }
-
-    pub(crate) fn status(&self) -> Result<(), rocksdb::Error> {
-        self.0.status()
-    }
-}
-
-/// Reads all entries of some key groups from the files of a database, in order of key group and table.
-///
-/// `each` is called with the table's name, namespace, key and value.
-pub(crate) fn scan(
-    folder: &Path,
-    key_groups: RangeInclusive<u16>,
-    each: &mut dyn FnMut(&str, i64, &[u8], &[u8]) -> Result<(), Failure>,
-) -> Result<Catalog, Failure> {
-    let db = DB::open_for_read_only(&read_options(), folder, false).map_err(failure)?;
-    let catalog = read_catalog(&db)?.ok_or_else(|| Failure::data("the state database has no catalog"))?;
-    let names: BTreeMap<_, _> = catalog.tables.iter().map(|(name, table)| (table.id, name.as_str())).collect();
-    let mut cursor = Cursor(db.raw_iterator());
-    cursor.seek(prefix(*key_groups.start(), 0, i64::MIN));
-    while let Some((key, value)) = cursor.item().filter(|(key, _)| *key < CATALOG_KEY) {
-        let (group, table, namespace, key) =
-            split_key(key).ok_or_else(|| Failure::data("the state database has a key of no table"))?;
-        if group > *key_groups.end() {
-            break;
-        }
-        let name = names.get(&table).ok_or_else(|| Failure::data("the state database has a table without name"))?;
-        each(name, namespace, key, value)?;
-        cursor.next();
-    }
-    cursor.status().map_err(failure)?;
-    Ok(catalog)
 }
 
 #[cfg(test)]

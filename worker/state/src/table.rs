@@ -6,6 +6,8 @@
 
 mod arena;
 mod cached;
+mod drain;
+mod expiry;
 mod index;
 mod part;
 
@@ -14,23 +16,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use model::{Failure, key, row::Rows};
 
 pub use self::part::TablePart;
-pub(crate) use self::part::{Content, FrozenEntries, PartEntries};
 use self::{
-    arena::{Arena, Chunk, Chunks, DIRTY, PERSISTED, REFERENCED},
+    arena::{Arena, Chunks, DIRTY, PERSISTED, REFERENCED},
     cached::Cache,
     index::Index,
     part::MemoryPart,
 };
-use crate::{
-    disk::Disk,
-    retention::{Retention, split_stamp},
-    snapshot::Entries,
+pub(crate) use self::{
+    expiry::Timing,
+    part::{Content, FrozenEntries, PartEntries},
 };
+use crate::{disk::Disk, retention::split_stamp, snapshot::Entries};
 
 /// Rows whose slots and entries are fetched from memory ahead of their use.
 const LOOKAHEAD_ROWS: usize = 256;
-/// For each entry that was looked up so many are looked at for expired ones.
-const SWEPT_FOR_TOUCHED: usize = 2;
 
 /// A value kept for each key.
 pub trait StateValue: Clone + Send + Sync + 'static {
@@ -93,34 +92,6 @@ pub struct Table<V> {
     cache: Option<Cache>,
     /// If entries expire.
     timing: Option<Timing>,
-}
-
-/// What a table needs for entries that expire.
-pub(crate) struct Timing {
-    retention: Retention,
-    /// The time of this batch.
-    now: i64,
-    /// The cell at which the next sweep begins.
-    hand: usize,
-}
-
-impl Timing {
-    pub(crate) fn new(retention: Retention) -> Self {
-        Self { now: retention.now(), retention, hand: 0 }
-    }
-
-    pub(crate) fn now(&self) -> i64 {
-        self.now
-    }
-
-    fn advance(&mut self) {
-        self.now = self.now.max(self.retention.now());
-    }
-
-    #[inline]
-    fn horizon(&self) -> i64 {
-        self.retention.horizon(self.now)
-    }
 }
 
 impl<V: StateValue> Table<V> {
@@ -240,46 +211,6 @@ impl<V: StateValue> Table<V> {
         Ok(())
     }
 
-    /// What was last changed then or before has expired in this batch; none if nothing expires.
-    #[inline]
-    pub fn horizon(&self) -> Option<i64> {
-        self.timing.as_ref().map(Timing::horizon)
-    }
-
-    /// The time of this batch, of which its changes are; none if nothing expires.
-    #[inline]
-    pub fn now(&self) -> Option<i64> {
-        self.timing.as_ref().map(|timing| timing.now)
-    }
-
-    fn forget_expired(&mut self, entries: &[EntryId], horizon: i64) {
-        for &id in entries {
-            if self.arena.stamp(id) <= horizon && self.arena.get(id).value.is_some() {
-                *self.edit(id) = None;
-            }
-        }
-    }
-
-    /// Removes expired entries among some of those in memory: so many that no entry is left alone for long.
-    fn sweep(&mut self, touched: usize) {
-        let Some((timing, cells)) = self.timing.as_mut().zip(Some(self.arena.cells()).filter(|cells| *cells > 0))
-        else {
-            return;
-        };
-        let horizon = timing.horizon();
-        let mut expired = Vec::new();
-        for _ in 0..cells.min(touched / arena::CHUNK_ENTRIES * SWEPT_FOR_TOUCHED + 1) {
-            timing.hand = if timing.hand + 1 < cells { timing.hand + 1 } else { 0 };
-            self.arena.expired(timing.hand, horizon, &mut expired);
-        }
-        for id in expired {
-            *self.edit(id) = None;
-            if self.arena.flags(id).is_some_and(|flags| flags & PERSISTED == 0) {
-                self.remove(id);
-            }
-        }
-    }
-
     fn look_up(
         &mut self,
         namespace: i64,
@@ -358,7 +289,11 @@ impl<V: StateValue> Table<V> {
     /// [`Self::put_back`] has to follow.
     #[inline]
     pub fn take(&mut self, entry: EntryId) -> Option<V> {
-        self.arena.get_mut(entry).0.value.take()
+        match self.arena.is_shared(entry) {
+            // It stays, so that not all entries with it have to be copied.
+            true => self.get(entry).cloned(),
+            false => self.arena.get_mut(entry).0.value.take(),
+        }
     }
 
     /// Puts back what was taken out, and says whether it has changed.
@@ -366,14 +301,9 @@ impl<V: StateValue> Table<V> {
     pub fn put_back(&mut self, entry: EntryId, value: Option<V>, has_changed: bool) {
         if has_changed {
             *self.get_mut(entry) = value;
-        } else {
+        } else if !self.arena.is_shared(entry) {
             self.arena.get_mut(entry).0.value = value;
         }
-    }
-
-    /// When an entry was last changed, if entries expire.
-    pub fn changed_at(&self, entry: EntryId) -> Option<i64> {
-        self.timing.as_ref().map(|_| self.arena.stamp(entry))
     }
 
     /// The key of an entry.
@@ -442,62 +372,6 @@ impl<V: StateValue> Table<V> {
             space.absent > 0 || self.arena.entries(&space.chunks).any(|(_, entry)| entry.value.is_some())
         };
         self.spaces.iter().filter(|(_, space)| has_entries(space)).map(|(&namespace, _)| namespace).collect()
-    }
-
-    /// Removes a namespace and hands over its entries, at most `rows` in a call; true while there may be more.
-    ///
-    /// Ids of the namespace's entries are no longer valid.
-    ///
-    /// # Errors
-    /// If the backend fails.
-    pub fn drain(&mut self, namespace: i64, rows: usize, each: &mut dyn FnMut(&[u8], V)) -> Result<bool, Failure> {
-        let rows = rows.max(1);
-        let Some(space) = self.spaces.get_mut(&namespace) else { return Ok(false) };
-        if space.absent > 0 {
-            return self.drain_disk(namespace, rows, each);
-        }
-        if space.persisted > 0 {
-            self.delete_persisted(namespace)?;
-        }
-        Ok(self.drain_memory(namespace, rows, each))
-    }
-
-    fn drain_memory(&mut self, namespace: i64, rows: usize, each: &mut dyn FnMut(&[u8], V)) -> bool {
-        let Some(space) = self.spaces.get_mut(&namespace) else { return false };
-        if !space.draining {
-            space.draining = true;
-            space.index = Index::default();
-        }
-        let mut taken = 0;
-        while let Some(chunk) = self.arena.pop_chunk(&mut space.chunks) {
-            let horizon = self.timing.as_ref().map_or(i64::MIN, Timing::horizon);
-            let stamps = chunk.stamps.into_iter().map(Some).chain(std::iter::repeat(None));
-            let mut entries = chunk.entries.into_iter().zip(stamps);
-            for (entry, stamp) in entries.by_ref() {
-                if let Some(cache) = &mut self.cache {
-                    cache.release(entry.bytes);
-                }
-                if let Some(value) = entry.value.filter(|_| stamp.is_none_or(|stamp| stamp > horizon)) {
-                    each(entry.key.bytes(), value);
-                    taken += 1;
-                }
-                if taken >= rows {
-                    break;
-                }
-            }
-            let rest = entries.filter(|(entry, _)| entry.value.is_some());
-            let (rest, stamps): (Vec<_>, Vec<_>) = rest.unzip();
-            if !rest.is_empty() {
-                let stamps = stamps.into_iter().flatten().collect();
-                self.arena.push_chunk(&mut space.chunks, Chunk { namespace, entries: rest, stamps });
-                return true;
-            }
-            if taken >= rows && !space.chunks.is_empty() {
-                return true;
-            }
-        }
-        self.spaces.remove(&namespace);
-        false
     }
 
     /// The synchronous part of a snapshot of this table. Ends the batch, like [`Self::end_batch`].

@@ -3,17 +3,20 @@
 //! Values are kept in the row encoding, in the order of their arrival. Where that order is no more known, as between
 //! slices of a window or two local aggregates, it is the order in which these are merged.
 
+mod arrivals;
 mod result;
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use graph::operator::{AggregateCall, AggregateFunction as Function};
-use indexmap::IndexMap;
 use model::{Failure, Schema, row};
 
-pub(crate) use self::result::Collector;
 use self::result::Make;
+pub(crate) use self::{
+    arrivals::{Counted, List},
+    result::Collector,
+};
 use super::{
     argument::{Argument, Form},
     fold::weight_of,
@@ -23,9 +26,6 @@ use super::{
     result::Outcome,
     table::Work,
 };
-
-/// Values in the row encoding, and how often each occurs, in the order of first arrival.
-pub(crate) type Counted = IndexMap<Box<[u8]>, i64, ahash::RandomState>;
 
 /// Which values are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,26 +116,12 @@ pub(crate) fn fold(
                 }
                 Keep::First | Keep::All | Keep::Counted => list.push(value),
             },
-            Object::List(list) => {
-                let position = list.iter().position(|known| known == value);
-                if let Some(position) = position {
-                    list.remove(position);
-                }
-            }
-            Object::Counted(counted) => count(counted, value, i64::from(weight)),
+            Object::List(list) => list.take(value),
+            Object::Counted(counted) => counted.add(value, i64::from(weight)),
             _ => debug_assert!(false, "the object fits the aggregate"),
         }
     }
     Ok(())
-}
-
-fn count(counted: &mut Counted, value: &[u8], weight: i64) {
-    match counted.get_mut(value) {
-        Some(count) if *count + weight > 0 => *count += weight,
-        Some(_) => drop(counted.shift_remove(value)),
-        None if weight > 0 => drop(counted.insert(value.into(), weight)),
-        None => {}
-    }
 }
 
 /// As [`fold`], of numbers; a number may count several times.
@@ -172,10 +158,10 @@ pub(crate) fn merge(from: &Object, into: &mut Object, keep: Keep) {
             _ => from.iter().for_each(|value| into.push(value)),
         },
         (Object::Counted(from), Object::Counted(into)) => {
-            from.iter().for_each(|(value, count)| *into.entry(value.clone()).or_insert(0) += count);
+            from.iter().for_each(|(value, count)| into.add(value, count));
         }
         (Object::Numbers(from), Object::Numbers(into)) => {
-            from.iter().for_each(|(value, count)| *into.entry(*value).or_insert(0) += count);
+            from.iter().for_each(|(value, count)| super::fold::add(into.entry(*value), *count));
         }
         _ => debug_assert!(false, "the same kind of object"),
     }

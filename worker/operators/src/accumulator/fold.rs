@@ -264,7 +264,7 @@ pub(super) fn add<K: Ord>(entry: std::collections::btree_map::Entry<'_, K, i64>,
     use std::collections::btree_map::Entry;
     match entry {
         Entry::Occupied(mut entry) => {
-            *entry.get_mut() += weight;
+            *entry.get_mut() = entry.get().saturating_add(weight);
             if *entry.get() <= 0 {
                 entry.remove();
             }

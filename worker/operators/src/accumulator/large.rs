@@ -11,6 +11,8 @@
 mod member;
 mod pieces;
 
+use std::ops::RangeInclusive;
+
 use arrow::array::RecordBatch;
 use dataflow::{OpenContext, Snapshot};
 use hashbrown::{HashMap, hash_map::Entry};
@@ -29,14 +31,13 @@ use super::{
 use crate::{
     buckets::{bucket_of, parent},
     grouping::Groups,
+    hashed::{Key, PIECES_AT_ONCE},
 };
 
 /// Values that a group keeps together. Tests see many pieces with few values.
 const WHOLE_VALUES_MAX: usize = if cfg!(test) { 6 } else { 1024 };
 /// Values in a piece, about.
 const PIECE_VALUES: u64 = if cfg!(test) { 2 } else { 128 };
-/// Pieces that are in memory at once when all are read.
-const PIECES_AT_ONCE: u32 = 256;
 
 /// The values of one piece, as a group would keep a `DISTINCT` set.
 #[derive(Clone, Debug)]
@@ -139,11 +140,15 @@ impl LargeSets {
                 by_form!(set.form, set.put_back(key, object, is_left))?;
             }
             set.table.end_batch()?;
-            let has_ends = set.ends != [false; 2];
-            for group in (0..work.groups()).filter(|_| has_ends) {
+            for group in 0..work.groups() {
+                let is_left = work.exists(layout, group);
                 let object = &mut work.objects[group][set.object];
                 let key = (keys, groups.first_rows[group]);
-                by_form!(set.form, set.find_ends(key, object))?;
+                if is_left {
+                    by_form!(set.form, set.find_ends(key, object))?;
+                } else {
+                    by_form!(set.form, set.forget(key, object))?;
+                }
             }
         }
         Ok(())
@@ -153,9 +158,6 @@ impl LargeSets {
         self.sets.iter_mut().try_for_each(|set| snapshot.table(&mut set.table))
     }
 }
-
-/// A group's key: some rows, and the one with it.
-type Key<'a> = (&'a Rows, u32);
 
 impl LargeSet {
     fn take<K: Member>(
@@ -197,6 +199,10 @@ impl LargeSet {
         for ((group, piece), entry) in wanted.into_iter().zip(entries) {
             let values = self.values(entry);
             if let Some(pieces) = K::pieces(&mut work.objects[group][self.object]) {
+                if renews {
+                    // Some may have expired: what the piece has counts instead of what it should have on average.
+                    pieces.values = pieces.values - pieces.values / (u64::from(pieces.more) + 1) + values.len() as u64;
+                }
                 pieces.taken.insert(piece, pieces::Taken { entry: Some(entry), values, has_changed: renews });
             }
         }
@@ -238,16 +244,29 @@ impl LargeSet {
             }
         }
         if !is_left {
-            for entry in self.entries(key, 0..=pieces.more)? {
-                self.put_values::<K>(entry, HashMap::new(), true);
-            }
-            *object = K::from_whole(HashMap::new());
             return Ok(());
         }
         while pieces.values > PIECE_VALUES * (u64::from(pieces.more) + 1) && self.split(key, pieces)? {}
-        while pieces.more > 0 && pieces.values < PIECE_VALUES * u64::from(pieces.more) / 2 {
+        // All at once they would be in memory together.
+        for _ in 0..PIECES_AT_ONCE {
+            if pieces.more == 0 || pieces.values >= PIECE_VALUES * u64::from(pieces.more) / 2 {
+                break;
+            }
             self.merge(key, pieces)?;
         }
+        Ok(())
+    }
+
+    /// Removes all pieces of a group.
+    fn forget<K: Member>(&mut self, key: Key<'_>, object: &mut Object) -> Result<(), Failure> {
+        let Some(pieces) = K::pieces(object) else { return Ok(()) };
+        for part in parts(pieces.more) {
+            for entry in self.entries(key, part)? {
+                *self.table.get_mut(entry) = None;
+            }
+            self.table.end_batch()?;
+        }
+        *object = K::from_whole(HashMap::new());
         Ok(())
     }
 
@@ -304,14 +323,22 @@ impl LargeSet {
             return Ok(());
         }
         pieces.forget_ends();
-        for start in (0..=pieces.more).step_by(PIECES_AT_ONCE as usize) {
-            let end = pieces.more.min(start + PIECES_AT_ONCE - 1);
-            for entry in self.entries(key, start..=end)? {
+        // Some have expired since they were counted.
+        pieces.values = 0;
+        for part in parts(pieces.more) {
+            for entry in self.entries(key, part)? {
                 let values = self.table.get(entry).and_then(|piece| K::whole(&piece.0));
+                pieces.values += values.map_or(0, |values| values.len() as u64);
                 values.into_iter().flatten().for_each(|(value, _)| pieces.note(value, true));
             }
             self.table.end_batch()?;
         }
         Ok(())
     }
+}
+
+/// All pieces of a group, in parts that are in memory at once.
+fn parts(more: u32) -> impl Iterator<Item = RangeInclusive<u32>> {
+    let starts = (0..=more).step_by(PIECES_AT_ONCE as usize);
+    starts.map(move |start| start..=more.min(start.saturating_add(PIECES_AT_ONCE - 1)))
 }

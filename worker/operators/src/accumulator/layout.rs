@@ -10,6 +10,7 @@ use super::{
     moments,
     result::Outcome,
 };
+use crate::signature;
 
 /// How many `FILTER` variants of one `DISTINCT` argument share a set: a bit each.
 const VARIANTS_MAX: usize = 64;
@@ -271,7 +272,8 @@ pub(crate) fn wide(low: i64, high: i64) -> i128 {
 
 /// A call as in SQL, with the type in place of the argument.
 fn described(call: &AggregateCall, schema: &Schema) -> String {
-    let type_of = |column: usize| schema.fields.get(column).map_or(String::new(), |field| field.data_type.to_string());
+    let type_of =
+        |column: usize| schema.fields.get(column).map_or(String::new(), |field| signature::type_name(&field.data_type));
     let argument = call.argument.map_or("*".to_owned(), type_of);
     let distinct = if call.distinct { "DISTINCT " } else { "" };
     let filter = call.filter.map_or(String::new(), |column| format!(" FILTER {column}"));

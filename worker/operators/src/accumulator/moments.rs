@@ -8,6 +8,7 @@ pub(crate) const WORDS: usize = 3;
 /// Which of these has the squared distances, as a float.
 pub(crate) const DISTANCES: usize = 2;
 
+/// What is known of some numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Moments {
     count: i64,
@@ -26,6 +27,7 @@ impl Moments {
         words.into_iter().enumerate().for_each(|(index, word)| work.words[cell.word + index][group] = word);
     }
 
+    /// Adds a number.
     pub(crate) fn add(&mut self, value: f64) {
         self.count += 1;
         let before = value - self.mean;
@@ -41,8 +43,9 @@ impl Moments {
         self.count -= 1;
         let before = value - self.mean;
         self.mean -= before / self.count as f64;
-        // What rounding leaves of nothing must not become a negative variance.
-        self.distances = (self.distances - before * (value - self.mean)).max(0.0);
+        let left = self.distances - before * (value - self.mean);
+        // What rounding leaves of nothing must not become a negative variance; what is not a number stays so.
+        self.distances = if left < 0.0 { 0.0 } else { left };
     }
 
     fn add_all(&mut self, other: &Self) {
@@ -59,6 +62,7 @@ impl Moments {
         self.count += other.count;
     }
 
+    /// The sum of the squared distances from the mean; none without numbers.
     pub(crate) fn distances(&self) -> Option<f64> {
         (self.count > 0).then_some(self.distances)
     }

@@ -1,13 +1,13 @@
-//! What a group keeps outside its words: strings, multisets, sets of distinct values.
+//! What a group keeps outside its words: strings, multisets, sets of distinct values, lists, counted values, numbers.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use hashbrown::HashMap;
-use model::{Failure, row::Rows};
+use model::Failure;
 
 use super::{
     argument::Form,
-    collection::{Counted, Keep},
+    collection::{Counted, Keep, List},
     large::Large,
     layout::ObjectSpec,
 };
@@ -31,8 +31,9 @@ pub(crate) enum Object {
     /// Values that are kept in pieces elsewhere.
     Large(Large),
     /// Values in the row encoding.
-    List(Rows),
-    Counted(Counted),
+    List(List),
+    /// Values in the row encoding, equal ones once.
+    Counted(Box<Counted>),
     /// Numbers as integers that sort alike.
     Numbers(BTreeMap<i64, i64>),
 }
@@ -52,8 +53,8 @@ impl Object {
                 Form::Decimal => Self::DistinctDecimals(HashMap::new()),
                 Form::Text | Form::Nested => Self::DistinctTexts(HashMap::new()),
             },
-            ObjectSpec::Collection { keep: Keep::Counted, .. } => Self::Counted(Counted::default()),
-            ObjectSpec::Collection { .. } => Self::List(Rows::default()),
+            ObjectSpec::Collection { keep: Keep::Counted, .. } => Self::Counted(Box::default()),
+            ObjectSpec::Collection { .. } => Self::List(List::default()),
             ObjectSpec::Numbers { .. } => Self::Numbers(BTreeMap::new()),
         }
     }
@@ -72,8 +73,8 @@ impl Object {
             Self::DistinctTexts(map) => map.allocation_size() + map.len() * TEXT,
             Self::Texts(map) => map.len() * (24 + NODE + TEXT),
             Self::Large(large) => large.heap_bytes(),
-            Self::List(rows) => rows.heap_bytes(),
-            Self::Counted(map) => map.capacity() * (32 + NODE) + map.len() * TEXT,
+            Self::List(list) => list.heap_bytes(),
+            Self::Counted(counted) => counted.heap_bytes(),
         }
     }
 
@@ -99,12 +100,19 @@ impl Object {
                 out.push(LARGE);
                 large.encode(out);
             }
-            Self::List(rows) => {
+            Self::List(list) => {
                 out.push(8);
-                put_unsigned(rows.len() as u128, out);
-                rows.iter().for_each(|row| put_bytes(row, out));
+                put_unsigned(list.len() as u128, out);
+                list.iter().for_each(|value| put_bytes(value, out));
             }
-            Self::Counted(map) => encode_map(9, map.iter(), out, |key, out| put_bytes(key, out)),
+            Self::Counted(counted) => {
+                out.push(9);
+                put_unsigned(counted.len() as u128, out);
+                for (value, count) in counted.iter() {
+                    put_bytes(value, out);
+                    put_signed(count.into(), out);
+                }
+            }
             Self::Numbers(map) => encode_map(10, map.iter(), out, |key, out| put_signed(i128::from(*key), out)),
         }
     }
@@ -123,7 +131,7 @@ impl Object {
             7 => Self::DistinctTexts(decode_map(cursor, |cursor| Ok(bytes(cursor)?.into()))?),
             LARGE => Self::Large(Large::decode(cursor)?),
             8 => Self::List(decode_list(cursor)?),
-            9 => Self::Counted(decode_map(cursor, |cursor| Ok(bytes(cursor)?.into()))?),
+            9 => Self::Counted(decode_counted(cursor)?),
             10 => Self::Numbers(decode_map(cursor, int)?),
             other => return Err(Failure::data(format!("a stored accumulator has the unknown tag {other}"))),
         })
@@ -166,12 +174,21 @@ fn decode_map<K, V: TryFrom<i128>, M: FromIterator<(K, V)>>(
         .collect()
 }
 
-fn decode_list(cursor: &mut &[u8]) -> Result<Rows, Failure> {
-    let mut rows = Rows::default();
+fn decode_list(cursor: &mut &[u8]) -> Result<List, Failure> {
+    let mut list = List::default();
     for _ in 0..unsigned(cursor)? {
-        rows.push(bytes(cursor)?);
+        list.push(bytes(cursor)?);
     }
-    Ok(rows)
+    Ok(list)
+}
+
+fn decode_counted(cursor: &mut &[u8]) -> Result<Box<Counted>, Failure> {
+    let mut counted = Box::<Counted>::default();
+    for _ in 0..unsigned(cursor)? {
+        let value = bytes(cursor)?;
+        counted.add(value, signed(cursor)? as i64);
+    }
+    Ok(counted)
 }
 
 /// Appends 7 bits a byte, lowest first.
@@ -209,11 +226,13 @@ pub(crate) fn signed(cursor: &mut &[u8]) -> Result<i128, Failure> {
     Ok((value >> 1) as i128 ^ -((value & 1) as i128))
 }
 
+/// Appends the length and bytes.
 pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_unsigned(bytes.len() as u128, out);
     out.extend_from_slice(bytes);
 }
 
+/// The inverse of [`put_bytes`].
 pub(crate) fn bytes<'a>(cursor: &mut &'a [u8]) -> Result<&'a [u8], Failure> {
     let length = unsigned(cursor)? as usize;
     take(cursor, length)

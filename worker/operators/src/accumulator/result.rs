@@ -124,8 +124,8 @@ pub(crate) struct Image {
 
 enum Captured {
     Nothing,
-    Ints(Vec<i64>),
-    Decimals(Vec<i128>),
+    Ints(Vec<Option<i64>>),
+    Decimals(Vec<Option<i128>>),
     Texts(Vec<Option<Text>>),
     Column(ArrayRef),
 }
@@ -166,7 +166,6 @@ impl Outcome {
                         Object::Large(Large::Ints(pieces)) => pieces.end(max).copied(),
                         _ => None,
                     })
-                    .map(Option::unwrap_or_default)
                     .collect(),
             ),
             Form::Decimal => Captured::Decimals(
@@ -176,7 +175,6 @@ impl Outcome {
                         Object::Large(Large::Decimals(pieces)) => pieces.end(max).copied(),
                         _ => None,
                     })
-                    .map(Option::unwrap_or_default)
                     .collect(),
             ),
             Form::Text | Form::Nested => Captured::Texts(
@@ -201,10 +199,13 @@ impl Outcome {
         match (self.kind, captured) {
             (_, Captured::Column(column)) => Ok(Arc::clone(column)),
             (Kind::CountRows | Kind::Count, _) => integers(counts.clone(), None, &self.arrow),
-            (Kind::Object { .. }, Captured::Ints(values)) => self.values_of(values.clone().into(), valid()),
-            (Kind::Object { .. }, Captured::Decimals(values)) => {
-                decimals(values.iter().map(|&value| Some(value)), valid(), &self.arrow)
+            (Kind::Object { .. }, Captured::Ints(values)) => {
+                // Values of a group that lives on may have expired.
+                let known: NullBuffer = values.iter().map(Option::is_some).collect();
+                let words = values.iter().map(|value| value.unwrap_or_default()).collect();
+                self.values_of(words, NullBuffer::union(valid().as_ref(), Some(&known)))
             }
+            (Kind::Object { .. }, Captured::Decimals(values)) => decimals(values.iter().copied(), valid(), &self.arrow),
             (Kind::Object { .. }, Captured::Texts(values)) => texts(values, &self.arrow),
             (Kind::Object { .. } | Kind::Collected(_), _) => Ok(new_null_array(&self.arrow, counts.len())),
             (Kind::Word(word), _) if self.form == Form::Decimal => {

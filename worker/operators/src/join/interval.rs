@@ -25,9 +25,9 @@ use super::{
 use crate::{
     grouping::{Grouper, Groups},
     projection::Projection,
+    restored::{put_watermark, restored_watermark},
     signature::Signature,
     window::times,
-    window_aggregate::{put_watermark, restored_watermark},
 };
 
 /// Slices of time are at least so long, in milliseconds.

@@ -3,6 +3,8 @@
 //! Where rows also go, they are in pieces by their hash (`hashed`). Where they only come, they are added to the last piece,
 //! and keep their order.
 
+use std::ops::RangeInclusive;
+
 use dataflow::{OpenContext, Snapshot};
 use model::{Failure, batch::is_retraction_code, row::Rows};
 use state::EntryId;
@@ -88,9 +90,21 @@ impl KeptRows {
         self.rows.table.get(entry)
     }
 
-    /// One piece of the key in a row.
-    pub(super) fn entry(&mut self, keys: &Rows, row: u32, piece: u32) -> Result<EntryId, Failure> {
-        self.rows.piece((keys, row), piece)
+    /// Some pieces of the key in a row.
+    pub(super) fn entries(
+        &mut self,
+        keys: &Rows,
+        row: u32,
+        pieces: RangeInclusive<u32>,
+    ) -> Result<Vec<EntryId>, Failure> {
+        self.rows.pieces((keys, row), pieces)
+    }
+
+    /// Gives up the last pieces of a key of which nothing is left, if these from the `from`-th on are the last.
+    pub(super) fn give_up_expired(&mut self, first: EntryId, from: u32, pieces: &[EntryId]) {
+        if self.retracts {
+            self.rows.give_up_expired(first, from, pieces);
+        }
     }
 
     /// Adds a row to a key.
@@ -109,13 +123,10 @@ impl KeptRows {
     pub(crate) fn remove_first(&mut self, key: Key<'_>, row: &[u8]) -> Result<bool, Failure> {
         let first = self.rows.piece(key, 0)?;
         let entry = self.rows.piece_of(key, first, row)?;
-        let split = |row: &[u8]| {
-            let (row, number) = row.split_at(row.len() - self.number);
-            (row.to_vec(), number.first_chunk().map_or(0, |number| i64::from_le_bytes(*number)))
-        };
-        let wanted = split(row).0;
-        let equal = self.piece(entry).into_iter().flat_map(Piece::rows).filter(|row| row.starts_with(&wanted));
-        let found = equal.filter(|row| row.len() == wanted.len() + self.number).min_by_key(|row| split(row).1);
+        let wanted = &row[..row.len() - self.number];
+        let number = |row: &&[u8]| row.last_chunk().map_or(0, |number| i64::from_le_bytes(*number));
+        let equal = self.piece(entry).into_iter().flat_map(Piece::rows).filter(|row| row.starts_with(wanted));
+        let found = equal.filter(|row| row.len() == wanted.len() + self.number).min_by_key(number);
         match found.map(<[u8]>::to_vec) {
             Some(found) => self.remove(key, first, &found).map(|()| true),
             None => Ok(false),

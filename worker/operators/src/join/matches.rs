@@ -15,7 +15,7 @@ use model::{
 use state::EntryId;
 
 use super::kept::KeptRows;
-use crate::{group_aggregate::take_all, grouping::Groups, projection::Projection};
+use crate::{group_aggregate::take_all, grouping::Groups, hashed::PIECES_AT_ONCE, projection::Projection};
 
 /// A batch and how far its matches have been emitted.
 pub(crate) struct Matches {
@@ -44,8 +44,6 @@ pub(crate) struct Found {
 }
 
 const NOT_DECODED: u32 = u32::MAX;
-/// Further pieces that are read at a time.
-const PIECES_AT_ONCE: u32 = 32;
 /// Further pieces that are in memory before the backend may evict.
 const PIECES_HELD_MAX: usize = 1024;
 
@@ -135,12 +133,12 @@ impl Matches {
         let last = kept.piece(first).map_or(0, |first| first.more);
         let end = last.min(self.piece + PIECES_AT_ONCE - 1);
         let key = self.groups.first_rows[group];
-        let pieces = (self.piece..=end).map(|piece| kept.entry(&self.keys, key, piece));
-        let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
+        let from = self.piece;
+        let pieces = kept.entries(&self.keys, key, from..=end)?;
         self.read += pieces.len();
         let (mut rows, mut stored, mut other_rows) = (Vec::new(), Vec::new(), Vec::new());
         let mut expired = Vec::new();
-        for entry in pieces {
+        for &entry in &pieces {
             let next_row = |position| kept.piece(entry).and_then(|piece| piece.at(position));
             while let Some((row, next)) = next_row(self.position).filter(|_| rows.len() < ROWS_TARGET) {
                 stored.push(row);
@@ -165,6 +163,7 @@ impl Matches {
         }
         let found = self.found(rows, stored, other_rows, schema)?;
         expired.into_iter().for_each(|piece| kept.skip_expired(first, piece));
+        kept.give_up_expired(first, from, &pieces);
         Ok(found)
     }
 

@@ -3,11 +3,7 @@
 use model::Failure;
 use state::StateValue;
 
-use crate::hashed;
-
-/// What a piece holds at most, unless a single row or equal rows take more. Small, since a row more rewrites a piece;
-/// tests see many pieces with few rows.
-const PIECE_BYTES: usize = if cfg!(test) { 256 } else { 2 << 10 };
+use crate::hashed::{self, PIECE_BYTES};
 
 /// Some rows: each row's length (`u32`, little endian) and bytes, one after the other. The stored form has the number
 /// of further pieces before them. If its highest bit is set, there follow the number of further pieces that are gone,
@@ -44,7 +40,7 @@ impl Piece {
     }
 
     /// All rows.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[u8]> {
         let mut position = 0;
         std::iter::from_fn(move || {
             let (row, next) = self.at(position)?;
@@ -67,7 +63,7 @@ impl Piece {
     }
 
     /// Adds a row that came at a time.
-    pub(super) fn push_at(&mut self, row: &[u8], now: Option<i64>) {
+    pub(crate) fn push_at(&mut self, row: &[u8], now: Option<i64>) {
         match now {
             Some(now) => {
                 self.oldest = if self.rows == 0 { now } else { self.oldest.min(now) };

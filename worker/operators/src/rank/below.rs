@@ -71,7 +71,7 @@ impl Below {
             return self.put(key, &Stored::new(sort, row, number));
         }
         top.insert(sort, row, before_equal);
-        if top.len() > 2 * self.top_rows { self.cut(key, top) } else { Ok(()) }
+        if top.len() > self.top_rows.saturating_mul(2) { self.cut(key, top) } else { Ok(()) }
     }
 
     /// Removes one such row, the first. Whether there was one.

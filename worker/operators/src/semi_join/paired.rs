@@ -199,10 +199,7 @@ impl Paired {
             self.left.end_batch()?;
         }
         self.keep_right(batch, &keys, &groups)?;
-        if !emission.kinds.is_empty() {
-            let columns = row::decode(&self.schemas[0], emission.rows.iter())?;
-            pending.push(columns, Some(emission.kinds.into()));
-        }
+        pending.push_rows(emission.rows.iter(), &emission.kinds, |_, part| row::decode(&self.schemas[0], part))?;
         Ok(compared)
     }
 

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use model::Failure;
 use state::StateValue;
 
-use crate::hashed::Piece;
-
-/// What a piece holds at most, about; tests see many pieces with few rows.
-const PIECE_BYTES: usize = if cfg!(test) { 256 } else { 2 << 10 };
+use crate::hashed::{PIECE_BYTES, Piece};
 
 /// Some different rows of a key in the order of their bytes.
 #[derive(Clone, Debug, Default)]

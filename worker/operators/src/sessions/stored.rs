@@ -11,10 +11,14 @@ pub(super) struct Sessions {
     pub(super) timer: Option<EventTime>,
 }
 
+/// A window of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
+    /// The time of its first row.
     pub(crate) start: EventTime,
+    /// The gap behind its last row.
     pub(crate) end: EventTime,
+    /// Where its operator keeps what belongs to it.
     pub(crate) slot: u32,
 }
 

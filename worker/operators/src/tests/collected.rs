@@ -269,6 +269,35 @@ fn variances_do_not_suffer_from_large_means() {
 }
 
 #[test]
+fn a_variance_of_what_is_not_a_number_stays_so() {
+    let mut cluster = cluster(vec![call(Function::WelfordM2, Some(F), DataType::Double)], ChangelogMode::ALL);
+    let number = |f: f64| Row { f: Some(f), ..row(1, None, 1) };
+    cluster.process(0, batch(&[(Insert, number(1.0)), (Insert, number(f64::NAN)), (Insert, number(2.0))]));
+    cluster.process(0, batch(&[(Delete, number(1.0))]));
+    assert_eq!(cluster.take(), [change(Insert, &["1", "NaN"])]);
+}
+
+#[test]
+fn values_of_many_are_taken_back() {
+    let distinct = |call: AggregateCall| AggregateCall { distinct: true, ..call };
+    let calls: Vec<_> = ends().into_iter().chain(ends().into_iter().map(distinct)).collect();
+    let mut cluster = cluster(calls, ChangelogMode::ALL);
+    let text = |number: i64| Row { s: Some(format!("{}", number % 30)), ..row(1, None, 1) };
+    let feed = |kind, numbers: std::ops::Range<i64>| batch(&numbers.map(|n| (kind, text(n))).collect::<Vec<_>>());
+    cluster.process(0, feed(Insert, 0..60));
+    cluster.process(0, feed(Delete, 0..40));
+    cluster.restart(1, On::RocksDb);
+    cluster.take();
+    cluster.process(0, feed(Delete, 40..57));
+    let last = ["1", "27", "29", "27,28,29", "27", "29", "27,28,29"];
+    assert_eq!(cluster.take(), [change(UpdateAfter, &last)]);
+    cluster.process(0, feed(Insert, 27..28));
+    cluster.process(0, feed(Delete, 57..58));
+    let last = ["1", "28", "27", "28,29,27", "27", "29", "27,28,29"];
+    assert_eq!(cluster.take().last(), Some(&change(UpdateAfter, &last)));
+}
+
+#[test]
 fn percentiles_lie_between_values() {
     let percentile = |percentages: &[f64], data_type| {
         call(Function::Percentile { percentages: percentages.to_vec() }, Some(V), data_type)
@@ -282,4 +311,14 @@ fn percentiles_lie_between_values() {
     cluster.restart(1, On::RocksDb);
     cluster.process(0, batch(&[(Delete, number(2)), (Delete, number(1))]));
     assert_eq!(cluster.take(), [change(UpdateAfter, &["1", "2.6", "[3.5, 2.5]"])]);
+}
+
+#[test]
+fn a_value_may_occur_more_often_than_can_be_counted() {
+    let call = call(Function::Percentile { percentages: vec![0.5] }, Some(F), DataType::Double);
+    let mut cluster = cluster(vec![AggregateCall { second: Some(V), ..call }], ChangelogMode::APPEND);
+    let often = Row { f: Some(1.5), ..row(1, None, i64::MAX) };
+    let other = Row { f: Some(2.5), ..row(1, None, 3) };
+    cluster.process(0, batch(&[(Insert, often.clone()), (Insert, other), (Insert, often)]));
+    assert_eq!(cluster.take(), [change(Insert, &["1", "1.5"])]);
 }

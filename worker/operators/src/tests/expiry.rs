@@ -3,7 +3,8 @@
 use graph::{
     ChangelogMode, Node, OperatorSpec,
     operator::{
-        AggregateFunction, DeduplicateSpec, GroupAggregateSpec, JoinSpec, Keep, RankSpec, SemiJoinSpec, SortColumn,
+        AggregateCall, AggregateFunction, DeduplicateSpec, GroupAggregateSpec, JoinSpec, Keep, RankSpec, SemiJoinSpec,
+        SortColumn,
     },
 };
 use model::{
@@ -15,7 +16,7 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::{
     harness::{Cluster, On},
-    rows::{K, Row, S, T, V, batch, call, schema},
+    rows::{D, K, Row, S, T, V, batch, call, schema},
 };
 
 const IDLE_MS: i64 = 100;
@@ -92,6 +93,82 @@ fn a_result_that_stays_is_emitted_again() {
     cluster.process(0, batch(&[(Insert, row(1, ""))]));
     cluster.process(0, batch(&[(Insert, row(1, ""))]));
     assert_eq!(shown(&mut cluster, &[0, 1]), ["+I 1 1", "+U 1 1"]);
+}
+
+#[test]
+fn the_least_of_values_that_have_expired_is_null() {
+    for on in [On::HashMap, On::RocksDb] {
+        let aggregates = vec![
+            call(AggregateFunction::Min, Some(V), DataType::BigInt),
+            call(AggregateFunction::Max, Some(V), DataType::BigInt),
+            call(AggregateFunction::Max, Some(D), DataType::Decimal(10, 2)),
+        ];
+        let spec = GroupAggregateSpec {
+            keys: vec![K],
+            aggregates,
+            input: ChangelogMode::ALL,
+            emit_update_before: false,
+            partial: None,
+        };
+        let results = [("a", DataType::BigInt), ("b", DataType::BigInt), ("c", DataType::Decimal(10, 2))];
+        let results = results.map(|(name, data_type)| Field::new(name, data_type));
+        let output = Schema::new(std::iter::once(schema().fields[K].clone()).chain(results).collect());
+        let mut cluster = cluster(OperatorSpec::GroupAggregate(spec), output, 1);
+        let value = |v: i64| Row { k: Some(1), v: Some(v), d: Some(v.into()), ..Row::default() };
+        let nothing = Row { k: Some(1), ..Row::default() };
+        cluster.restart(1, on);
+        cluster.process(0, batch(&(1..=20).map(|v| (Insert, value(v))).collect::<Vec<_>>()));
+        cluster.set_clock(60);
+        cluster.process(0, batch(&[(Insert, nothing.clone())]));
+        cluster.set_clock(120);
+        cluster.process(0, batch(&[(Insert, nothing)]));
+        cluster.take();
+        // Those that were known at the ends are taken back, the others have expired.
+        let ends = [1, 2, 19, 20];
+        cluster.process(0, batch(&ends.map(|v| (Delete, value(v)))));
+        assert_eq!(shown(&mut cluster, &[0, 1, 2, 3]), ["+U 1 NULL NULL NULL"]);
+        cluster.process(0, batch(&[(Insert, value(7))]));
+        assert_eq!(shown(&mut cluster, &[0, 1, 2, 3]), ["+U 1 7 7 0.07"]);
+    }
+}
+
+#[test]
+fn a_large_set_of_which_most_has_expired_goes_on() {
+    for on in [On::HashMap, On::RocksDb] {
+        let count = call(AggregateFunction::Count, Some(V), DataType::BigInt);
+        let spec = GroupAggregateSpec {
+            keys: vec![K],
+            aggregates: vec![AggregateCall { distinct: true, ..count }],
+            input: ChangelogMode::ALL,
+            emit_update_before: false,
+            partial: None,
+        };
+        let output = Schema::new(vec![schema().fields[K].clone(), Field::new("n", DataType::BigInt)]);
+        let mut cluster = cluster(OperatorSpec::GroupAggregate(spec), output, 1);
+        let value = |v: i64| Row { k: Some(1), v: Some(v), ..Row::default() };
+        let feed = |kind, values: std::ops::Range<i64>| batch(&values.map(|v| (kind, value(v))).collect::<Vec<_>>());
+        cluster.restart(1, on);
+        cluster.process(0, feed(Insert, 0..200));
+        // Every now and then all but one piece have expired.
+        for round in 1..6 {
+            for (at, values) in [(60, 0..1), (120, 0..1), (180, 0..30)] {
+                cluster.set_clock(round * 200 + at);
+                cluster.process(0, feed(Insert, values));
+            }
+            cluster.restart(1, on);
+            cluster.set_clock(round * 200 + 200);
+            // Each of them is known, and known to have gone.
+            cluster.take();
+            cluster.process(0, feed(Insert, 0..30));
+            assert_eq!(cluster.take().len(), 1);
+            let counts = |cluster: &mut Cluster| shown(cluster, &[1]).first().map(|text| text[3..].parse::<i64>());
+            cluster.process(0, feed(Insert, 1000..1001));
+            let before = counts(&mut cluster).expect("a change").expect("a count");
+            cluster.process(0, feed(Delete, 1000..1001));
+            let after = counts(&mut cluster).expect("a change").expect("a count");
+            assert_eq!(after, before - 1);
+        }
+    }
 }
 
 #[test]

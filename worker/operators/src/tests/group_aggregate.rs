@@ -19,6 +19,7 @@ use super::{
     harness::{Change, Cluster, On},
     rows::{self, D, F, G, K, Row, V, aggregate, batch, call, calls, schema, shown},
 };
+use crate::accumulator::Layout;
 
 fn node(keys: &[usize], aggregates: &[AggregateCall], input: ChangelogMode, emit_update_before: bool) -> Node {
     let keys_of = keys.iter().map(|&key| schema().fields[key].clone());
@@ -216,6 +217,19 @@ fn a_snapshot_of_another_query_is_refused() {
     let message = result.expect_err("refused");
     let message = message.downcast_ref::<String>().cloned().unwrap_or_default();
     assert!(message.contains("state of another query"), "{message}");
+}
+
+#[test]
+fn state_of_intervals_is_named_as_ever() {
+    for (data_type, name) in [
+        (DataType::IntervalDayTime, "INTERVAL DAY TO SECOND(3)"),
+        (DataType::IntervalYearMonth, "INTERVAL YEAR TO MONTH"),
+    ] {
+        let schema = Schema::new(vec![Field::new("i", data_type.clone())]);
+        let calls = [call(AggregateFunction::Min, Some(0), data_type)];
+        let layout = Layout::new(&calls, &schema, false, false).expect("a layout");
+        assert_eq!(layout.signature(&calls, &schema), format!("MIN({name} 0)"));
+    }
 }
 
 /// What a consumer knows, and the rows that are in the input.

@@ -41,11 +41,41 @@ pub(super) fn rows(batch: &Batch) -> Vec<Change> {
 
 /// A clock that tests set.
 #[derive(Default)]
-struct TestClock(AtomicI64);
+pub(super) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(super) fn set(&self, now: i64) {
+        self.0.store(now, Relaxed);
+    }
+}
 
 impl Clock for TestClock {
     fn now_ms(&self) -> i64 {
         self.0.load(Relaxed)
+    }
+}
+
+/// For what is part of an operator: a store without state, in memory.
+pub(super) fn context(options: &[(&str, &str)], clock: &Arc<TestClock>) -> OpenContext {
+    let mut settings = Settings::default();
+    options.iter().for_each(|(name, value)| settings.set(name, value).expect("an option"));
+    let store = StoreOptions {
+        backend: Backend::HashMap,
+        key_groups: key::range_of(0, 1, MAX_PARALLELISM),
+        max_parallelism: MAX_PARALLELISM,
+    };
+    let store = KeyedStore::open(store, Vec::new(), Storage::new(StorageOptions::default()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+    OpenContext {
+        uid: "operator".to_owned(),
+        subtask: 0,
+        parallelism: 1,
+        max_parallelism: MAX_PARALLELISM,
+        settings: Arc::new(settings),
+        clock: Arc::<TestClock>::clone(clock),
+        restored: BTreeMap::new(),
+        is_restored: false,
+        keyed: runtime.block_on(store).expect("opens"),
     }
 }
 
@@ -252,7 +282,7 @@ impl Cluster {
 
     /// Sets the clock without telling the operators.
     pub(super) fn set_clock(&mut self, now: i64) {
-        self.clock.0.store(now, Relaxed);
+        self.clock.set(now);
     }
 
     /// Sets the clock and tells the operators that wait for it.

@@ -37,7 +37,7 @@ impl Matches {
     pub(super) fn of_left(keys: Vec<(Piece, Piece)>, by_key: bool) -> Self {
         let matched = keys.iter().flat_map(|(left, right)| {
             let is_matched = by_key && right.at(0).is_some();
-            rows(left).map(move |_| is_matched)
+            left.rows().map(move |_| is_matched)
         });
         Self { matched: matched.collect(), ..Self::new(keys) }
     }
@@ -76,17 +76,8 @@ impl Matches {
     pub(super) fn take_left(&mut self, with_match: bool) -> Rows {
         let Self { keys, matched, .. } = std::mem::take(self);
         let mut wanted = Rows::default();
-        let left = keys.iter().flat_map(|(left, _)| rows(left));
+        let left = keys.iter().flat_map(|(left, _)| left.rows());
         left.zip(matched).filter(|(_, matched)| *matched == with_match).for_each(|(row, _)| wanted.push(row));
         wanted
     }
-}
-
-fn rows(piece: &Piece) -> impl Iterator<Item = &[u8]> {
-    let mut position = 0;
-    std::iter::from_fn(move || {
-        let (row, next) = piece.at(position)?;
-        position = next;
-        Some(row)
-    })
 }

@@ -204,6 +204,12 @@ impl<V: Clone> Arena<V> {
         (&mut self.cells[cell].chunk_mut().entries[slot], &mut self.flags[entry.0 as usize])
     }
 
+    /// Whether a snapshot may be reading the entry, so that all of its chunk is copied when it is changed.
+    #[inline]
+    pub(crate) fn is_shared(&self, entry: EntryId) -> bool {
+        matches!(self.cells[split(entry).0], Cell::Shared(_))
+    }
+
     /// The flags of an entry; `None` if it no longer exists.
     #[inline]
     pub(crate) fn flags(&self, entry: EntryId) -> Option<u8> {

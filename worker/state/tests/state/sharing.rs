@@ -1,11 +1,18 @@
 //! What checkpoints share, and which tables a store knows.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use checkpoint::{KeyedState, StateFormat};
-use model::ErrorClass;
+use model::{ErrorClass, Failure};
+use state::{StateValue, Table};
 
-use crate::support::{BOTH, Kind, get, open, place, remove, set, snapshot};
+use crate::support::{BOTH, Kind, get, keys, open, place, remove, set, snapshot};
 
 fn table_files(state: &KeyedState) -> BTreeSet<String> {
     let tables = state.files.iter().filter(|file| file.name.ends_with(".sst"));
@@ -111,4 +118,49 @@ async fn a_snapshot_without_one_of_the_tables_is_refused() {
         let refused = snapshot(&mut store, &mut [&mut one], &place(), 1, false).await;
         assert_eq!(refused.expect_err("one is missing").class, ErrorClass::Internal);
     }
+}
+
+/// A value that counts how often it was copied.
+#[derive(Debug)]
+struct Copied(Arc<AtomicUsize>);
+
+impl Clone for Copied {
+    fn clone(&self) -> Self {
+        self.0.fetch_add(1, Relaxed);
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl StateValue for Copied {
+    fn encode(&self, _out: &mut Vec<u8>) {}
+
+    fn decode(_bytes: &[u8]) -> Result<Self, Failure> {
+        Ok(Self(Arc::default()))
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_only_looked_at_is_copied_alone_while_a_snapshot_shares_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = open(Kind::HashMap, folder.path(), 0..=15, Vec::new()).await.expect("opened");
+    let mut table: Table<Copied> = store.table("t").expect("a table");
+    let (copies, names, mut entries) = (Arc::default(), keys(["a", "b", "c", "d"]), Vec::new());
+    table.hydrate(0, &names, None, &mut entries).expect("hydrated");
+    entries.iter().for_each(|&entry| *table.get_mut(entry) = Some(Copied(Arc::clone(&copies))));
+    let shared = table.snapshot().expect("a part");
+    for (has_changed, expected) in [(false, 1), (true, 1 + 1 + 4)] {
+        entries.clear();
+        table.hydrate(0, &names, Some(&[1]), &mut entries).expect("hydrated");
+        let value = table.take(entries[0]);
+        assert!(value.is_some());
+        table.put_back(entries[0], value, has_changed);
+        assert!(table.get(entries[0]).is_some());
+        table.end_batch().expect("ended");
+        assert_eq!(copies.load(Relaxed), expected);
+    }
+    drop(shared);
 }

@@ -68,14 +68,15 @@ impl Collector {
     /// The results for all groups.
     pub(crate) fn column(&self, work: &Work) -> Result<ArrayRef, Failure> {
         let objects = work.objects.iter().map(|objects| &objects[self.object]);
+        let several = || Failure::user("SINGLE_VALUE has more than one row");
         match &self.make {
-            Make::First => self.single(objects, |values| Ok(values.first().copied())),
-            Make::Last => self.single(objects, |values| Ok(values.last().copied())),
-            Make::Single => self.single(objects, |values| match values {
-                [] => Ok(None),
-                [only] => Ok(Some(*only)),
-                _ => Err(Failure::user("SINGLE_VALUE has more than one row")),
-            }),
+            Make::First => self.single(objects.map(|object| Ok(first(object)))),
+            Make::Last => self.single(objects.map(|object| Ok(last(object)))),
+            Make::Single => self.single(objects.map(|object| match object {
+                Object::List(list) if list.len() > 1 => Err(several()),
+                Object::Counted(counted) if counted.len() > 1 => Err(several()),
+                object => Ok(first(object)),
+            })),
             Make::Text { separator } => self.texts(objects, separator),
             Make::Array => self.arrays(objects),
             Make::Multiset => self.multisets(objects),
@@ -94,12 +95,8 @@ impl Collector {
     }
 
     /// One of each group's values.
-    fn single<'a>(
-        &self,
-        objects: impl Iterator<Item = &'a Object>,
-        choose: impl Fn(&[&'a [u8]]) -> Result<Option<&'a [u8]>, Failure>,
-    ) -> Result<ArrayRef, Failure> {
-        let chosen = objects.map(|object| Ok(choose(&values(object))?.unwrap_or(NULL_ROW)));
+    fn single<'a>(&self, chosen: impl Iterator<Item = Result<Option<&'a [u8]>, Failure>>) -> Result<ArrayRef, Failure> {
+        let chosen = chosen.map(|value| Ok(value?.unwrap_or(NULL_ROW)));
         let mut cursors = chosen.collect::<Result<Vec<_>, Failure>>()?;
         self.argument(0, &mut cursors)
     }
@@ -136,8 +133,8 @@ impl Collector {
         let objects: Vec<&Object> = objects.collect();
         let mut all = Flat::new(objects.iter().copied());
         let keys = self.argument(0, &mut all.values)?;
-        let counts = objects.iter().filter_map(|object| counted(object)).flat_map(|counted| counted.values());
-        let counts = counts.map(|&count| if self.distinct { 1 } else { i32::try_from(count).unwrap_or(i32::MAX) });
+        let counts = objects.iter().filter_map(|object| counted(object)).flat_map(Counted::iter);
+        let counts = counts.map(|(_, count)| if self.distinct { 1 } else { i32::try_from(count).unwrap_or(i32::MAX) });
         let counts: ArrayRef = Arc::new(counts.collect::<Int32Array>());
         let columns = StructArray::try_new(fields.clone(), vec![keys, counts], None)?;
         Ok(Arc::new(MapArray::try_new(FieldRef::clone(entries), all.offsets()?, columns, None, *sorted)?))
@@ -219,7 +216,11 @@ impl<'a> Flat<'a> {
     fn new(objects: impl Iterator<Item = &'a Object>) -> Self {
         let mut all = Self { values: Vec::new(), ends: Vec::new() };
         for object in objects {
-            all.values.extend(values(object));
+            match object {
+                Object::List(list) => all.values.extend(list.iter()),
+                Object::Counted(counted) => all.values.extend(counted.iter().map(|(value, _)| value)),
+                _ => {}
+            }
             all.ends.push(all.values.len());
         }
         all
@@ -238,12 +239,21 @@ impl<'a> Flat<'a> {
     }
 }
 
-/// A group's values, encoded.
-fn values(object: &Object) -> Vec<&[u8]> {
+/// A group's first value, encoded.
+fn first(object: &Object) -> Option<&[u8]> {
     match object {
-        Object::List(list) => list.iter().collect(),
-        Object::Counted(counted) => counted.keys().map(|key| &**key).collect(),
-        _ => Vec::new(),
+        Object::List(list) => list.first(),
+        Object::Counted(counted) => counted.first(),
+        _ => None,
+    }
+}
+
+/// A group's last value, encoded.
+fn last(object: &Object) -> Option<&[u8]> {
+    match object {
+        Object::List(list) => list.last(),
+        Object::Counted(counted) => counted.last(),
+        _ => None,
     }
 }
 
@@ -264,14 +274,14 @@ fn json(texts: &StringArray, index: usize) -> &str {
 
 /// The value at a share of the way from the least to the greatest; between two values in proportion.
 fn percentile(counts: &[(f64, i64)], at: f64) -> f64 {
-    let total: i64 = counts.iter().map(|(_, count)| count).sum();
+    let total = counts.iter().fold(0_i64, |total, (_, count)| total.saturating_add(*count));
     let position = at * (total - 1) as f64 + 1.0;
     let (lower, higher) = (position.floor(), position.ceil());
     // The first value that at least so many values are not above.
     let ranked = |rank: f64| {
-        let mut seen = 0;
+        let mut seen = 0_i64;
         let reaches = |&(_, count): &(f64, i64)| {
-            seen += count;
+            seen = seen.saturating_add(count);
             seen as f64 >= rank
         };
         counts.iter().position(reaches).unwrap_or(counts.len() - 1)

@@ -20,15 +20,21 @@ pub(crate) trait Member: Clone + Ord + Hash {
     fn hash64(&self) -> u64;
     /// The values of a piece, or that a group keeps together without order, each with what is known of it.
     fn whole(object: &Object) -> Option<&HashMap<Self, u64>>;
+    /// As [`Self::whole`], taken out of the object.
     fn into_whole(object: Object) -> Option<HashMap<Self, u64>>;
+    /// The inverse of [`Self::into_whole`].
     fn from_whole(values: HashMap<Self, u64>) -> Object;
     /// How many values a group keeps together, in order or without.
     fn len(object: &Object) -> usize;
     /// Calls a function for each of them.
     fn each(object: &Object, call: &mut dyn FnMut(Self, u64));
+    /// What a group keeps of a set in pieces.
     fn pieces(object: &mut Object) -> Option<&mut Pieces<Self>>;
+    /// The inverse of [`Self::pieces`].
     fn from_pieces(pieces: Pieces<Self>) -> Large;
+    /// Appends the stored form.
     fn encode(&self, out: &mut Vec<u8>);
+    /// Reads the stored form and moves the cursor behind it.
     fn decode(cursor: &mut &[u8]) -> Result<Self, Failure>;
 }
 
@@ -109,6 +115,7 @@ member!(
 
 /// The hash by which values are in pieces: part of what is stored.
 pub(crate) trait HashBytes {
+    /// The hash of its bytes.
     fn hash_bytes(&self) -> u64;
 }
 

@@ -164,6 +164,11 @@ impl<K: Member> Pieces<K> {
         self.ends = Some(Box::default());
     }
 
+    /// How many values are known at both ends.
+    fn known_ends(&self) -> usize {
+        self.ends.as_deref().map_or(0, |(least, greatest)| least.values.len() + greatest.values.len())
+    }
+
     /// Appends the form of the values and whether ends are known, the numbers of further pieces and of values, the ends.
     fn encode(&self, form: u128, out: &mut Vec<u8>) {
         put_unsigned(if self.ends.is_some() { form | WITH_ENDS } else { form }, out);
@@ -210,12 +215,17 @@ impl Large {
 
     /// Memory it takes beside itself.
     pub(in crate::accumulator) fn heap_bytes(&self) -> usize {
-        const VALUE: usize = 48;
-        let ends = match self {
-            Self::Ints(pieces) => pieces.ends.as_ref().map(|ends| ends.0.values.len() + ends.1.values.len()),
-            Self::Decimals(pieces) => pieces.ends.as_ref().map(|ends| ends.0.values.len() + ends.1.values.len()),
-            Self::Texts(pieces) => pieces.ends.as_ref().map(|ends| ends.0.values.len() + ends.1.values.len()),
-        };
-        ends.unwrap_or(0) * VALUE
+        const NODE: usize = 32;
+        match self {
+            Self::Ints(pieces) => pieces.known_ends() * (NODE + size_of::<i64>()),
+            Self::Decimals(pieces) => pieces.known_ends() * (NODE + size_of::<i128>()),
+            Self::Texts(pieces) => {
+                let texts = pieces
+                    .ends
+                    .iter()
+                    .flat_map(|ends| ends.0.values.iter().chain(ends.1.values.iter().map(|Reverse(value)| value)));
+                texts.map(|text| NODE + size_of::<Box<[u8]>>() + text.len()).sum()
+            }
+        }
     }
 }
