@@ -25,9 +25,15 @@ pub(super) struct StagedFile {
     pub(super) target: String,
 }
 
+/// The version of [`Prepared`] that is written.
+const VERSION: u32 = 1;
+
 /// What a subtask prepared for a checkpoint: what the checkpoint holds of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Prepared {
+    /// [`VERSION`] of the writer; 0 if that did not tell.
+    #[serde(default)]
+    version: u32,
     pub(super) files: Vec<StagedFile>,
     /// The object that tells that the files were moved; none in snapshots of engines that left no marks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,6 +41,12 @@ pub(super) struct Prepared {
     /// Partitions that wait to be told of, or are to be now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) partitions: Vec<PendingPartition>,
+}
+
+impl Default for Prepared {
+    fn default() -> Self {
+        Self { version: VERSION, files: Vec::new(), mark: None, partitions: Vec::new() }
+    }
 }
 
 impl Prepared {
@@ -51,6 +63,10 @@ impl Prepared {
             File(StagedFile),
         }
         match serde_json::from_slice(&item.0) {
+            Ok(Form::Prepared(prepared)) if prepared.version > VERSION => Err(Failure::data(format!(
+                "prepared files in the snapshot: version {} is newer than this build's {VERSION}",
+                prepared.version
+            ))),
             Ok(Form::Prepared(prepared)) => Ok(prepared),
             Ok(Form::File(file)) => Ok(Self { files: vec![file], ..Self::default() }),
             Err(error) => Err(Failure::data(format!("prepared files in the snapshot: {error}"))),
