@@ -61,7 +61,7 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_dies_is_no_end_of_the_file() {
         let mut fetch = Fetch::start("dir/file", 1, &Handle::current(), async |sender: mpsc::Sender<u8>| {
-            sender.send(1).await.map_err(Failure::internal)?;
+            sender.send(1).await.map_err(|error| Failure::internal(error.to_string()))?;
             panic!("a byte that nobody expects");
         });
         assert_eq!(fetch.next().await, Ok(Some(1)));

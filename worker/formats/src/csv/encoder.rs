@@ -32,8 +32,7 @@ impl CsvEncoder {
                 || Some(*byte) == self.options.quote
                 || Some(*byte) == self.options.escape
         };
-        let must =
-            needs_quotes || (self.options.allow_comments && text.first() == Some(&b'#')) || text.iter().any(special);
+        let must = needs_quotes || text.iter().any(special);
         let Some(quote) = self.options.quote else {
             if must {
                 return Err(Failure::data("a value needs quotes, which 'csv.disable-quote-character' forbids"));
@@ -83,7 +82,8 @@ impl Encoder for CsvEncoder {
                 }
                 // Where it is no text, nothing without quotes may be a null.
                 let is_null_bare = null.is_empty() && matches!(column.data_type(), Arrow::List(_) | Arrow::Binary);
-                self.push_field(out, &text, text.is_empty() && (is_alone || is_null_bare))?;
+                let is_comment = index == 0 && self.options.allow_comments && text.first() == Some(&b'#');
+                self.push_field(out, &text, is_comment || (text.is_empty() && (is_alone || is_null_bare)))?;
             }
             out.push(b'\n');
         }
