@@ -117,7 +117,7 @@ fn source_capabilities(table: &TableSpec) -> Result<SourceCapabilities, Failure>
 fn check_columns(table: &TableSpec, options: &Options) -> Result<(), Failure> {
     options.format.check(table)?;
     for &column in &table.partitioned_by {
-        let (table, Field { name, data_type }) = (&table.name, &table.schema.fields[column]);
+        let (table, Field { name, data_type, .. }) = (&table.name, &table.schema.fields[column]);
         let of = data_type.without_not_null();
         // Bytes are no text that the name of a folder could be.
         if matches!(of, DataType::Row(_) | DataType::Array(_) | DataType::Map(..) | DataType::Multiset(_))

@@ -17,7 +17,7 @@ fn number<T: std::str::FromStr>(reader: &mut OptionReader<'_>, name: &str, what:
 
 /// From `start` to `end`.
 pub(super) fn sequence(reader: &mut OptionReader<'_>, prefix: &str, data_type: &DataType) -> Result<Values, Failure> {
-    let Some((lowest, highest)) = sequence_limits(data_type.without_not_null()) else {
+    let Some((lowest, highest)) = sequence_limits(&data_type.without_not_null()) else {
         let kind = format!("{prefix}.kind");
         return Err(reader.wrong(&kind, format_args!("sequence is for numbers and strings, not {data_type}")));
     };

@@ -43,13 +43,12 @@ pub(super) struct Prepared {
     pub(super) partitions: Vec<PendingPartition>,
 }
 
-impl Default for Prepared {
-    fn default() -> Self {
-        Self { version: VERSION, files: Vec::new(), mark: None, partitions: Vec::new() }
-    }
-}
-
 impl Prepared {
+    /// Files without a mark.
+    pub(super) fn of(files: Vec<StagedFile>) -> Self {
+        Self { version: VERSION, files, mark: None, partitions: Vec::new() }
+    }
+
     pub(super) fn to_item(&self) -> Result<Item, Failure> {
         serde_json::to_vec(self).map(Item).map_err(|error| Failure::internal(format!("prepared files: {error}")))
     }
@@ -68,7 +67,7 @@ impl Prepared {
                 prepared.version
             ))),
             Ok(Form::Prepared(prepared)) => Ok(prepared),
-            Ok(Form::File(file)) => Ok(Self { files: vec![file], ..Self::default() }),
+            Ok(Form::File(file)) => Ok(Self::of(vec![file])),
             Err(error) => Err(Failure::data(format!("prepared files in the snapshot: {error}"))),
         }
     }

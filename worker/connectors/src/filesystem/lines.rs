@@ -181,14 +181,14 @@ impl LineReader {
                 }
                 // The rest of the line that was cut.
                 let newline = formats::find_newline(&self.block[from..]);
-                let length = newline.map_or(self.block.len(), |newline| from + newline + 1);
+                let length = newline.map_or(self.block.len(), |newline| from + newline + 1).min(self.carry_room());
                 self.carry.extend_from_slice(&self.block.split_to(length));
                 let carry = std::mem::take(&mut self.carry);
                 let taken = self.decode_from(&carry, self.ended && self.block.is_empty(), rows_max);
                 self.carry = carry;
                 let taken = taken?;
                 self.carry.drain(..taken);
-                let room = RECORD_BYTES_MAX.saturating_sub(self.carry.len());
+                let room = self.carry_room();
                 if taken == 0 && room == 0 {
                     return Err(self.failure(self.at, &format!("a record is longer than {RECORD_BYTES_MAX} bytes")));
                 }
@@ -198,6 +198,11 @@ impl LineReader {
                 }
             }
         }
+    }
+
+    /// How much `carry` can take until it is longer than a record may be.
+    fn carry_room(&self) -> usize {
+        (RECORD_BYTES_MAX + 1).saturating_sub(self.carry.len())
     }
 
     /// Decodes the records of `data` that begin in the split; returns how many bytes were taken.

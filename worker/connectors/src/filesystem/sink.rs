@@ -172,7 +172,7 @@ impl Sink for FileSink {
         while let Some((_, part)) = self.parts.pop_first() {
             self.staged.push(part.close().await?);
         }
-        let mut prepared = Prepared { files: std::mem::take(&mut self.staged), ..Prepared::default() };
+        let mut prepared = Prepared::of(std::mem::take(&mut self.staged));
         if let Some(options) = &self.options.partition_commit {
             prepared.partitions = self.waiting.prepare(options, self.clock.now_ms(), self.watermark)?;
         }
