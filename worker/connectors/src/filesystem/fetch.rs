@@ -7,15 +7,14 @@ use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 pub(super) struct Fetch<T> {
     file: String,
     items: mpsc::Receiver<T>,
-    /// None when its outcome was told.
-    task: Option<JoinHandle<Result<(), Failure>>>,
+    task: JoinHandle<Result<(), Failure>>,
+    /// What became of the task, once that is known.
+    outcome: Option<Result<(), Failure>>,
 }
 
 impl<T> Drop for Fetch<T> {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
+        self.task.abort();
     }
 }
 
@@ -31,7 +30,7 @@ impl<T> Fetch<T> {
         F: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let (sender, items) = mpsc::channel(waiting_max);
-        Self { file: file.to_owned(), items, task: Some(runtime.spawn(fetch(sender))) }
+        Self { file: file.to_owned(), items, task: runtime.spawn(fetch(sender)), outcome: None }
     }
 
     /// Whether the next item is still to be waited for.
@@ -44,13 +43,12 @@ impl<T> Fetch<T> {
         if let Some(item) = self.items.recv().await {
             return Ok(Some(item));
         }
-        let Some(task) = &mut self.task else { return Ok(None) };
-        let outcome = task.await;
-        self.task = None;
-        match outcome {
-            Ok(outcome) => outcome.map(|()| None),
-            Err(error) => Err(Failure::internal(format!("{}: reading was cut short: {error}", self.file))),
+        if self.outcome.is_none() {
+            let ended = (&mut self.task).await;
+            let died = |error| Err(Failure::internal(format!("{}: reading was cut short: {error}", self.file)));
+            self.outcome = Some(ended.unwrap_or_else(died));
         }
+        self.outcome.clone().unwrap_or(Ok(())).map(|()| None)
     }
 }
 
@@ -66,6 +64,7 @@ mod tests {
         });
         assert_eq!(fetch.next().await, Ok(Some(1)));
         let failure = fetch.next().await.unwrap_err();
+        assert_eq!(fetch.next().await.unwrap_err(), failure, "nor later");
         assert!(failure.message.starts_with("dir/file: reading was cut short: "), "{failure}");
         assert!(failure.message.contains("a byte that nobody expects"), "{failure}");
     }

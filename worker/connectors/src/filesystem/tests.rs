@@ -218,6 +218,27 @@ async fn watched_directories_give_new_files_once() {
 }
 
 #[tokio::test]
+async fn a_restored_job_that_begins_to_watch_reads_no_file_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let add = |n: u32| {
+        std::fs::write(directory.path().join(format!("{n}.json")), format!("{{\"n\":{n}}}\n")).unwrap();
+    };
+    let spec = |options| source_of(table(directory.path(), "json", options), &[("n", DataType::BigInt)]);
+    (0..3).for_each(add);
+    let mut first = crate::build_source(&spec(&[]), &mut context(0, 1), &environment()).unwrap();
+    let mut out = Vec::new();
+    // Begun with the second file, so done with the first.
+    read(first.as_mut(), 2, &mut out).await;
+    let lists = snapshot(std::slice::from_mut(&mut first));
+    add(3);
+    let watching = spec(&[("source.monitor-interval", "5 ms")]);
+    let mut restored = crate::testing::restored(0, 1, &lists);
+    let mut second = crate::build_source(&watching, &mut restored, &environment()).unwrap();
+    read(second.as_mut(), 2, &mut out).await;
+    assert_eq!(out, ["0", "1", "2", "3"]);
+}
+
+#[tokio::test]
 async fn object_stores_are_read_and_written_alike() {
     let mut table = table(Path::new("/"), "parquet", &[]);
     table.options.insert("path".to_owned(), "memory://filesystem-test/dir/".to_owned());
