@@ -27,8 +27,8 @@ finish() {
         kubectl get events --sort-by=.lastTimestamp | tail -30 || true
     fi
     tests/testbed/down.sh >/dev/null 2>&1 || true
-    git worktree prune
     rm -rf "$work"
+    git worktree prune
 }
 trap finish EXIT
 

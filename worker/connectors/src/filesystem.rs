@@ -4,6 +4,7 @@
 mod commit;
 mod compression;
 mod discovery;
+mod fetch;
 mod format;
 mod lines;
 mod metadata;
@@ -22,7 +23,7 @@ mod tests;
 use std::time::Duration;
 
 use graph::{ChangelogMode, SinkCapabilities, SourceCapabilities, TableSpec};
-use model::{DataType, Failure, Schema};
+use model::{DataType, Failure, Field, Schema};
 use settings::ByteSize;
 
 use crate::{
@@ -71,10 +72,7 @@ impl Options {
         if monitor_interval.is_some_and(|interval| interval.is_zero()) {
             return Err(reader.wrong("source.monitor-interval", "must be above 0"));
         }
-        let rows_per_second = reader.optional::<f64>("scan.rows-per-second")?;
-        if rows_per_second.is_some_and(|rate| rate <= 0.0) {
-            return Err(reader.wrong("scan.rows-per-second", "must be above 0"));
-        }
+        let rows_per_second = reader.rows_per_second()?;
         let file_size = reader.get("sink.rolling-policy.file-size", FILE_SIZE_DEFAULT)?.0;
         let rollover_interval = reader.get("sink.rolling-policy.rollover-interval", ROLLOVER_INTERVAL_DEFAULT)?;
         // Open files are looked at with each row written to them, so nothing waits for a check; known for Flink's sake.
@@ -119,11 +117,17 @@ fn source_capabilities(table: &TableSpec) -> Result<SourceCapabilities, Failure>
 fn check_columns(table: &TableSpec, options: &Options) -> Result<(), Failure> {
     options.format.check(table)?;
     for &column in &table.partitioned_by {
-        let field = &table.schema.fields[column];
-        if matches!(field.data_type, DataType::Row(_) | DataType::Array(_) | DataType::Map(..) | DataType::Multiset(_))
+        let (table, Field { name, data_type, .. }) = (&table.name, &table.schema.fields[column]);
+        let of = data_type.without_not_null();
+        // Bytes are no text that the name of a folder could be.
+        if matches!(of, DataType::Row(_) | DataType::Array(_) | DataType::Map(..) | DataType::Multiset(_))
+            || matches!(of, DataType::Binary(_) | DataType::Varbinary(_) | DataType::Bytes)
         {
-            let (table, name, data_type) = (&table.name, &field.name, &field.data_type);
             return Err(Failure::user(format!("table {table}: partition column {name} cannot be of type {data_type}")));
+        }
+        if name.starts_with(['_', '.']) {
+            let problem = "its folders would be hidden from readers: names that begin with '_' or '.' are";
+            return Err(Failure::user(format!("table {table}: partition column {name}: {problem}")));
         }
     }
     if !table.schema.is_empty() && table.partitioned_by.len() >= table.schema.len() {

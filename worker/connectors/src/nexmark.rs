@@ -69,10 +69,7 @@ impl Options {
                 return Err(reader.wrong(name, format_args!("is only supported as {only}")));
             }
         }
-        let rows_per_second = reader.optional::<f64>("scan.rows-per-second")?;
-        if rows_per_second.is_some_and(|rate| rate <= 0.0) {
-            return Err(reader.wrong("scan.rows-per-second", "must be above 0"));
-        }
+        let rows_per_second = reader.rows_per_second()?;
         let options = Self {
             pace: Pace {
                 total: (total > 0).then_some(total),

@@ -67,6 +67,15 @@ impl<'a> OptionReader<'a> {
         }
     }
 
+    /// `scan.rows-per-second`, if it is given.
+    pub(crate) fn rows_per_second(&mut self) -> Result<Option<f64>, Failure> {
+        let name = "scan.rows-per-second";
+        match self.optional::<f64>(name)? {
+            Some(rate) if !rate.is_finite() || rate <= 0.0 => Err(self.wrong(name, "must be above 0 and finite")),
+            rate => Ok(rate),
+        }
+    }
+
     /// A single character, such as a delimiter; `\t` is a tab, and `\u0001` the character of that number.
     pub(crate) fn character(&mut self, name: &str) -> Result<Option<u8>, Failure> {
         let Some(text) = self.text(name) else { return Ok(None) };

@@ -8,13 +8,18 @@ mod tests;
 
 use std::sync::Arc;
 
+use arrow::{
+    array::{Array, ArrayRef},
+    compute::{CastOptions, cast_with_options},
+    datatypes::DataType as Arrow,
+};
 use model::{DataType, Failure};
 use parquet::{
     arrow::{
         ProjectionMask,
         arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
     },
-    file::metadata::ParquetMetaDataReader,
+    file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader},
 };
 
 pub use encoder::{Codec, ParquetEncoder, ParquetOptions};
@@ -46,6 +51,32 @@ pub(crate) fn damaged(error: impl std::fmt::Display) -> Failure {
     Failure::data(format!("parquet: {error}"))
 }
 
+/// A cast after which no value is silently null.
+pub(crate) fn exact_cast(array: &dyn Array, to: &Arrow, column: &str) -> Result<ArrayRef, Failure> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, to, &options).map_err(|error| Failure::data(format!("column {column}: {error}")))
+}
+
+/// Refuses a footer that puts columns outside the file.
+fn check_places(metadata: &ParquetMetaData, size: u64) -> Result<(), Failure> {
+    let is_inside = |chunk: &ColumnChunkMetaData| {
+        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+        let place = u64::try_from(start).ok().zip(u64::try_from(chunk.compressed_size()).ok());
+        let end = place.and_then(|(start, length)| start.checked_add(length));
+        end.is_some_and(|end| end <= size) && chunk.data_page_offset() >= 0
+    };
+    for (index, group) in metadata.row_groups().iter().enumerate() {
+        if group.num_rows() < 0 {
+            return Err(damaged(format_args!("row group {index} has {} rows", group.num_rows())));
+        }
+        if let Some(chunk) = group.columns().iter().find(|chunk| !is_inside(chunk)) {
+            let column = chunk.column_path();
+            return Err(damaged(format_args!("row group {index}: column {column} lies outside the file")));
+        }
+    }
+    Ok(())
+}
+
 /// What a file says about itself, and which of its columns are wanted.
 pub struct Footer {
     metadata: ArrowReaderMetadata,
@@ -72,6 +103,7 @@ impl Footer {
         }
         let footer = &tail[tail.len() - needed as usize..tail.len() - TAIL_BYTES as usize];
         let metadata = ParquetMetaDataReader::decode_metadata(footer).map_err(damaged)?;
+        check_places(&metadata, size)?;
         let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).map_err(damaged)?;
         let names: Vec<String> = columns.iter().map(Column::name).collect();
         let mask = ProjectionMask::columns(metadata.parquet_schema(), names.iter().map(String::as_str));

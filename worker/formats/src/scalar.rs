@@ -87,7 +87,7 @@ pub(crate) fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<Decimal> 
         _ => (false, text),
     };
     let (mantissa, exponent) = match rest.iter().position(|byte| matches!(byte, b'e' | b'E')) {
-        Some(at) => (&rest[..at], integer(&rest[at + 1..]).filter(|exponent| exponent.abs() < 1000)?),
+        Some(at) => (&rest[..at], integer(&rest[at + 1..]).filter(|exponent| exponent.unsigned_abs() < 1000)?),
         None => (rest, 0),
     };
     let point = mantissa.iter().position(|byte| *byte == b'.');
@@ -211,6 +211,7 @@ mod tests {
             ("999.99", Some(Decimal::Value(99_999))),
             ("999.995", Some(Decimal::Overflow)),
             ("1e40", Some(Decimal::Overflow)),
+            ("1e-9223372036854775808", None),
             ("x", None),
             (".", None),
             ("1.2.3", None),

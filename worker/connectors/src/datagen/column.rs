@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow::{
     array::{
         Array, ArrayRef, BinaryBuilder, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, MapArray,
-        StringBuilder, StructArray, new_null_array,
+        StringBuilder, StructArray, UInt32Array, make_comparator, new_null_array,
     },
     buffer::{NullBuffer, OffsetBuffer},
-    compute::{cast, nullif},
+    compute::{SortOptions, cast, nullif, take},
     datatypes::{DataType as Arrow, TimeUnit, TimestampMillisecondType},
 };
 use dataflow::Clock;
@@ -144,6 +144,11 @@ impl ColumnPlan {
         Ok(Self { data_type: data_type.clone(), draws, null_draws, null_rate, values })
     }
 
+    /// Whether some values are null.
+    pub(super) fn has_nulls(&self) -> bool {
+        self.null_rate > 0.0
+    }
+
     /// How many rows there can be.
     pub(super) fn length(&self) -> Option<u64> {
         match &self.values {
@@ -220,9 +225,12 @@ impl ColumnPlan {
                     return Err(Failure::internal("map entries that are no struct"));
                 };
                 let (from, items) = (first * length, count * *length as usize);
-                let entries = vec![key.generate(from, items, now_ms)?, value.generate(from, items, now_ms)?];
+                let keys = key.generate(from, items, now_ms)?;
+                let (offsets, kept) = distinct(&keys, offsets(count, *length))?;
+                let values = value.generate(from, items, now_ms)?;
+                let entries = vec![take(&keys, &kept, None)?, take(&values, &kept, None)?];
                 let entries = StructArray::try_new(fields.clone(), entries, None)?;
-                Arc::new(MapArray::try_new(Arc::clone(entry), offsets(count, *length), entries, None, false)?)
+                Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, None, false)?)
             }
         };
         self.with_nulls(array, first)
@@ -303,6 +311,22 @@ fn longs(values: impl Iterator<Item = i64>, arrow: &Arrow) -> Result<ArrayRef, F
         Arrow::Date32 | Arrow::Time32(_) | Arrow::Interval(_) => cast(&cast(&values, &Arrow::Int32)?, arrow)?,
         other => cast(&values, other)?,
     })
+}
+
+/// The keys of each map without those that came before in it: where each map ends, and which are kept.
+fn distinct(keys: &ArrayRef, maps: OffsetBuffer<i32>) -> Result<(OffsetBuffer<i32>, UInt32Array), Failure> {
+    let order = make_comparator(keys, keys, SortOptions::default())?;
+    let (mut kept, mut lengths) = (Vec::with_capacity(keys.len()), Vec::with_capacity(maps.len()));
+    for map in maps.windows(2) {
+        let mut entries: Vec<u32> = (map[0] as u32..map[1] as u32).collect();
+        // Equal ones keep their order, and the first of them stays.
+        entries.sort_by(|left, right| order(*left as usize, *right as usize));
+        entries.dedup_by(|later, first| order(*later as usize, *first as usize).is_eq());
+        entries.sort_unstable();
+        lengths.push(entries.len());
+        kept.extend(entries);
+    }
+    Ok((OffsetBuffer::from_lengths(lengths), UInt32Array::from(kept)))
 }
 
 fn offsets(count: usize, length: u64) -> OffsetBuffer<i32> {

@@ -17,15 +17,16 @@ fn number<T: std::str::FromStr>(reader: &mut OptionReader<'_>, name: &str, what:
 
 /// From `start` to `end`.
 pub(super) fn sequence(reader: &mut OptionReader<'_>, prefix: &str, data_type: &DataType) -> Result<Values, Failure> {
-    let fits =
-        matches!(data_type, DataType::Char(_) | DataType::Varchar(_) | DataType::String) || data_type.is_numeric();
-    if !fits {
+    let Some((lowest, highest)) = sequence_limits(&data_type.without_not_null()) else {
         let kind = format!("{prefix}.kind");
         return Err(reader.wrong(&kind, format_args!("sequence is for numbers and strings, not {data_type}")));
-    }
+    };
     let mut bound = |option: &str, meaning: &str| -> Result<i64, Failure> {
         let name = format!("{prefix}.{option}");
         match number(reader, &name, "a whole number")? {
+            Some(value) if !(lowest..=highest).contains(&value) => {
+                Err(reader.wrong(&name, format_args!("must be from {lowest} to {highest}, to be a {data_type}")))
+            }
             Some(value) => Ok(value),
             None => reader.required::<String>(&name, meaning).map(|_| 0),
         }
@@ -36,6 +37,25 @@ pub(super) fn sequence(reader: &mut OptionReader<'_>, prefix: &str, data_type: &
         return Err(reader.wrong(&format!("{prefix}.end"), format_args!("{end} is below the start, {start}")));
     }
     Ok(Values::Sequence { start, end })
+}
+
+/// The whole numbers that a type can hold; none if it holds no numbers.
+fn sequence_limits(data_type: &DataType) -> Option<(i64, i64)> {
+    // The largest number of so many digits.
+    let digits = |count: u32| 10i64.checked_pow(count).map_or(i64::MAX, |limit| limit - 1);
+    Some(match data_type {
+        DataType::TinyInt => (i8::MIN.into(), i8::MAX.into()),
+        DataType::SmallInt => (i16::MIN.into(), i16::MAX.into()),
+        DataType::Int => (i32::MIN.into(), i32::MAX.into()),
+        DataType::Decimal(precision, scale) => {
+            let highest = digits(u32::from(precision.saturating_sub(*scale)));
+            (-highest, highest)
+        }
+        // A minus takes a place, too.
+        DataType::Char(length) | DataType::Varchar(length) => (-digits(length.saturating_sub(1)), digits(*length)),
+        DataType::String | DataType::BigInt | DataType::Float | DataType::Double => (i64::MIN, i64::MAX),
+        _ => return None,
+    })
 }
 
 fn length(reader: &mut OptionReader<'_>, prefix: &str, default: u64) -> Result<u64, Failure> {
@@ -105,11 +125,14 @@ pub(super) fn random_values(
             length: length(reader, prefix, ITEMS_DEFAULT)?,
             item: Box::new(nested(reader, "element", item, 0)?),
         },
-        DataType::Map(key, value) => Values::Map {
-            length: length(reader, prefix, ITEMS_DEFAULT)?,
-            key: Box::new(nested(reader, "key", key, 0)?),
-            value: Box::new(nested(reader, "value", value, 1)?),
-        },
+        DataType::Map(key, value) => {
+            let length = length(reader, prefix, ITEMS_DEFAULT)?;
+            let key = nested(reader, "key", key, 0)?;
+            if key.has_nulls() {
+                return Err(reader.wrong(&format!("{prefix}.key.null-rate"), "keys cannot be null"));
+            }
+            Values::Map { length, key: Box::new(key), value: Box::new(nested(reader, "value", value, 1)?) }
+        }
         DataType::Null | DataType::Multiset(_) => {
             return Err(reader.wrong(prefix, format_args!("columns of type {data_type} cannot be generated")));
         }

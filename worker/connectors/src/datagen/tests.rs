@@ -90,6 +90,10 @@ fn mistakes_are_named() {
             "table t: connector 'datagen' has no option 'fields.a.length'; it has: connector",
         ),
         (&[("fields.a.null-rate", "2")], "table t: option 'fields.a.null-rate': must be from 0 to 1"),
+        (
+            &[("fields.a.kind", "sequence"), ("fields.a.start", "1"), ("fields.a.end", "2147483648")],
+            "table t: option 'fields.a.end': must be from -2147483648 to 2147483647, to be a INT",
+        ),
     ];
     for (options, expected) in cases {
         let mut table = table_of(&[("a", DataType::Int)], options);
@@ -105,4 +109,37 @@ fn values_stay_within_what_a_batch_can_hold() {
     let options = [("connector", "datagen"), ("fields.a.length", "2000"), ("fields.a.element.length", "1000")];
     let failure = crate::catalog().source(&table_of(&[("a", list)], &options)).unwrap_err();
     assert_eq!(failure.message, "table t: option 'fields.a.length': makes values of 2000000 bytes; 262144 may be");
+}
+
+#[test]
+fn sequences_stay_within_their_type() {
+    let cases = [
+        (DataType::TinyInt, "-128", "127", "128"),
+        (DataType::Decimal(5, 2), "-999", "999", "1000"),
+        (DataType::Varchar(2), "-9", "99", "100"),
+        (DataType::NotNull(Box::new(DataType::SmallInt)), "-32768", "32767", "32768"),
+        (DataType::BigInt, "-9223372036854775808", "9223372036854775807", "9223372036854775808"),
+    ];
+    for (data_type, start, end, beyond) in cases {
+        let read = |end: &str| {
+            let options = [("connector", "datagen"), ("fields.a.kind", "sequence"), ("fields.a.start", start)];
+            let options: Vec<_> = options.into_iter().chain([("fields.a.end", end)]).collect();
+            crate::catalog().source(&table_of(&[("a", data_type.clone())], &options))
+        };
+        assert!(read(end).is_ok(), "{data_type}");
+        assert!(read(beyond).unwrap_err().message.starts_with("table t: option 'fields.a.end': "), "{data_type}");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_maps_are_never_null_and_differ() {
+    let map = |key: DataType| DataType::Map(Box::new(key), Box::new(DataType::Int));
+    let options = [("connector", "datagen"), ("number-of-rows", "50"), ("rows-per-second", "0")];
+    let flags = table_of(&[("m", map(DataType::Boolean))], &options);
+    for row in read_with_restores(&source_of_all(flags), &environment(), &[], 1).await {
+        assert!(row.matches("true:").count() <= 1 && row.matches("false:").count() <= 1, "{row}");
+    }
+    let options = [("connector", "datagen"), ("fields.m.key.null-rate", "0.5")];
+    let failure = crate::catalog().source(&table_of(&[("m", map(DataType::String))], &options)).unwrap_err();
+    assert_eq!(failure.message, "table t: option 'fields.m.key.null-rate': keys cannot be null");
 }

@@ -25,9 +25,15 @@ pub(super) struct StagedFile {
     pub(super) target: String,
 }
 
+/// The version of [`Prepared`] that is written.
+const VERSION: u32 = 1;
+
 /// What a subtask prepared for a checkpoint: what the checkpoint holds of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Prepared {
+    /// [`VERSION`] of the writer; 0 if that did not tell.
+    #[serde(default)]
+    version: u32,
     pub(super) files: Vec<StagedFile>,
     /// The object that tells that the files were moved; none in snapshots of engines that left no marks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,6 +44,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Files without a mark.
+    pub(super) fn of(files: Vec<StagedFile>) -> Self {
+        Self { version: VERSION, files, mark: None, partitions: Vec::new() }
+    }
+
     pub(super) fn to_item(&self) -> Result<Item, Failure> {
         serde_json::to_vec(self).map(Item).map_err(|error| Failure::internal(format!("prepared files: {error}")))
     }
@@ -51,8 +62,12 @@ impl Prepared {
             File(StagedFile),
         }
         match serde_json::from_slice(&item.0) {
+            Ok(Form::Prepared(prepared)) if prepared.version > VERSION => Err(Failure::data(format!(
+                "prepared files in the snapshot: version {} is newer than this build's {VERSION}",
+                prepared.version
+            ))),
             Ok(Form::Prepared(prepared)) => Ok(prepared),
-            Ok(Form::File(file)) => Ok(Self { files: vec![file], ..Self::default() }),
+            Ok(Form::File(file)) => Ok(Self::of(vec![file])),
             Err(error) => Err(Failure::data(format!("prepared files in the snapshot: {error}"))),
         }
     }

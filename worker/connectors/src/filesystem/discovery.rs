@@ -6,7 +6,7 @@ use storage::{Object, Storage};
 use super::{path, split::File};
 
 /// The files at a path, sorted: the file itself, all below a directory, or those that match a pattern. Hidden ones are
-/// left out.
+/// left out, empty ones are not.
 pub(super) async fn list(storage: &Storage, path: &str) -> Result<Vec<File>, Failure> {
     let pattern = path::is_pattern(path);
     // The root of a bucket is no object.
@@ -21,7 +21,7 @@ pub(super) async fn list(storage: &Storage, path: &str) -> Result<Vec<File>, Fai
     let objects = storage.list(root).await?;
     let files: Vec<File> = objects
         .into_iter()
-        .filter(|object| object.size > 0 && !path::is_hidden(root, &object.uri))
+        .filter(|object| !path::is_hidden(root, &object.uri))
         .filter(|object| !pattern || path::matches(path, &object.uri))
         .map(file_of)
         .collect();

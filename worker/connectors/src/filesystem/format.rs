@@ -106,8 +106,10 @@ impl Format {
 fn json_options(reader: &mut OptionReader<'_>, format: &str) -> Result<JsonOptions, Failure> {
     let key = |name: &str| format!("{format}.{name}");
     let style = reader.word(&key("timestamp-format.standard"), &["SQL", "ISO-8601"])?;
-    // Maps have no null keys here, so it does not matter what becomes of them.
-    reader.word(&key("map-null-key.mode"), &["FAIL", "DROP", "LITERAL"])?;
+    let mode = key("map-null-key.mode");
+    if reader.word(&mode, &["FAIL", "DROP", "LITERAL"])? != "FAIL" {
+        return Err(reader.wrong(&mode, "maps never have null keys: making such a map fails"));
+    }
     reader.text(&key("map-null-key.literal"));
     // There is one way of reading.
     reader.optional::<bool>(&key("decode.json-parser.enabled"))?;
@@ -121,6 +123,9 @@ fn json_options(reader: &mut OptionReader<'_>, format: &str) -> Result<JsonOptio
     if options.fail_on_missing_field && options.ignore_parse_errors {
         let problem = "is not possible with 'json.ignore-parse-errors', which makes null of what cannot be read";
         return Err(reader.wrong("json.fail-on-missing-field", problem));
+    }
+    if options.ignore_parse_errors && format == "debezium-json" {
+        return Err(reader.wrong(&key("ignore-parse-errors"), "the format can only be written, so nothing is parsed"));
     }
     Ok(options)
 }
@@ -136,10 +141,23 @@ fn csv_options(reader: &mut OptionReader<'_>) -> Result<CsvOptions, Failure> {
     if array_element_delimiter.is_empty() {
         return Err(reader.wrong("csv.array-element-delimiter", "is empty"));
     }
+    let delimiter = reader.character("csv.field-delimiter")?.unwrap_or(default.delimiter);
+    let quote = if unquoted { None } else { quote.or(default.quote) };
+    let escape = reader.character("csv.escape-character")?;
+    for (name, character) in
+        [("csv.field-delimiter", Some(delimiter)), ("csv.quote-character", quote), ("csv.escape-character", escape)]
+    {
+        if matches!(character, Some(b'\n' | b'\r')) {
+            return Err(reader.wrong(name, "is what ends a line"));
+        }
+    }
+    if [quote, escape].contains(&Some(delimiter)) {
+        return Err(reader.wrong("csv.field-delimiter", "is the quote or escape character, too"));
+    }
     Ok(CsvOptions {
-        delimiter: reader.character("csv.field-delimiter")?.unwrap_or(default.delimiter),
-        quote: if unquoted { None } else { quote.or(default.quote) },
-        escape: reader.character("csv.escape-character")?,
+        delimiter,
+        quote,
+        escape,
         null_literal: reader.text("csv.null-literal"),
         array_element_delimiter,
         scientific_decimals: reader.get("csv.write-bigdecimal-in-scientific-notation", true)?,

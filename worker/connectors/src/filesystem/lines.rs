@@ -7,10 +7,11 @@ use formats::Decoder;
 use futures::{StreamExt, stream};
 use model::{Failure, batch::BYTES_TARGET};
 use storage::Storage;
-use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
     compression::{Compression, Decompressor},
+    fetch::Fetch,
     split::{Position, Split, is_gone},
 };
 
@@ -29,12 +30,11 @@ const RECORD_BYTES_MAX: usize = 64 << 20;
 pub(super) struct LineReader {
     split: Split,
     decoder: Box<dyn Decoder>,
-    blocks: mpsc::Receiver<Result<Bytes, Failure>>,
-    fetching: JoinHandle<()>,
+    blocks: Fetch<Bytes>,
     /// A record that began in an earlier block.
     carry: Vec<u8>,
-    /// How much is added to `carry` at least: as much again after an attempt in vain, so that the attempts at a long
-    /// record are few.
+    /// How much is added to `carry` before the next attempt: as much again after one in vain, so that the attempts at a
+    /// long record are few.
     carry_step: usize,
     block: Bytes,
     /// Offset of the first byte of `carry`, or of `block` if that is empty.
@@ -59,12 +59,6 @@ pub(super) struct LineReader {
     skipped: u64,
 }
 
-impl Drop for LineReader {
-    fn drop(&mut self) {
-        self.fetching.abort();
-    }
-}
-
 impl LineReader {
     pub(super) fn open(
         split: Split,
@@ -78,22 +72,16 @@ impl LineReader {
         // The byte before tells whether a line begins at the start.
         let skipping = split.start > 0 && position.offset == split.start;
         let from = position.offset - u64::from(skipping);
-        let (sender, blocks) = mpsc::channel(BLOCKS_WAITING_MAX);
         let (storage, file) = (storage.clone(), split.file.clone());
-        let fetching = runtime.spawn(async move {
-            let result = match compression {
+        let blocks = Fetch::start(&split.file, BLOCKS_WAITING_MAX, runtime, |sender| async move {
+            match compression {
                 Some(compression) => fetch_compressed(&storage, &file, compression, from, &sender).await,
                 None => fetch(&storage, &file, from, &sender).await,
-            };
-            if let Err(failure) = result {
-                // The reader may be gone, and then nobody needs to know.
-                let _ = sender.send(Err(failure)).await;
             }
         });
         Self {
             decoder,
             blocks,
-            fetching,
             carry: Vec::new(),
             carry_step: 0,
             block: Bytes::new(),
@@ -140,16 +128,13 @@ impl LineReader {
                 self.rejected.append(&mut self.found);
                 return Ok(None);
             }
-            let block = match self.blocks.try_recv() {
-                // Rows do not wait for slow storage.
-                Err(mpsc::error::TryRecvError::Empty) if rows > 0 => return self.give().map(Some),
-                Err(mpsc::error::TryRecvError::Empty) => self.blocks.recv().await,
-                Err(mpsc::error::TryRecvError::Disconnected) => None,
-                Ok(block) => Some(block),
-            };
-            match block {
+            // Rows do not wait for slow storage.
+            if rows > 0 && self.blocks.is_behind() {
+                return self.give().map(Some);
+            }
+            match self.blocks.next().await? {
                 Some(block) => {
-                    self.block = block?;
+                    self.block = block;
                     if self.skips_mark && self.at == 0 && self.carry.is_empty() && self.block.starts_with(MARK) {
                         let _ = self.block.split_to(MARK.len());
                         self.at = MARK.len() as u64;
@@ -188,26 +173,36 @@ impl LineReader {
                     return Ok(());
                 }
             } else {
-                // The rest of the line that was cut.
                 let from = self.carry_step.min(self.block.len());
-                let newline = formats::find_newline(&self.block[from..]);
-                let length = newline.map_or(self.block.len(), |newline| from + newline + 1);
-                self.carry.extend_from_slice(&self.block.split_to(length));
-                if self.carry.len() > RECORD_BYTES_MAX {
-                    let problem = format!("a record is longer than {RECORD_BYTES_MAX} bytes");
-                    return Err(self.failure(self.at, &problem));
+                self.carry_step -= from;
+                if self.carry_step > 0 && !self.ended {
+                    self.carry.extend_from_slice(&std::mem::take(&mut self.block));
+                    return Ok(());
                 }
+                // The rest of the line that was cut.
+                let newline = formats::find_newline(&self.block[from..]);
+                let length = newline.map_or(self.block.len(), |newline| from + newline + 1).min(self.carry_room());
+                self.carry.extend_from_slice(&self.block.split_to(length));
                 let carry = std::mem::take(&mut self.carry);
                 let taken = self.decode_from(&carry, self.ended && self.block.is_empty(), rows_max);
                 self.carry = carry;
                 let taken = taken?;
                 self.carry.drain(..taken);
-                self.carry_step = if taken == 0 { self.carry.len() } else { 0 };
+                let room = self.carry_room();
+                if taken == 0 && room == 0 {
+                    return Err(self.failure(self.at, &format!("a record is longer than {RECORD_BYTES_MAX} bytes")));
+                }
+                self.carry_step = if taken == 0 { self.carry.len().min(room) } else { 0 };
                 if taken == 0 && self.block.is_empty() {
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// How much `carry` can take until it is longer than a record may be.
+    fn carry_room(&self) -> usize {
+        (RECORD_BYTES_MAX + 1).saturating_sub(self.carry.len())
     }
 
     /// Decodes the records of `data` that begin in the split; returns how many bytes were taken.
@@ -271,13 +266,9 @@ impl LineReader {
 }
 
 /// Sends a file's bytes from an offset on.
-async fn fetch(
-    storage: &Storage,
-    file: &str,
-    from: u64,
-    sender: &mpsc::Sender<Result<Bytes, Failure>>,
-) -> Result<(), Failure> {
-    // A file that has grown since it was listed is read to its new end; one that shrank is an error of the store.
+async fn fetch(storage: &Storage, file: &str, from: u64, sender: &mpsc::Sender<Bytes>) -> Result<(), Failure> {
+    // What a file has grown by since it was listed only matters to the record that ends there; one that shrank is an
+    // error of the store.
     let size = match storage.head(file).await? {
         Some(object) => object.size,
         None => return Err(is_gone(file)),
@@ -286,7 +277,7 @@ async fn fetch(
     let requests = starts.map(|start| storage.get_range(file, start..(start + BLOCK_BYTES).min(size)));
     let mut blocks = stream::iter(requests).buffered(BLOCKS_IN_FLIGHT);
     while let Some(block) = blocks.next().await {
-        if sender.send(Ok(block?)).await.is_err() {
+        if sender.send(block?).await.is_err() {
             break;
         }
     }
@@ -299,7 +290,7 @@ async fn fetch_compressed(
     file: &str,
     compression: Compression,
     from: u64,
-    sender: &mpsc::Sender<Result<Bytes, Failure>>,
+    sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Failure> {
     /// Compressed bytes that are decompressed at a time, so that the runtime's thread is not held for long.
     const PIECE_BYTES: usize = 64 << 10;
@@ -313,18 +304,20 @@ async fn fetch_compressed(
     };
     while let Some(mut block) = reader.next().await? {
         while !block.is_empty() {
-            let piece = block.split_to(block.len().min(PIECE_BYTES));
-            let output = behind(decompressor.decompress(&piece, file)?);
-            if !output.is_empty() && sender.send(Ok(output)).await.is_err() {
-                return Ok(());
+            let mut piece = block.split_to(block.len().min(PIECE_BYTES));
+            while let Some(output) = decompressor.decompress(&mut piece, file)? {
+                let output = behind(output);
+                if !output.is_empty() && sender.send(output).await.is_err() {
+                    return Ok(());
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
         }
     }
     let output = behind(decompressor.finish(file)?);
     if !output.is_empty() {
         // The reader may be gone, and then nobody needs it.
-        let _ = sender.send(Ok(output)).await;
+        let _ = sender.send(output).await;
     }
     Ok(())
 }

@@ -70,12 +70,17 @@ impl Part {
         Ok(())
     }
 
+    /// How the upload ended.
+    async fn outcome(&mut self) -> Result<(), Failure> {
+        let ended = (&mut self.upload).await;
+        ended.unwrap_or_else(|error| Err(Failure::internal(format!("{}: {error}", self.file.staged))))
+    }
+
     /// Why the upload ended before it was told to.
     async fn failure(&mut self) -> Failure {
-        match (&mut self.upload).await {
-            Ok(Err(failure)) => failure,
-            Ok(Ok(())) => Failure::internal(format!("{}: the upload ended early", self.file.staged)),
-            Err(error) => Failure::internal(format!("{}: {error}", self.file.staged)),
+        match self.outcome().await {
+            Ok(()) => Failure::internal(format!("{}: the upload ended early", self.file.staged)),
+            Err(failure) => failure,
         }
     }
 
@@ -86,11 +91,7 @@ impl Part {
         if self.sender.send(Message::Finish).await.is_err() {
             return Err(self.failure().await);
         }
-        match self.upload.await {
-            Ok(Ok(())) => Ok(self.file),
-            Ok(Err(failure)) => Err(failure),
-            Err(error) => Err(Failure::internal(format!("{}: {error}", self.file.staged))),
-        }
+        self.outcome().await.map(|()| self.file)
     }
 }
 

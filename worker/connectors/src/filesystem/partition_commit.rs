@@ -1,7 +1,10 @@
 //! Telling readers that a partition is complete: when that is, and the file that says it.
 //!
-//! Each partition is written by one subtask, which tells of it behind the commit of its files. What is not yet due is
-//! part of what the subtask prepares, and comes back to it with the commit.
+//! A partition is written by one subtask, which tells of it behind the commit of its files. All that waits is part of what
+//! the subtask prepares for each snapshot, until it was told of: a snapshot may be one that is never committed.
+//!
+//! What a snapshot holds goes to any subtask after a restore, and which one writes the partition from then on is another
+//! matter. If both do, both tell: the file that says so is the same, but it may be there before the other's last files.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -59,15 +62,13 @@ impl PartitionCommit {
         let pattern = reader.optional::<String>("partition.time-extractor.timestamp-pattern")?;
         reader.word("partition.time-extractor.kind", &["default"])?;
         reader.word("partition.time-extractor.timestamp-formatter", &["yyyy-MM-dd HH:mm:ss"])?;
-        let Some(kinds) = kinds else { return Ok(None) };
-        let wrong = |reader: &OptionReader<'_>, problem: String| {
-            Err(reader.wrong("sink.partition-commit.policy.kind", problem))
-        };
-        if let Some(other) = kinds.split(',').map(str::trim).find(|kind| *kind != "success-file") {
-            return wrong(reader, format!("'{other}' is not possible, only success-file"));
+        let wrong = |problem: String| Err(reader.wrong("sink.partition-commit.policy.kind", problem));
+        let other = kinds.iter().flat_map(|kinds| kinds.split(',').map(str::trim)).find(|kind| *kind != "success-file");
+        if let Some(other) = other {
+            return wrong(format!("'{other}' is not possible, only success-file"));
         }
-        if table.partitioned_by.is_empty() {
-            return wrong(reader, "the table is not PARTITIONED BY anything".to_owned());
+        if kinds.is_some() && table.partitioned_by.is_empty() {
+            return wrong("the table is not PARTITIONED BY anything".to_owned());
         }
         if success_file.is_empty() || success_file.contains('/') {
             let problem = format!("'{success_file}' is not the name of a file");
@@ -87,7 +88,7 @@ impl PartitionCommit {
             "partition-time" => Trigger::PartitionTime { columns, pattern, zone },
             _ => Trigger::ProcessTime,
         };
-        Ok(Some(Self { trigger, delay, success_file }))
+        Ok(kinds.map(|_| Self { trigger, delay, success_file }))
     }
 
     /// Whether the watermark decides.
@@ -118,39 +119,53 @@ impl PartitionCommit {
     }
 }
 
-/// The partitions of a subtask that are to be told of.
+/// The partitions of a subtask that are to be told of, each with the time when its first file was written.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// When the first file of each folder was written.
-    since_ms: BTreeMap<String, i64>,
+    /// With files that nothing prepared holds yet.
+    fresh: BTreeMap<String, i64>,
+    /// That were prepared at least once and not yet told of.
+    prepared: BTreeMap<String, i64>,
 }
 
 impl Waiting {
     /// A file of a folder is written.
     pub(super) fn add(&mut self, folder: &str, now_ms: i64) {
-        if !self.since_ms.contains_key(folder) {
-            self.since_ms.insert(folder.to_owned(), now_ms);
+        if !self.fresh.contains_key(folder) {
+            self.fresh.insert(folder.to_owned(), now_ms);
         }
     }
 
-    /// What was prepared and not yet due comes back.
-    pub(super) fn put_back(&mut self, partition: &PendingPartition) {
-        let since = self.since_ms.entry(partition.folder.clone()).or_insert(partition.since_ms);
-        *since = partition.since_ms.min(*since);
-    }
-
-    /// Takes all, each with whether it is complete.
-    pub(super) fn take(
+    /// All of them, each with whether it is complete. They wait on until [`Self::told`].
+    pub(super) fn prepare(
         &mut self,
         options: &PartitionCommit,
         now_ms: i64,
         watermark: Option<Watermark>,
     ) -> Result<Vec<PendingPartition>, Failure> {
-        let pending = std::mem::take(&mut self.since_ms).into_iter().map(|(folder, since_ms)| {
-            let is_due = options.is_due(&folder, since_ms, now_ms, watermark)?;
-            Ok(PendingPartition { folder, since_ms, is_due })
+        for (folder, since_ms) in std::mem::take(&mut self.fresh) {
+            self.wait(folder, since_ms);
+        }
+        let pending = self.prepared.iter().map(|(folder, &since_ms)| {
+            let is_due = options.is_due(folder, since_ms, now_ms, watermark)?;
+            Ok(PendingPartition { folder: folder.clone(), since_ms, is_due })
         });
         pending.collect()
+    }
+
+    /// What was prepared, perhaps by another subtask before a restore, and was not due then, waits on.
+    pub(super) fn keep(&mut self, partition: &PendingPartition) {
+        self.wait(partition.folder.clone(), partition.since_ms);
+    }
+
+    /// Readers were told of a partition as it was prepared.
+    pub(super) fn told(&mut self, partition: &PendingPartition) {
+        self.prepared.remove(&partition.folder);
+    }
+
+    fn wait(&mut self, folder: String, since_ms: i64) {
+        let since = self.prepared.entry(folder).or_insert(since_ms);
+        *since = since_ms.min(*since);
     }
 }
 
@@ -275,6 +290,9 @@ mod tests {
         for (given, expected) in cases {
             let failure = options(&given[..if given[1] == KIND { 1 } else { 2 }]).unwrap_err();
             assert!(failure.message.contains(expected), "{failure}");
+            if given[0] == KIND {
+                assert_eq!(options(&given[1..]).unwrap_err(), failure, "also where it would come to nothing");
+            }
         }
     }
 }

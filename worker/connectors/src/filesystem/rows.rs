@@ -8,9 +8,12 @@ use formats::{
 };
 use model::Failure;
 use storage::Storage;
-use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+use tokio::{runtime::Handle, sync::mpsc};
 
-use super::split::{Position, Split};
+use super::{
+    fetch::Fetch,
+    split::{Position, Split},
+};
 
 /// Row groups fetched and not yet decoded.
 const ROW_GROUPS_WAITING_MAX: usize = 1;
@@ -18,30 +21,19 @@ const ROW_GROUPS_WAITING_MAX: usize = 1;
 /// A reader of one file.
 pub(super) struct RowGroupReader {
     split: Split,
-    groups: mpsc::Receiver<Result<RowGroup, Failure>>,
-    fetching: JoinHandle<()>,
+    groups: Fetch<RowGroup>,
     /// The row group being decoded.
     rows: Option<RowGroupRows>,
 }
 
-impl Drop for RowGroupReader {
-    fn drop(&mut self) {
-        self.fetching.abort();
-    }
-}
-
 impl RowGroupReader {
     pub(super) fn open(split: Split, columns: &[Column], storage: &Storage, runtime: &Handle) -> Self {
-        let (sender, groups) = mpsc::channel(ROW_GROUPS_WAITING_MAX);
         let (storage, file, columns) = (storage.clone(), split.file.clone(), columns.to_vec());
         let (size, first) = (split.end, split.position.offset);
-        let fetching = runtime.spawn(async move {
-            if let Err(failure) = fetch(&storage, &file, size, &columns, first, &sender).await {
-                // The reader may be gone, and then nobody needs to know.
-                let _ = sender.send(Err(failure)).await;
-            }
+        let groups = Fetch::start(&split.file, ROW_GROUPS_WAITING_MAX, runtime, |sender| async move {
+            fetch(&storage, &file, size, &columns, first, &sender).await
         });
-        Self { split, groups, fetching, rows: None }
+        Self { split, groups, rows: None }
     }
 
     /// The split, its position behind all rows given so far.
@@ -60,9 +52,9 @@ impl RowGroupReader {
                 self.rows = None;
                 self.split.position = Position { offset: self.split.position.offset + 1, count: 0 };
             }
-            let Some(group) = self.groups.recv().await else { return Ok(None) };
+            let Some(group) = self.groups.next().await? else { return Ok(None) };
             let done = self.split.position.count as usize;
-            self.rows = Some(group?.open(done).map_err(|failure| failure.at(&self.split.file))?);
+            self.rows = Some(group.open(done).map_err(|failure| failure.at(&self.split.file))?);
         }
     }
 }
@@ -73,7 +65,7 @@ async fn fetch(
     size: u64,
     columns: &[Column],
     first: u64,
-    sender: &mpsc::Sender<Result<RowGroup, Failure>>,
+    sender: &mpsc::Sender<RowGroup>,
 ) -> Result<(), Failure> {
     let at_file = |failure: Failure| failure.at(file);
     if size == 0 {
@@ -94,7 +86,7 @@ async fn fetch(
             let bytes = storage.get_range(file, range.clone()).await?;
             group.add(range, bytes);
         }
-        if sender.send(Ok(group)).await.is_err() {
+        if sender.send(group).await.is_err() {
             break;
         }
     }

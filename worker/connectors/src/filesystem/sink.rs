@@ -172,9 +172,9 @@ impl Sink for FileSink {
         while let Some((_, part)) = self.parts.pop_first() {
             self.staged.push(part.close().await?);
         }
-        let mut prepared = Prepared { files: std::mem::take(&mut self.staged), ..Prepared::default() };
+        let mut prepared = Prepared::of(std::mem::take(&mut self.staged));
         if let Some(options) = &self.options.partition_commit {
-            prepared.partitions = self.waiting.take(options, self.clock.now_ms(), self.watermark)?;
+            prepared.partitions = self.waiting.prepare(options, self.clock.now_ms(), self.watermark)?;
         }
         if prepared.files.is_empty() && prepared.partitions.is_empty() {
             return Ok(Vec::new());
@@ -199,8 +199,9 @@ impl Sink for FileSink {
             for partition in &prepared.partitions {
                 if partition.is_due {
                     self.tell(&partition.folder, &options.success_file).await?;
+                    self.waiting.told(partition);
                 } else {
-                    self.waiting.put_back(partition);
+                    self.waiting.keep(partition);
                 }
             }
         }

@@ -190,9 +190,7 @@ impl FileSource {
     }
 
     fn finish(&mut self, split: &Split) {
-        if self.interval().is_some() {
-            self.state.finished.entry(split.file.clone()).or_default().insert(split.start);
-        }
+        self.state.finish(split);
         if !self.state.splits.iter().any(|other| other.file == split.file) {
             self.finished = Some(Arc::from(split.file.as_str()));
         }

@@ -2,7 +2,8 @@
 //!
 //! No coordinator deals them out. Files that are read once: every subtask makes the same list and takes each
 //! p-th split; the snapshot holds what is left, which a restore deals out anew without listing. Watched files: a hash of
-//! the split's place decides, and the snapshot also remembers what is finished.
+//! the file's name decides, so that one subtask knows all that was ever read of a file and nothing is read of what it grows
+//! by. The snapshot also remembers what is finished, of either, since a restored job may begin to watch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +46,8 @@ pub(super) struct File {
     pub(super) modified_ms: i64,
 }
 
-/// Cuts files into splits, in order; `with_facts` if they are to know more of the files than their names.
+/// Cuts files into splits, in order; `with_facts` if they are to know more of the files than their names. Of an empty
+/// file, whose rows may be still to come, there is none.
 pub(super) fn cut(files: &[File], at_lines: bool, with_facts: bool) -> Vec<Split> {
     let split = |file: &File, start: u64, end: u64, offset: u64| Split {
         file: file.uri.clone(),
@@ -55,7 +57,7 @@ pub(super) fn cut(files: &[File], at_lines: bool, with_facts: bool) -> Vec<Split
         facts: with_facts.then_some(FileFacts { size: file.size, modified_ms: file.modified_ms }),
     };
     let mut splits = Vec::new();
-    for file in files {
+    for file in files.iter().filter(|file| file.size > 0) {
         if at_lines && !is_compressed(&file.uri) {
             let starts = (0..file.size).step_by(RANGE_BYTES as usize);
             splits.extend(starts.map(|start| split(file, start, (start + RANGE_BYTES).min(file.size), start)));
@@ -91,9 +93,13 @@ pub(super) struct State {
     /// The part of the list that was not yet made: a share of a share, and so on; empty if the list was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unlisted: Vec<Share>,
-    /// Watched files only: starts of finished splits, by file.
+    /// Starts of finished splits, by file.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) finished: BTreeMap<String, BTreeSet<u64>>,
+    /// Watched files only: whether splits may be missing of files that are known, because not all subtasks of the
+    /// snapshot had made the list.
+    #[serde(skip)]
+    has_gaps: bool,
 }
 
 /// Which subtask this is.
@@ -108,14 +114,11 @@ impl Place {
         Share { parallelism: self.parallelism, subtasks: BTreeSet::from([self.subtask]) }
     }
 
-    /// Whether this subtask reads a split of a watched file.
-    pub(super) fn owns(self, file: &str, start: u64) -> bool {
-        let mut hash = 0xCBF2_9CE4_8422_2325u64;
-        for byte in file.bytes().chain(start.to_le_bytes()) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-        }
+    /// Whether this subtask reads a watched file.
+    fn owns(self, file: &str) -> bool {
         // The upper bits depend on all bytes.
-        (((hash >> 32) * u64::from(self.parallelism)) >> 32) as u32 == self.subtask
+        let hash = model::key::hash(file.as_bytes()) >> 32;
+        ((hash * u64::from(self.parallelism)) >> 32) as u32 == self.subtask
     }
 }
 
@@ -136,18 +139,11 @@ impl State {
             }
             merge_unlisted(&mut all.unlisted, state.unlisted)?;
         }
+        all.finished.retain(|file, _| place.owns(file));
         if watched {
-            all.splits = left.into_iter().filter(|split| place.owns(&split.file, split.start)).collect();
-            all.finished = all
-                .finished
-                .into_iter()
-                .map(|(file, starts)| {
-                    let own = starts.into_iter().filter(|start| place.owns(&file, *start)).collect();
-                    (file, own)
-                })
-                .filter(|(_, starts): &(String, BTreeSet<u64>)| !starts.is_empty())
-                .collect();
+            all.splits = left.into_iter().filter(|split| place.owns(&split.file)).collect();
             // What is watched is listed again anyway.
+            all.has_gaps = !all.unlisted.is_empty();
             all.unlisted = vec![place.share()];
         } else {
             all.splits = dealt(left, &place.share());
@@ -164,19 +160,25 @@ impl State {
         self.splits.extend(shares.iter().fold(all, dealt));
     }
 
-    /// Takes what is new in a list of watched splits; says whether there was anything.
+    /// Remembers that a split was read.
+    pub(super) fn finish(&mut self, split: &Split) {
+        self.finished.entry(split.file.clone()).or_default().insert(split.start);
+    }
+
+    /// Takes the splits of new files of a list of watched ones; says whether there was any.
     pub(super) fn list_watched(&mut self, all: Vec<Split>, place: Place, reading: Option<&Split>) -> bool {
         self.unlisted.clear();
-        let known: BTreeSet<(&str, u64)> =
-            self.splits.iter().chain(reading).map(|split| (split.file.as_str(), split.start)).collect();
-        let new: Vec<Split> = all
-            .into_iter()
-            .filter(|split| {
-                place.owns(&split.file, split.start)
-                    && !known.contains(&(split.file.as_str(), split.start))
-                    && !self.finished.get(&split.file).is_some_and(|starts| starts.contains(&split.start))
-            })
-            .collect();
+        let has_gaps = std::mem::take(&mut self.has_gaps);
+        let begun = self.splits.iter().chain(reading).map(|split| (split.file.as_str(), split.start));
+        let finished =
+            self.finished.iter().flat_map(|(file, starts)| starts.iter().map(|&start| (file.as_str(), start)));
+        let known: BTreeSet<(&str, u64)> = begun.chain(finished).collect();
+        let is_known = |split: &Split| {
+            let file = split.file.as_str();
+            known.contains(&(file, split.start))
+                || (!has_gaps && known.range((file, 0)..=(file, u64::MAX)).next().is_some())
+        };
+        let new: Vec<Split> = all.into_iter().filter(|split| place.owns(&split.file) && !is_known(split)).collect();
         let found = !new.is_empty();
         self.splits.extend(new);
         found
@@ -274,11 +276,11 @@ mod tests {
         let place = |subtask, parallelism| Place { subtask, parallelism };
         let mut states: Vec<State> = (0..2).map(|subtask| State::fresh(place(subtask, 2))).collect();
         for (subtask, state) in states.iter_mut().enumerate() {
-            state.list_watched(all[..10].to_vec(), place(subtask as u32, 2), None);
+            state.list_watched(cut(&files()[..5], true, false), place(subtask as u32, 2), None);
             let finished = state.splits.remove(0);
-            state.finished.entry(finished.file).or_default().insert(finished.start);
+            state.finish(&finished);
         }
-        assert_eq!(union(&states).len(), 8);
+        assert_eq!(union(&states).len(), 7);
         let mut restored = restore(&states, 3, true);
         assert_eq!(union(&restored), union(&states));
         for (subtask, state) in restored.iter_mut().enumerate() {
@@ -286,5 +288,47 @@ mod tests {
             assert!(!state.list_watched(all.clone(), place(subtask as u32, 3), None));
         }
         assert_eq!(union(&restored).len(), all.len() - 2);
+    }
+
+    #[test]
+    fn nothing_is_read_of_what_a_known_file_grows_by() {
+        let place = Place { subtask: 0, parallelism: 1 };
+        let grown: Vec<File> = files().into_iter().map(|file| File { size: file.size * 3, ..file }).collect();
+        let mut state = State::fresh(place);
+        state.list_watched(cut(&files(), true, false), place, None);
+        let mut reading = state.splits.remove(0);
+        while state.splits.len() > 3 {
+            let next = state.splits.remove(0);
+            state.finish(&std::mem::replace(&mut reading, next));
+        }
+        assert!(!state.list_watched(cut(&grown, true, false), place, Some(&reading)));
+        state.splits.insert(0, reading);
+        let mut restored = restore(&[state], 3, true);
+        for (subtask, state) in restored.iter_mut().enumerate() {
+            let place = Place { subtask: subtask as u32, parallelism: 3 };
+            assert!(!state.list_watched(cut(&grown, true, false), place, None));
+        }
+    }
+
+    #[test]
+    fn a_restored_job_may_begin_to_watch_and_reads_nothing_twice() {
+        let all = cut(&files(), true, false);
+        let place = |subtask, parallelism| Place { subtask, parallelism };
+        for listed in [2, 1] {
+            let mut states: Vec<State> = (0..2).map(|subtask| State::fresh(place(subtask, 2))).collect();
+            for state in &mut states[..listed] {
+                state.list_once(all.clone());
+                for _ in 0..3 {
+                    let split = state.splits.remove(0);
+                    state.finish(&split);
+                }
+            }
+            // Once more without watching, by more subtasks.
+            let mut restored = restore(&restore(&states, 3, false), 2, true);
+            for (subtask, state) in restored.iter_mut().enumerate() {
+                state.list_watched(all.clone(), place(subtask as u32, 2), None);
+            }
+            assert_eq!(union(&restored).len(), all.len() - 3 * listed, "{listed}");
+        }
     }
 }

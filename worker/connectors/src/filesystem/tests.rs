@@ -161,6 +161,16 @@ async fn patterns_choose_files_and_hidden_ones_are_left_out() {
     assert_eq!(read("*/x.json").await, ["a/x.json", "b/x.json"]);
     assert_eq!(read("b").await, ["b/x.json", "b/z.txt"]);
     assert_eq!(read("**/*.json").await, ["a/x.json", "a/y.json", "b/x.json"]);
+    // Files without rows are files.
+    for (name, format) in
+        [("e/x.json", "json"), ("e/y.json.gz", "json"), ("e/x.csv", "csv"), ("e/x.parquet", "parquet")]
+    {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "").unwrap();
+        assert!(rows(&source_of_all(table(&path, format, &[])), 2).await.is_empty(), "{name}");
+    }
+    assert!(read("e").await.is_empty());
     let spec = source_of_all(table(&directory.path().join("nothing"), "json", &[]));
     let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
     let failure = failure_of(source.as_mut()).await;
@@ -205,6 +215,27 @@ async fn watched_directories_give_new_files_once() {
     }
     let numbers: BTreeSet<u32> = out.iter().map(|line| line.parse().unwrap()).collect();
     assert_eq!((out.len(), numbers), (18, (0..18).collect()));
+}
+
+#[tokio::test]
+async fn a_restored_job_that_begins_to_watch_reads_no_file_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let add = |n: u32| {
+        std::fs::write(directory.path().join(format!("{n}.json")), format!("{{\"n\":{n}}}\n")).unwrap();
+    };
+    let spec = |options| source_of(table(directory.path(), "json", options), &[("n", DataType::BigInt)]);
+    (0..3).for_each(add);
+    let mut first = crate::build_source(&spec(&[]), &mut context(0, 1), &environment()).unwrap();
+    let mut out = Vec::new();
+    // Begun with the second file, so done with the first.
+    read(first.as_mut(), 2, &mut out).await;
+    let lists = snapshot(std::slice::from_mut(&mut first));
+    add(3);
+    let watching = spec(&[("source.monitor-interval", "5 ms")]);
+    let mut restored = crate::testing::restored(0, 1, &lists);
+    let mut second = crate::build_source(&watching, &mut restored, &environment()).unwrap();
+    read(second.as_mut(), 2, &mut out).await;
+    assert_eq!(out, ["0", "1", "2", "3"]);
 }
 
 #[tokio::test]
@@ -300,6 +331,30 @@ fn mistakes_are_named() {
             "table t: option 'sink.partition-commit.policy.kind': the table is not PARTITIONED BY anything",
         ),
         (
+            table(path, "json", &[("json.map-null-key.mode", "DROP")]),
+            "table t: option 'json.map-null-key.mode': maps never have null keys",
+        ),
+        (
+            table(path, "debezium-json", &[("debezium-json.ignore-parse-errors", "true")]),
+            "table t: option 'debezium-json.ignore-parse-errors': the format can only be written",
+        ),
+        (
+            table(path, "csv", &[("csv.field-delimiter", "\"")]),
+            "table t: option 'csv.field-delimiter': is the quote or escape character, too",
+        ),
+        (
+            table(path, "csv", &[("csv.field-delimiter", "\n")]),
+            "table t: option 'csv.field-delimiter': is what ends a line",
+        ),
+        (
+            table(path, "json", &[("scan.rows-per-second", "NaN")]),
+            "table t: option 'scan.rows-per-second': must be above 0 and finite",
+        ),
+        (
+            table(path, "json", &[("sink.partition-commit.success-file.name", "a/b")]),
+            "table t: option 'sink.partition-commit.success-file.name': 'a/b' is not the name of a file",
+        ),
+        (
             table(path, "json", &[("source.monitor-interval", "soon")]),
             "table t: option 'source.monitor-interval': 'soon' is not a duration such as",
         ),
@@ -308,6 +363,17 @@ fn mistakes_are_named() {
         let failure = crate::catalog().source(&table).expect_err(expected);
         assert_eq!(failure.class, ErrorClass::User);
         assert!(failure.message.starts_with(expected), "{failure}");
+    }
+    let partitioned = |name: &str, data_type: DataType| {
+        let mut table = table(path, "json", &[]);
+        table.schema.fields.push(Field::new(name, data_type));
+        TableSpec { partitioned_by: vec![2], ..table }
+    };
+    let failure = crate::catalog().sink(&partitioned("b", DataType::NotNull(Box::new(DataType::Bytes)))).unwrap_err();
+    assert_eq!(failure.message, "table t: partition column b cannot be of type BYTES NOT NULL");
+    for name in ["_b", ".b"] {
+        let failure = crate::catalog().source(&partitioned(name, DataType::Int)).unwrap_err();
+        assert!(failure.message.starts_with(&format!("table t: partition column {name}: its folders")), "{failure}");
     }
     let mut nested = table(path, "csv", &[]);
     nested.schema.fields.push(Field::new("m", DataType::Map(Box::new(DataType::String), Box::new(DataType::Int))));

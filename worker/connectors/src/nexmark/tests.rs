@@ -241,7 +241,7 @@ fn columns_are_checked() {
         ("person.proportion", "0", "table t: option 'person.proportion': must be above 0"),
         ("keep-alive", "true", "table t: option 'keep-alive': is only supported as false"),
         ("rate.shape", "SINE", "table t: option 'rate.shape': 'SINE' is not one of SQUARE"),
-        ("scan.rows-per-second", "-1", "table t: option 'scan.rows-per-second': must be above 0"),
+        ("scan.rows-per-second", "-1", "table t: option 'scan.rows-per-second': must be above 0 and finite"),
     ] {
         let failure = crate::catalog().source(&wide_table(&[(option, value)])).expect_err(expected);
         assert_eq!(failure.message, expected);

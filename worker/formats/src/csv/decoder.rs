@@ -46,19 +46,23 @@ impl CsvDecoder {
         Ok(Self { decoded: Decoded::new(columns, options.ignore_parse_errors), options, targets, scratch: Vec::new() })
     }
 
-    /// Finds the field at `at`; `None` if the data end within it and more may follow.
-    fn field(&mut self, data: &[u8], at: usize, last: bool) -> Result<Option<Field>, Problem> {
+    /// Finds the field at `at`; `None` if the data end within it and more may follow. A problem comes with the place from
+    /// where on the rest of its line is lost.
+    fn field(&mut self, data: &[u8], at: usize, last: bool) -> Result<Option<Field>, (Problem, usize)> {
         let quoted = self.options.quote.is_some() && data.get(at).copied() == self.options.quote;
         let mut rewritten = false;
         let mut position = at + usize::from(quoted);
         let start = position;
+        // Where the last thing ends that does not stand for itself.
+        let mut plain = start;
         loop {
             let Some(&byte) = data.get(position) else {
                 if !last {
                     return Ok(None);
                 }
                 if quoted {
-                    return Err("a quoted field does not end".to_owned());
+                    // The quote is taken for the mistake, and the lines behind it for records.
+                    return Err(("a quoted field does not end".to_owned(), at));
                 }
                 let end = position;
                 return Ok(Some(Field { start, end, quoted, rewritten, next: end, ends_record: true }));
@@ -71,10 +75,11 @@ impl CsvDecoder {
                 }
                 match data.get(position + 1) {
                     Some(escaped) => self.scratch.push(*escaped),
-                    None if last => return Err("the record ends within an escape".to_owned()),
+                    None if last => return Err(("the record ends within an escape".to_owned(), position)),
                     None => return Ok(None),
                 }
                 position += 2;
+                plain = position;
                 continue;
             }
             if quoted && Some(byte) == self.options.quote {
@@ -96,11 +101,11 @@ impl CsvDecoder {
             }
             if !quoted && (byte == self.options.delimiter || byte == b'\n') {
                 let ends_record = byte == b'\n';
-                let end = if ends_record && position > start && data[position - 1] == b'\r' && !rewritten {
-                    position - 1
-                } else {
-                    position
-                };
+                let has_return = ends_record && position > plain && data[position - 1] == b'\r';
+                if has_return && rewritten {
+                    self.scratch.pop();
+                }
+                let end = position - usize::from(has_return);
                 return Ok(Some(Field { start, end, quoted, rewritten, next: position + 1, ends_record }));
             }
             if rewritten {
@@ -119,7 +124,13 @@ impl CsvDecoder {
             let field = match self.field(data, at, last) {
                 Ok(Some(field)) => field,
                 Ok(None) => return None,
-                Err(problem) => return Some((Err(problem), end_of_line(data, at))),
+                Err((problem, from)) => {
+                    return match crate::find_newline(&data[from..]) {
+                        Some(newline) => Some((Err(problem), from + newline + 1)),
+                        None if last => Some((Err(problem), data.len())),
+                        None => None,
+                    };
+                }
             };
             if index >= self.targets.len() {
                 problem.get_or_insert_with(|| format!("more than {} fields", self.targets.len()));
@@ -175,7 +186,7 @@ fn after_quote(
     rewritten: bool,
     last: bool,
     delimiter: u8,
-) -> Result<Option<Field>, Problem> {
+) -> Result<Option<Field>, (Problem, usize)> {
     let mut position = end + 1;
     loop {
         let (next, ends_record) = match data.get(position) {
@@ -187,14 +198,10 @@ fn after_quote(
                 position += 1;
                 continue;
             }
-            Some(byte) => return Err(format!("'{}' follows a closing quote", byte.escape_ascii())),
+            Some(byte) => return Err((format!("'{}' follows a closing quote", byte.escape_ascii()), position)),
         };
         return Ok(Some(Field { start, end, quoted: true, rewritten, next, ends_record }));
     }
-}
-
-fn end_of_line(data: &[u8], at: usize) -> usize {
-    crate::find_newline(&data[at..]).map_or(data.len(), |newline| at + newline + 1)
 }
 
 fn newlines(data: &[u8]) -> u64 {

@@ -1,6 +1,6 @@
 //! Rows as CSV.
 
-use arrow::array::Array;
+use arrow::{array::Array, datatypes::DataType as Arrow};
 use model::{Batch, Failure, Schema};
 
 use super::{CsvOptions, value::push};
@@ -24,29 +24,28 @@ impl CsvEncoder {
         Ok(Self { options, text: Vec::new() })
     }
 
-    fn push_field(&self, out: &mut Vec<u8>, text: &[u8]) -> Result<(), Failure> {
+    /// Appends a field; `needs_quotes` if its text alone does not tell that it must be quoted.
+    fn push_field(&self, out: &mut Vec<u8>, text: &[u8], needs_quotes: bool) -> Result<(), Failure> {
         let special = |byte: &u8| {
             *byte == self.options.delimiter
                 || matches!(byte, b'\n' | b'\r')
                 || Some(*byte) == self.options.quote
                 || Some(*byte) == self.options.escape
         };
-        // A text that looks like null, or like a comment, is quoted too.
-        let quoted = text.iter().any(special)
-            || (self.options.allow_comments && text.first() == Some(&b'#'))
-            || text.first().is_some_and(u8::is_ascii_whitespace)
-            || text.last().is_some_and(u8::is_ascii_whitespace);
-        if !quoted {
-            out.extend_from_slice(text);
-            return Ok(());
-        }
+        let must = needs_quotes || text.iter().any(special);
         let Some(quote) = self.options.quote else {
-            if text.iter().any(special) {
+            if must {
                 return Err(Failure::data("a value needs quotes, which 'csv.disable-quote-character' forbids"));
             }
             out.extend_from_slice(text);
             return Ok(());
         };
+        // So that no reader trims it.
+        let has_space = [text.first(), text.last()].into_iter().flatten().any(u8::is_ascii_whitespace);
+        if !must && !has_space {
+            out.extend_from_slice(text);
+            return Ok(());
+        }
         out.push(quote);
         for byte in text {
             if *byte == quote {
@@ -64,18 +63,27 @@ impl CsvEncoder {
 impl Encoder for CsvEncoder {
     fn encode(&mut self, rows: &Batch, out: &mut Vec<u8>) -> Result<(), Failure> {
         let mut text = std::mem::take(&mut self.text);
+        let null = self.options.null_literal.clone().unwrap_or_default();
+        let columns = rows.columns().columns();
         for row in 0..rows.rows() {
-            for (index, column) in rows.columns().columns().iter().enumerate() {
+            for (index, column) in columns.iter().enumerate() {
                 if index > 0 {
                     out.push(self.options.delimiter);
                 }
-                if column.is_null(row) {
-                    out.extend_from_slice(self.options.null_literal.as_deref().unwrap_or_default().as_bytes());
+                // An empty line would be no row at all.
+                let is_alone = columns.len() == 1;
+                if column.is_null(row) && !(is_alone && null.is_empty()) {
+                    out.extend_from_slice(null.as_bytes());
                     continue;
                 }
                 text.clear();
-                push(&mut text, column.as_ref(), row, &self.options)?;
-                self.push_field(out, &text)?;
+                if column.is_valid(row) {
+                    push(&mut text, column.as_ref(), row, &self.options)?;
+                }
+                // Where it is no text, nothing without quotes may be a null.
+                let is_null_bare = null.is_empty() && matches!(column.data_type(), Arrow::List(_) | Arrow::Binary);
+                let is_comment = index == 0 && self.options.allow_comments && text.first() == Some(&b'#');
+                self.push_field(out, &text, is_comment || (text.is_empty() && (is_alone || is_null_bare)))?;
             }
             out.push(b'\n');
         }

@@ -1,4 +1,4 @@
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
 use arrow::util::display::array_value_to_string;
 use model::{Field, Schema};
@@ -69,6 +69,94 @@ fn malformed_records_are_named_or_skipped() {
         assert_eq!((decoder.rows(), decoder.losses().count()), (1, 1), "{text}");
         assert_eq!(decoder.losses().take()[0].message, expected);
     }
+}
+
+/// What is read of a text that comes in two parts: rows, and malformed records.
+fn read_in_two(options: &CsvOptions, text: &[u8], cut: usize) -> (RecordBatch, Vec<String>, u64) {
+    let mut decoder = CsvDecoder::new(&two(), &columns(&two()), options.clone()).unwrap();
+    decoder.losses().keep();
+    let taken = decoder.decode(&text[..cut], false, usize::MAX).unwrap();
+    assert_eq!(decoder.decode(&text[taken..], true, usize::MAX).unwrap(), text.len() - taken);
+    let records = decoder.losses().take().into_iter();
+    let records = records.map(|rejected| String::from_utf8(rejected.record).unwrap()).collect();
+    let lines = decoder.lines();
+    (decoder.take().unwrap(), records, lines)
+}
+
+#[test]
+fn a_malformed_record_ends_with_its_line_wherever_it_is_cut() {
+    let text = b"1,a\n\"9\"x,yBOGUS,row\n2,b\n3,\"m\nn\"y,5\n4,c\nx,d\r\n5,e,f\n6\n7,g\n8,\"\"\"z";
+    let options = CsvOptions::default();
+    let (rows, records, lines) = read_in_two(&options, text, 0);
+    let numbers: Vec<_> = rows.column(0).as_primitive::<Int32Type>().values().to_vec();
+    assert_eq!(numbers, [1, 2, 4, 7]);
+    assert_eq!(records, ["\"9\"x,yBOGUS,row", "3,\"m\nn\"y,5", "x,d", "5,e,f", "6", "8,\"\"\"z"]);
+    for cut in 1..=text.len() {
+        assert_eq!(read_in_two(&options, text, cut), (rows.clone(), records.clone(), lines), "{cut}");
+    }
+}
+
+#[test]
+fn ends_of_lines_are_no_part_of_values_that_have_escapes() {
+    let options = CsvOptions { escape: Some(b'\\'), ..CsvOptions::default() };
+    let batch = decode(&two(), &options, b"1,a\\,b\r\n2,c\\\r\n3,\"d\\\"\"\r\n4,e\r\n");
+    let texts: Vec<_> = batch.column(1).as_string::<i32>().iter().flatten().collect();
+    assert_eq!(texts, ["a,b", "c\r", "d\"", "e"]);
+}
+
+#[test]
+fn rows_of_one_text_are_never_empty_lines() {
+    let one = schema(&[("s", DataType::String)]);
+    let values = [Some("a"), Some(""), Some(" "), None, Some("b")];
+    let texts =
+        RecordBatch::try_new(one.to_arrow(), vec![std::sync::Arc::new(StringArray::from_iter(values))]).unwrap();
+    let rows = model::Batch::append(texts.clone());
+    let mut written = Vec::new();
+    CsvEncoder::new(&one, CsvOptions::default()).unwrap().encode(&rows, &mut written).unwrap();
+    assert_eq!(written, b"a\n\"\"\n\" \"\n\"\"\nb\n");
+    let back = decode(&one, &CsvOptions::default(), &written);
+    let back: Vec<_> = back.column(0).as_string::<i32>().iter().map(Option::unwrap).collect();
+    assert_eq!(back, ["a", "", " ", "", "b"], "a null is an empty text, as in rows of more columns");
+
+    let number = schema(&[("n", DataType::Int)]);
+    let batch = decode(&number, &CsvOptions::default(), b"1\n\"\"\n");
+    assert_eq!((batch.num_rows(), batch.column(0).null_count()), (2, 1));
+    let mut written = Vec::new();
+    let numbers = model::Batch::append(batch);
+    CsvEncoder::new(&number, CsvOptions::default()).unwrap().encode(&numbers, &mut written).unwrap();
+    assert_eq!(written, b"1\n\"\"\n");
+
+    let unquoted = CsvOptions { quote: None, null_literal: Some("NULL".to_owned()), ..CsvOptions::default() };
+    let failure = CsvEncoder::new(&one, unquoted).unwrap().encode(&rows, &mut Vec::new()).unwrap_err();
+    assert!(failure.message.starts_with("a value needs quotes"), "{failure}");
+}
+
+#[test]
+fn what_would_be_a_comment_needs_quotes() {
+    let batch = decode(&two(), &CsvOptions::default(), b"1,#x\n");
+    let turned = schema(&[("b", DataType::String), ("a", DataType::Int)]);
+    let rows = batch.project(&[1, 0]).unwrap();
+    let write = |quote: Option<u8>| {
+        let options = CsvOptions { allow_comments: true, quote, ..CsvOptions::default() };
+        let mut written = Vec::new();
+        let mut encoder = CsvEncoder::new(&turned, options).unwrap();
+        encoder.encode(&model::Batch::append(rows.clone()), &mut written).map(|()| written)
+    };
+    assert_eq!(write(Some(b'"')).unwrap(), b"\"#x\",1\n");
+    assert!(write(None).unwrap_err().message.starts_with("a value needs quotes"));
+}
+
+#[test]
+fn an_array_without_text_is_no_null() {
+    let texts = DataType::Array(Box::new(DataType::String));
+    let schema = schema(&[("a", DataType::Int), ("t", texts)]);
+    let batch = decode(&schema, &CsvOptions::default(), b"1,\"\"\n2,x;\n3,\n");
+    let mut written = Vec::new();
+    let rows = model::Batch::append(batch.clone());
+    CsvEncoder::new(&schema, CsvOptions::default()).unwrap().encode(&rows, &mut written).unwrap();
+    assert_eq!(String::from_utf8_lossy(&written), "1,\"\"\n2,x;\n3,\n");
+    let shown: Vec<_> = (0..3).map(|row| array_value_to_string(batch.column(1), row).unwrap()).collect();
+    assert_eq!((shown, batch.column(1).null_count()), (vec!["[]".to_owned(), "[x, ]".to_owned(), String::new()], 1));
 }
 
 #[test]

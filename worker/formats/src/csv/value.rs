@@ -40,8 +40,9 @@ impl Reader<'_> {
     fn value(&mut self, builder: &mut Builder, text: &[u8], quoted: bool) -> Result<(), Problem> {
         let is_null = match &self.options.null_literal {
             Some(literal) => text == literal.as_bytes(),
-            // Nothing is no number; Flink writes nulls like this.
-            None => text.is_empty() && !quoted && !builder.is_text(),
+            // Nothing is no number; Flink writes nulls like this. In quotes it may be bytes, or an array of no elements.
+            None if quoted => text.is_empty() && !matches!(builder.values, Values::Bytes { .. } | Values::Array { .. }),
+            None => text.is_empty() && !builder.is_text(),
         };
         if is_null {
             builder.append_null();
@@ -74,17 +75,13 @@ impl Reader<'_> {
     }
 }
 
-/// The parts of a text between delimiters; none of an empty one.
+/// The parts of a text between delimiters, which are not empty; none of an empty text.
 fn elements<'a>(text: &'a [u8], delimiter: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let delimiter = delimiter.as_bytes();
     let mut rest = (!text.is_empty()).then_some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        let found = if delimiter.is_empty() {
-            None
-        } else {
-            text.windows(delimiter.len()).position(|window| window == delimiter)
-        };
+        let found = text.windows(delimiter.len()).position(|window| window == delimiter);
         rest = found.map(|at| &text[at + delimiter.len()..]);
         Some(&text[..found.unwrap_or(text.len())])
     })
@@ -131,7 +128,7 @@ fn push_elements<'a>(
         }
         let start = out.len();
         push(out, array, row, options)?;
-        if out[start..].windows(delimiter.len().max(1)).any(|window| window == delimiter) {
+        if out[start..].windows(delimiter.len()).any(|window| window == delimiter) {
             let text = String::from_utf8_lossy(&out[start..]).into_owned();
             return Err(Failure::data(format!(
                 "'{text}' cannot be an element: it holds the delimiter of 'csv.array-element-delimiter'"

@@ -178,13 +178,29 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over a value as [`Self::skip_value`] does, but not over a scalar that is none of JSON's.
-    pub(super) fn skip_json(&mut self) -> Result<(), Problem> {
+    /// Passes over a value of any kind that is all JSON.
+    pub(super) fn skip_json(&mut self, depth: usize) -> Result<(), Problem> {
+        if depth > DEPTH_MAX {
+            return Err(too_deep());
+        }
         let start = self.at;
-        self.skip_value()?;
-        match self.data[start..self.at].first() {
-            Some(b'"' | b'{' | b'[') => Ok(()),
-            _ if is_literal(&self.data[start..self.at]) => Ok(()),
+        match self.peek() {
+            Some(b'"') => self.string().map(drop),
+            Some(open @ (b'{' | b'[')) => {
+                let close = open + 2;
+                let mut more = self.enters(open, close)?;
+                while more {
+                    if open == b'{' {
+                        self.string()?;
+                        self.expect(b':')?;
+                        self.skip_space();
+                    }
+                    self.skip_json(depth + 1)?;
+                    more = self.another(close)?;
+                }
+                Ok(())
+            }
+            _ if is_literal(self.scalar()?) => Ok(()),
             _ => Err(format!("there is no JSON value at byte {start}")),
         }
     }
@@ -192,15 +208,26 @@ impl<'a> Cursor<'a> {
     /// Passes over an object or array; only strings and brackets matter.
     fn skip_nested(&mut self) -> Result<(), Problem> {
         let start = self.at;
-        let mut depth = 0usize;
+        // The brackets that are open, a bit each, the innermost lowest: whether it is one of an array.
+        let (mut open, mut depth) = (0u128, 0usize);
         while let Some(byte) = self.peek() {
             match byte {
                 b'"' => {
                     self.string()?;
                     continue;
                 }
-                b'{' | b'[' => depth += 1,
+                b'{' | b'[' => {
+                    if depth == DEPTH_MAX {
+                        return Err(too_deep());
+                    }
+                    open = open << 1 | u128::from(byte == b'[');
+                    depth += 1;
+                }
                 b'}' | b']' => {
+                    if (open & 1 == 1) != (byte == b']') {
+                        return Err(self.expected(if open & 1 == 1 { "']'" } else { "'}'" }));
+                    }
+                    open >>= 1;
                     depth -= 1;
                     if depth == 0 {
                         self.at += 1;
@@ -215,11 +242,29 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Whether a scalar is `true`, `false`, `null` or a number.
-fn is_literal(text: &[u8]) -> bool {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    matches!(text, b"true" | b"false" | b"null")
-        || (digits.first().is_some_and(u8::is_ascii_digit) && crate::scalar::float(text).is_some())
+#[cold]
+pub(super) fn too_deep() -> Problem {
+    format!("nested deeper than {DEPTH_MAX}")
+}
+
+/// Whether a scalar is `true`, `false`, `null` or a number. Zeros before a number are let pass.
+pub(super) fn is_literal(text: &[u8]) -> bool {
+    /// What follows the digits at the start, of which there is one at least.
+    fn behind_digits(text: &[u8]) -> Option<&[u8]> {
+        let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (count > 0).then(|| &text[count..])
+    }
+    fn is_number(text: &[u8]) -> Option<bool> {
+        let mut rest = behind_digits(text.strip_prefix(b"-").unwrap_or(text))?;
+        if let Some(fraction) = rest.strip_prefix(b".") {
+            rest = behind_digits(fraction)?;
+        }
+        if let [b'e' | b'E', exponent @ ..] = rest {
+            rest = behind_digits(exponent.strip_prefix(b"-").or(exponent.strip_prefix(b"+")).unwrap_or(exponent))?;
+        }
+        Some(rest.is_empty())
+    }
+    matches!(text, b"true" | b"false" | b"null") || is_number(text).unwrap_or(false)
 }
 
 /// Appends the text of a string with escapes.

@@ -1,8 +1,8 @@
 //! Rows as JSON, one object a line.
 
 use arrow::{
-    array::{Array, AsArray, RecordBatch, StructArray},
-    datatypes::{DataType as Arrow, Decimal128Type, Field, Float32Type, Float64Type},
+    array::{Array, ArrayRef, AsArray, RecordBatch, StructArray},
+    datatypes::{DataType as Arrow, Decimal128Type, Float32Type, Float64Type},
 };
 use model::{Batch, Failure, Schema};
 
@@ -54,16 +54,27 @@ impl Encoder for JsonEncoder {
 impl JsonEncoder {
     /// A row as an object.
     pub(super) fn record(&self, out: &mut Vec<u8>, rows: &RecordBatch, row: usize) -> Result<(), Failure> {
+        self.object(out, rows.columns(), row, |out, column| out.extend_from_slice(&self.names[column]))
+    }
+
+    /// The fields of a row as an object; `push_name` appends the name of one and the colon.
+    fn object(
+        &self,
+        out: &mut Vec<u8>,
+        columns: &[ArrayRef],
+        row: usize,
+        push_name: impl Fn(&mut Vec<u8>, usize),
+    ) -> Result<(), Failure> {
         out.push(b'{');
         let mut first = true;
-        for (name, column) in self.names.iter().zip(rows.columns()) {
+        for (index, column) in columns.iter().enumerate() {
             if self.options.ignore_null_fields && column.is_null(row) {
                 continue;
             }
             if !std::mem::replace(&mut first, false) {
                 out.push(b',');
             }
-            out.extend_from_slice(name);
+            push_name(out, index);
             self.value(out, column.as_ref(), row)?;
         }
         out.push(b'}');
@@ -86,7 +97,10 @@ impl JsonEncoder {
                 scalar::push_base64(out, array.as_binary::<i32>().value(row));
                 out.push(b'"');
             }
-            Arrow::Struct(fields) => self.object(out, fields, array, row)?,
+            Arrow::Struct(fields) => self.object(out, array.as_struct().columns(), row, |out, column| {
+                push_string(out, fields[column].name());
+                out.push(b':');
+            })?,
             Arrow::List(_) => {
                 let items = array.as_list::<i32>().value(row);
                 out.push(b'[');
@@ -127,30 +141,6 @@ impl JsonEncoder {
             push_string(out, keys.value(entry));
             out.push(b':');
             self.value(out, values.as_ref(), entry)?;
-        }
-        out.push(b'}');
-        Ok(())
-    }
-
-    fn object(
-        &self,
-        out: &mut Vec<u8>,
-        fields: &[std::sync::Arc<Field>],
-        array: &dyn Array,
-        row: usize,
-    ) -> Result<(), Failure> {
-        out.push(b'{');
-        let mut first = true;
-        for (field, column) in fields.iter().zip(array.as_struct().columns()) {
-            if self.options.ignore_null_fields && column.is_null(row) {
-                continue;
-            }
-            if !std::mem::replace(&mut first, false) {
-                out.push(b',');
-            }
-            push_string(out, field.name());
-            out.push(b':');
-            self.value(out, column.as_ref(), row)?;
         }
         out.push(b'}');
         Ok(())

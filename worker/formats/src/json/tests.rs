@@ -96,6 +96,50 @@ fn malformed_records_say_what_is_wrong() {
 }
 
 #[test]
+fn what_is_no_json_is_no_value() {
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    for text in
+        ["garbage", "[1,2}", "[garbage]", "{1}", "{\"x\" 1}", "+4", "1.", ".5", "1e", "tru", "[1 2]", &deep(200)]
+    {
+        for wanted in [DataType::String, DataType::Double] {
+            let mut decoder = JsonDecoder::new(&[column("s", wanted.clone())], JsonOptions::default()).unwrap();
+            let read = decoder.decode(format!("{{\"s\":{text}}}").as_bytes(), true, usize::MAX);
+            assert!(read.is_err(), "{wanted} {text}");
+        }
+    }
+    for number in ["+4", "[4]", "4x"] {
+        assert!(problem(DataType::BigInt, &format!("{{\"a\":{number}}}")).contains("is not a BIGINT"), "{number}");
+    }
+    // Where it is not wanted, brackets still match.
+    assert!(problem(DataType::BigInt, "{\"x\":[1,{\"y\":2]},\"a\":1}").starts_with("expected '}' at byte 14"));
+    for text in ["-0.5e+3", "true", "[1, {\"x\": [null, \"]\"]}]", "{}", &deep(100)] {
+        let batch = decode(&[column("s", DataType::String)], JsonOptions::default(), &format!("{{\"s\":{text}}}"));
+        assert_eq!(batch.column(0).as_string::<i32>().value(0), text);
+    }
+}
+
+#[test]
+fn space_around_numbers_in_strings_is_none_of_them_escaped_or_not() {
+    let batch = decode(&[column("a", DataType::Int)], JsonOptions::default(), r#"{"a":" 7 "}{"#.trim_end_matches('{'));
+    assert_eq!(batch, decode(&[column("a", DataType::Int)], JsonOptions::default(), r#"{"a":"\u0037 "}"#));
+}
+
+#[test]
+fn the_last_of_a_repeated_key_counts() {
+    let counts = DataType::Map(Box::new(DataType::String), Box::new(DataType::Array(Box::new(DataType::Int))));
+    let entries = |text: &str| {
+        let batch = decode(&[column("m", counts.clone())], JsonOptions::default(), text);
+        (0..batch.num_rows()).map(|row| array_value_to_string(batch.column(0), row).unwrap()).collect::<Vec<_>>()
+    };
+    let text = r#"{"m":{"a":[1],"b":[2],"a":[3,4],"\u0062":null}}
+{"m":{"a":[5]}}"#;
+    assert_eq!(entries(text), ["{a: [3, 4], b: }", "{a: [5]}"]);
+    let many: Vec<String> = (0..40).map(|n| format!("\"{}\":[{n}]", n % 25)).collect();
+    let expected: Vec<String> = (15..40).map(|n| format!("{}: [{n}]", n % 25)).collect();
+    assert_eq!(entries(&format!("{{\"m\":{{{}}}}}", many.join(","))), [format!("{{{}}}", expected.join(", "))]);
+}
+
+#[test]
 fn a_malformed_record_leaves_no_trace() {
     let row = DataType::Row(vec![Field::new("x", DataType::Array(Box::new(DataType::BigInt)))]);
     let columns = [column("a", row), column("b", DataType::String)];

@@ -4,7 +4,7 @@ use model::DataType;
 
 use super::{
     JsonOptions,
-    cursor::{Cursor, DEPTH_MAX, push_unescaped},
+    cursor::{Cursor, DEPTH_MAX, is_literal, push_unescaped, too_deep},
 };
 use crate::builder::{Builder, Problem, Values};
 
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
             return Err(problem);
         }
         self.cursor.at = start;
-        if self.cursor.skip_json().is_err() {
+        if self.cursor.skip_json(0).is_err() {
             self.broken = true;
             return Err(problem);
         }
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, builder: &mut Builder, depth: usize) -> Result<(), Problem> {
         if depth > DEPTH_MAX {
-            return Err(format!("nested deeper than {DEPTH_MAX}"));
+            return Err(too_deep());
         }
         let Some(first) = self.cursor.peek() else { return Err(self.cursor.expected("a value")) };
         if first == b'n' && self.cursor.null() {
@@ -83,7 +83,8 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         match &builder.values {
-            Values::Row(_) | Values::Array { .. } | Values::Map { .. } => {
+            Values::Map { .. } => self.map(builder, depth),
+            Values::Row(_) | Values::Array { .. } => {
                 self.nested(builder, depth)?;
                 builder.appended();
                 Ok(())
@@ -91,7 +92,7 @@ impl<'a> Reader<'a> {
             _ if first == b'"' => self.string(builder),
             Values::Bytes { .. } if builder.is_text() => {
                 let start = self.cursor.at;
-                self.cursor.skip_value()?;
+                self.cursor.skip_json(depth)?;
                 builder.append_text(&self.cursor.data[start..self.cursor.at], self.options.timestamps)
             }
             Values::Long { .. } if first == b'-' || first.is_ascii_digit() => {
@@ -104,23 +105,74 @@ impl<'a> Reader<'a> {
             _ if matches!(first, b'{' | b'[') => Err(builder.not_a(if first == b'{' { "{…}" } else { "[…]" })),
             _ => {
                 let text = self.cursor.scalar()?;
+                if !is_literal(text) {
+                    return Err(builder.not_a(String::from_utf8_lossy(text)));
+                }
                 builder.append_text(text, self.options.timestamps)
             }
         }
     }
 
     fn string(&mut self, builder: &mut Builder) -> Result<(), Problem> {
-        let (text, escaped) = self.cursor.string()?;
-        if !escaped {
-            let text = if builder.is_text() { text } else { text.trim_ascii() };
-            return builder.append_text(text, self.options.timestamps);
+        let (mut text, escaped) = self.cursor.string()?;
+        if escaped {
+            self.scratch.clear();
+            push_unescaped(self.scratch, text)?;
+            text = self.scratch;
         }
-        self.scratch.clear();
-        push_unescaped(self.scratch, text)?;
-        builder.append_text(self.scratch, self.options.timestamps)
+        let text = if builder.is_text() { text } else { text.trim_ascii() };
+        builder.append_text(text, self.options.timestamps)
     }
 
-    /// Appends the parts of a `ROW`, `ARRAY` or `MAP`.
+    /// Appends a `MAP`. Of a key that comes more than once, the last value counts.
+    fn map(&mut self, builder: &mut Builder, depth: usize) -> Result<(), Problem> {
+        let start = self.cursor.at;
+        let Values::Map { keys, values, offsets } = &mut builder.values else {
+            return Err(self.cursor.expected("a value"));
+        };
+        let first = keys.len();
+        self.entries(keys, values, depth, &[])?;
+        let shadowed = shadowed(keys, first);
+        if !shadowed.is_empty() {
+            keys.truncate(first);
+            values.truncate(first);
+            self.cursor.at = start;
+            self.entries(keys, values, depth, &shadowed)?;
+        }
+        offsets.push(keys.len() as i32);
+        builder.appended();
+        Ok(())
+    }
+
+    /// Appends the entries of a `MAP`, but for some that are passed over, in order.
+    fn entries(
+        &mut self,
+        keys: &mut Builder,
+        values: &mut Builder,
+        depth: usize,
+        mut shadowed: &[usize],
+    ) -> Result<(), Problem> {
+        let mut more = self.cursor.enters(b'{', b'}')?;
+        let mut entry = 0;
+        while more {
+            let row = keys.len();
+            self.string(keys)?;
+            self.cursor.expect(b':')?;
+            self.cursor.skip_space();
+            if shadowed.first() == Some(&entry) {
+                shadowed = &shadowed[1..];
+                keys.truncate(row);
+                self.cursor.skip_value()?;
+            } else {
+                self.append(values, depth + 1)?;
+            }
+            entry += 1;
+            more = self.cursor.another(b'}')?;
+        }
+        Ok(())
+    }
+
+    /// Appends the parts of a `ROW` or `ARRAY`.
     fn nested(&mut self, builder: &mut Builder, depth: usize) -> Result<(), Problem> {
         let row = builder.len();
         let open = if matches!(builder.values, Values::Array { .. }) { b'[' } else { b'{' };
@@ -130,12 +182,6 @@ impl<'a> Reader<'a> {
         while more {
             match &mut builder.values {
                 Values::Array { items, .. } => self.append(items, depth + 1)?,
-                Values::Map { keys, values, .. } => {
-                    self.string(keys)?;
-                    self.cursor.expect(b':')?;
-                    self.cursor.skip_space();
-                    self.append(values, depth + 1)?;
-                }
                 Values::Row(fields) => match self.name(|name| find(fields, name, hint))? {
                     None => self.cursor.skip_value()?,
                     Some(index) => {
@@ -152,7 +198,6 @@ impl<'a> Reader<'a> {
         }
         match &mut builder.values {
             Values::Array { items, offsets } => offsets.push(items.len() as i32),
-            Values::Map { keys, offsets, .. } => offsets.push(keys.len() as i32),
             Values::Row(fields) => {
                 for (name, field) in fields {
                     if field.len() == row {
@@ -167,6 +212,24 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// Which of the entries of a map, whose keys begin at `first`, have a later one of the same key.
+fn shadowed(keys: &Builder, first: usize) -> Vec<usize> {
+    /// More keys are sorted rather than each compared with each.
+    const COMPARED_MAX: usize = 16;
+    let Values::Bytes { bytes, offsets } = &keys.values else { return Vec::new() };
+    let key = |entry: usize| &bytes[offsets[first + entry] as usize..offsets[first + entry + 1] as usize];
+    let count = keys.len() - first;
+    if count <= COMPARED_MAX {
+        return (0..count).filter(|&entry| (entry + 1..count).any(|later| key(entry) == key(later))).collect();
+    }
+    let mut sorted: Vec<usize> = (0..count).collect();
+    sorted.sort_by_key(|&entry| (key(entry), entry));
+    let same = sorted.windows(2).filter(|pair| key(pair[0]) == key(pair[1]));
+    let mut shadowed: Vec<usize> = same.map(|pair| pair[0]).collect();
+    shadowed.sort_unstable();
+    shadowed
 }
 
 /// The field of this name, most likely the hinted one.

@@ -7,7 +7,6 @@ use std::{
 
 use arrow::{
     array::RecordBatch,
-    compute::cast,
     datatypes::{DataType as Arrow, Field, SchemaRef, TimeUnit},
 };
 use model::{Batch, Failure, Schema};
@@ -17,7 +16,7 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use super::damaged;
+use super::{damaged, exact_cast};
 use crate::Encoder;
 
 /// A row group is closed at this size, so that writing takes bounded memory.
@@ -126,7 +125,7 @@ impl Encoder for ParquetEncoder {
         let mut rows = RecordBatch::try_new(self.schema.clone(), rows.columns().columns().to_vec())?;
         if self.stored != self.schema {
             let columns = rows.columns().iter().zip(self.stored.fields());
-            let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+            let columns = columns.map(|(column, field)| exact_cast(column, field.data_type(), field.name()));
             rows = RecordBatch::try_new(self.stored.clone(), columns.collect::<Result<_, _>>()?)?;
         }
         writer.write(&rows).map_err(damaged)?;

@@ -5,7 +5,6 @@ use std::{ops::Range, sync::Arc};
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, make_array, new_null_array},
     buffer::NullBuffer,
-    compute::cast,
     datatypes::SchemaRef,
 };
 use bytes::{Buf, Bytes, buf::Reader};
@@ -19,7 +18,7 @@ use parquet::{
     file::reader::{ChunkReader, Length},
 };
 
-use super::damaged;
+use super::{damaged, exact_cast};
 use crate::{Column, schema_of};
 
 /// A row group and as much of its bytes as was added.
@@ -91,7 +90,7 @@ impl RowGroupRows {
     /// The next rows, at most `rows_max`.
     ///
     /// # Errors
-    /// Class `Data` if the file is damaged or a column is of another type.
+    /// Class `Data` if the file is damaged, or a value of a column is none of the wanted type.
     pub fn next(&mut self, rows_max: usize) -> Result<Option<RecordBatch>, Failure> {
         let batch = match self.rest.take() {
             Some(rest) => rest,
@@ -117,8 +116,7 @@ impl RowGroupRows {
                 match find(batch, &column.path)? {
                     None => Ok(new_null_array(&wanted, batch.num_rows())),
                     Some(array) if *array.data_type() == wanted => Ok(array),
-                    Some(array) => cast(&array, &wanted)
-                        .map_err(|error| Failure::data(format!("column {}: {error}", column.name()))),
+                    Some(array) => exact_cast(&array, &wanted, &column.name()),
                 }
             })
             .collect::<Result<Vec<_>, Failure>>()?;

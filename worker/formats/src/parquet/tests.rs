@@ -1,6 +1,6 @@
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, TimestampMillisecondArray};
 use arrow::compute::concat_batches;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Int64Type, TimeUnit};
 use bytes::Bytes;
 use model::{Field, Schema};
 
@@ -89,7 +89,6 @@ fn rows_come_back_whole_pruned_and_from_the_middle() {
 
 #[test]
 fn timestamps_are_written_in_any_unit_and_pages_by_any_codec() {
-    use arrow::datatypes::TimeUnit;
     let batch = rows(&schema(), 100);
     let columns: Vec<_> =
         schema().fields.iter().map(|field| Column::new(&field.name, field.data_type.clone())).collect();
@@ -108,6 +107,60 @@ fn timestamps_are_written_in_any_unit_and_pages_by_any_codec() {
         let back = read(&file, &columns, 0, 4096);
         assert_eq!(back, concat_batches(&back.schema(), [&batch, &batch]).unwrap(), "{codec:?} {time_unit:?}");
     }
+}
+
+#[test]
+fn values_that_do_not_fit_are_named_and_not_null() {
+    let schema = Schema::new(vec![Field::new("t", DataType::Timestamp(3))]);
+    let times = TimestampMillisecondArray::from(vec![None, Some(32_503_680_000_000)]);
+    let batch = RecordBatch::try_new(schema.to_arrow(), vec![Arc::new(times)]).unwrap();
+    let options = ParquetOptions { time_unit: Some(TimeUnit::Nanosecond), ..ParquetOptions::default() };
+    let mut encoder = ParquetEncoder::new(&schema, options).unwrap();
+    let failure = encoder.encode(&model::Batch::append(batch), &mut Vec::new()).unwrap_err();
+    assert_eq!(failure.class, model::ErrorClass::Data);
+    assert!(failure.message.starts_with("column t: "), "{failure}");
+
+    let file = file(&rows(&self::schema(), 200));
+    let column = [Column::new("n", DataType::TinyInt)];
+    let footer = Footer::parse(&file, file.len() as u64, &column).unwrap().ok().unwrap();
+    let mut group = footer.row_group(0);
+    for range in group.ranges() {
+        let bytes = Bytes::copy_from_slice(&file[range.start as usize..range.end as usize]);
+        group.add(range, bytes);
+    }
+    let failure = group.open(0).unwrap().next(1000).unwrap_err();
+    assert_eq!(failure.class, model::ErrorClass::Data);
+    assert!(failure.message.starts_with("column n: ") && failure.message.contains("128"), "{failure}");
+}
+
+#[test]
+fn a_damaged_footer_puts_no_column_outside_the_file() {
+    let file = file(&rows(&schema(), 10));
+    let size = file.len() as u64;
+    let columns = [Column::new("n", DataType::BigInt), Column::new("r.x", DataType::BigInt)];
+    let footer = Footer::parse(&file[file.len() - 8..], size, &columns).unwrap().err().unwrap() as usize;
+    let mut refused = 0;
+    // What arrow says of the types follows the places.
+    let types = file.windows(12).rposition(|window| window == b"ARROW:schema").unwrap();
+    for at in file.len() - footer..types {
+        for flip in [0x01, 0x80, 0xFF] {
+            let mut file = file.clone();
+            file[at] ^= flip;
+            match Footer::parse(&file, size, &columns) {
+                Ok(Ok(footer)) => {
+                    for group in 0..footer.row_groups() {
+                        assert!(footer.row_group(group).ranges().iter().all(|range| range.end <= size));
+                    }
+                }
+                Ok(Err(_)) => {}
+                Err(failure) => {
+                    assert_eq!(failure.class, model::ErrorClass::Data);
+                    refused += usize::from(failure.message.contains("lies outside the file"));
+                }
+            }
+        }
+    }
+    assert!(refused > 0);
 }
 
 #[test]

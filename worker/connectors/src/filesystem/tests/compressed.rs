@@ -1,4 +1,7 @@
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use super::*;
 
@@ -47,4 +50,44 @@ async fn compressed_files_are_read_and_resumed() {
             .unwrap();
     let failure = failure_of(source.as_mut()).await;
     assert!(failure.message.ends_with("rows.json.bz2: only gzip and zstd compression are supported"), "{failure}");
+}
+
+/// Adds up how much it is given.
+struct Weighing(Box<dyn formats::Decoder>, Arc<AtomicUsize>);
+
+impl formats::Decoder for Weighing {
+    fn decode(&mut self, data: &[u8], last: bool, rows_max: usize) -> Result<usize, formats::Malformed> {
+        self.1.fetch_add(data.len(), Ordering::Relaxed);
+        self.0.decode(data, last, rows_max)
+    }
+
+    fn decoded(&self) -> &formats::Decoded {
+        self.0.decoded()
+    }
+
+    fn decoded_mut(&mut self) -> &mut formats::Decoded {
+        self.0.decoded_mut()
+    }
+}
+
+#[tokio::test]
+async fn a_long_record_is_tried_a_few_times_however_small_the_blocks_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows.csv.zst");
+    let mut text = "1,\"x\n".to_owned();
+    text.push_str(&"2,y\n".repeat(4_000_000));
+    std::fs::write(&path, zstd::stream::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+    let table = table(&path, "csv", &[]);
+    let (format, weight) = (Options::read(&table).unwrap().format, Arc::<AtomicUsize>::default());
+    let wanted = [formats::Column::new("n", DataType::BigInt)];
+    let decoder = format.decoder(&table.schema, &wanted).unwrap().unwrap();
+    let file = split::File { uri: path.to_str().unwrap().to_owned(), size: 1, modified_ms: 0 };
+    let split = split::cut(&[file], false, false).remove(0);
+    let environment = environment();
+    let decoder = Box::new(Weighing(decoder, Arc::clone(&weight)));
+    let mut reader = lines::LineReader::open(split, decoder, true, &environment.storage, &environment.runtime);
+    let failure = reader.next(1000).await.unwrap_err();
+    assert!(failure.message.ends_with("a quoted field does not end"), "{failure}");
+    let times = weight.load(Ordering::Relaxed) as f64 / text.len() as f64;
+    assert!(times < 4.0, "{times}");
 }

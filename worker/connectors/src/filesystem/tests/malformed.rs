@@ -81,7 +81,7 @@ async fn damaged_files_are_named() {
     let whole = std::fs::read(directory.path().join(&visible(directory.path())[0])).unwrap();
     let cut = problem("parquet", "rows.parquet", &whole[..whole.len() / 2]).await;
     assert_eq!(cut, ": is not a parquet file");
-    assert_eq!(problem("parquet", "rows.parquet", b"").await, ": is not a parquet file");
+    assert_eq!(problem("parquet", "rows.parquet", b"PAR1").await, ": is not a parquet file");
     let longer = [&whole[whole.len() - 100..whole.len() - 8], &u32::MAX.to_le_bytes(), b"PAR1"].concat();
     assert_eq!(problem("parquet", "rows.parquet", &longer).await, ": is not a whole parquet file");
     let mut scratched = whole.clone();

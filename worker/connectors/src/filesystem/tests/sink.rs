@@ -86,6 +86,9 @@ async fn a_file_that_is_nowhere_is_lost_unless_it_was_committed() {
     // Snapshots of engines that left no marks hold files alone, and cannot tell.
     let old = serde_json::to_vec(&prepared_files(&prepared[1])[0]).unwrap();
     super::sink(&table, &environment).commit(&[checkpoint::Item(old)]).await.unwrap();
+    let newer = checkpoint::Item(b"{\"version\":2,\"files\":[]}".to_vec());
+    let failure = super::sink(&table, &environment).commit(&[newer]).await.unwrap_err();
+    assert_eq!(failure.message, "prepared files in the snapshot: version 2 is newer than this build's 1");
 }
 
 /// A sink whose clock is set by hand.
@@ -116,17 +119,52 @@ fn partitioned(table: &TableSpec, partitions: &[&str]) -> Batch {
     Batch::append(RecordBatch::try_new(table.schema.to_arrow(), vec![Arc::new(numbers), Arc::new(values)]).unwrap())
 }
 
+/// A table that is partitioned by `s` and tells of partitions a minute after their first file.
+fn telling(path: &Path) -> TableSpec {
+    let options = [("sink.partition-commit.policy.kind", "success-file"), ("sink.partition-commit.delay", "1 min")];
+    TableSpec { partitioned_by: vec![1], ..table(path, "json", &options) }
+}
+
+/// The partitions that readers are told of.
+fn told(directory: &Path) -> Vec<String> {
+    let files = visible(directory).into_iter();
+    files.filter_map(|file| file.strip_suffix("/_SUCCESS").map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn partitions_that_a_savepoint_holds_are_told_of_by_the_next_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = telling(directory.path());
+    let (mut sink, clock) = sink_at(&table);
+    sink.write(partitioned(&table, &["a"])).await.unwrap();
+    // A savepoint is not committed but with the checkpoint behind it.
+    let mut prepared = sink.prepare().await.unwrap();
+    clock.set(60_001);
+    prepared.extend(sink.prepare().await.unwrap());
+    sink.commit(&prepared).await.unwrap();
+    assert_eq!(told(directory.path()), ["s=a"]);
+    assert!(sink.prepare().await.unwrap().is_empty(), "and not again");
+
+    // A file that comes between a checkpoint and its commit is told of with its own.
+    sink.write(partitioned(&table, &["b"])).await.unwrap();
+    clock.set(120_002);
+    let first = sink.prepare().await.unwrap();
+    sink.write(partitioned(&table, &["b"])).await.unwrap();
+    sink.commit(&first).await.unwrap();
+    assert_eq!(told(directory.path()), ["s=a", "s=b"]);
+    std::fs::remove_file(directory.path().join("s=b/_SUCCESS")).unwrap();
+    sink.watermark(model::Watermark::MAX);
+    let last = sink.prepare().await.unwrap();
+    sink.commit(&last).await.unwrap();
+    assert_eq!(told(directory.path()), ["s=a", "s=b"]);
+}
+
 #[tokio::test]
 async fn readers_are_told_of_partitions_behind_their_files() {
     let directory = tempfile::tempdir().unwrap();
-    let options = [("sink.partition-commit.policy.kind", "success-file"), ("sink.partition-commit.delay", "1 min")];
-    let mut table = table(directory.path(), "json", &options);
-    table.partitioned_by = vec![1];
+    let table = telling(directory.path());
     assert!(crate::catalog().sink(&table).unwrap().by_partition);
-    let told = || {
-        let files = visible(directory.path()).into_iter();
-        files.filter_map(|file| file.strip_suffix("/_SUCCESS").map(str::to_owned)).collect::<Vec<_>>()
-    };
+    let told = || told(directory.path());
     let (mut sink, clock) = sink_at(&table);
     sink.write(partitioned(&table, &["a", "b"])).await.unwrap();
     clock.set(30_000);
