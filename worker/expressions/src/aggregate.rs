@@ -55,8 +55,8 @@ const AGGREGATES: &[Entry] = &[
     entry("JSON_OBJECTAGG", (3, 3), |types| is_text(&types[0]).then_some(DataType::String)),
     entry("LAST_VALUE", (1, 1), first),
     entry("LISTAGG", (1, 2), list),
-    entry("MAX", (1, 1), first),
-    entry("MIN", (1, 1), first),
+    entry("MAX", (1, 1), extreme),
+    entry("MIN", (1, 1), extreme),
     entry("PERCENTILE", (2, 3), percentile),
     entry("SINGLE_VALUE", (1, 1), first),
     entry("STDDEV", (1, 1), average),
@@ -74,6 +74,13 @@ const fn entry(name: &'static str, arguments: (usize, usize), returns: fn(&[Data
 
 fn first(types: &[DataType]) -> Option<DataType> {
     Some(types[0].clone())
+}
+
+/// Of what has an order.
+fn extreme(types: &[DataType]) -> Option<DataType> {
+    let is_ordered =
+        !matches!(types[0], DataType::Array(_) | DataType::Map(..) | DataType::Multiset(_) | DataType::Row(_));
+    is_ordered.then(|| types[0].clone())
 }
 
 fn list(types: &[DataType]) -> Option<DataType> {

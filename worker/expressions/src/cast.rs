@@ -20,6 +20,7 @@ mod parse;
 mod temporal;
 mod text;
 
+pub(crate) use nested::kernel as of_parts;
 pub(crate) use temporal::units_per_second;
 pub(crate) use text::write_value;
 
@@ -51,7 +52,7 @@ pub(crate) fn kernel(from: &DataType, to: &DataType, safe: bool) -> Result<Optio
     if let Some(kernel) = temporal::kernel(from, to) {
         return Ok(Some(kernel));
     }
-    if let Some(kernel) = nested::kernel(from, to, safe)? {
+    if let Some(kernel) = nested::kernel(from, to, &|from, to| kernel(from, to, safe))? {
         return Ok(Some(kernel));
     }
     if from.to_arrow() == to.to_arrow() {

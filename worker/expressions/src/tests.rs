@@ -214,3 +214,59 @@ fn casts_between_equal_layouts_cost_nothing() {
     assert!(cast::kernel(&DataType::Char(3), &DataType::String, false).unwrap().is_none());
     assert!(cast::kernel(&DataType::Varchar(3), &DataType::Varchar(5), false).unwrap().is_none());
 }
+
+#[test]
+fn maps_are_equal_in_any_order() {
+    let batch = table();
+    for (text, expected) in [
+        ("=(MAP('a', 1, 'b', 2), MAP('b', 2, 'a', 1))", "TRUE"),
+        ("=(MAP('a', b, 'b', 2L), MAP('b', 2L, 'a', b))", "TRUE"),
+        ("=(MAP('a', 1, 'b', 2), MAP('b', 1, 'a', 2))", "FALSE"),
+        ("=(ARRAY(MAP('a', 1, 'b', 2)), ARRAY(MAP('b', 2, 'a', 1)))", "TRUE"),
+        ("IN(MAP('a', 1, 'b', 2), MAP('b', 2, 'a', 1))", "TRUE"),
+    ] {
+        let (_, values) = evaluated(text, &batch).unwrap_or_else(|failure| panic!("{text}: {failure}"));
+        assert!(values.iter().all(|value| value == expected), "{text}: {values:?}");
+    }
+}
+
+#[test]
+fn lists_and_ranges_compare_as_operators_do() {
+    let batch = table();
+    let (_, equal) = evaluated("=(d, dc)", &batch).unwrap();
+    // 2.45 as a float is a little more than as a decimal.
+    assert_eq!(equal[5], "FALSE");
+    for text in ["IN(d, dc)", "BETWEEN(d, dc, dc)"] {
+        assert_eq!(evaluated(text, &batch).unwrap().1, equal, "{text}");
+    }
+}
+
+#[test]
+fn instants_in_collections_have_a_local_time() {
+    let batch = table();
+    let instant = Expr::Literal { value: Value::Integer(0), data_type: DataType::TimestampLtz(3) };
+    let zone = Expr::Literal { value: Value::String("Europe/Berlin".to_owned()), data_type: DataType::String };
+    let array = |item: DataType| DataType::Array(Box::new(item));
+    let instants = Expr::call("ARRAY", vec![instant], array(DataType::TimestampLtz(3)));
+    let local = Expr::call(crate::TO_LOCAL, vec![instants, zone.clone()], array(DataType::Timestamp(3)));
+    let back = Expr::call(crate::TO_INSTANT, vec![local.clone(), zone], array(DataType::TimestampLtz(3)));
+    for (expr, expected) in [(local, "[1970-01-01 01:00:00.000]"), (back, "[1970-01-01 00:00:00.000]")] {
+        let evaluator = Evaluator::compile(&expr, &schema_of(&batch)).unwrap();
+        let array = evaluator.evaluate(&batch).unwrap();
+        let texts = convert(array, evaluator.data_type(), &DataType::String).unwrap();
+        let texts = arrow::array::AsArray::as_string::<i32>(&texts);
+        assert!(texts.iter().all(|text| text == Some(expected)), "{texts:?}");
+    }
+}
+
+/// As deep as the planner lets them be, on the small stack of a thread.
+#[test]
+fn deep_expressions_are_evaluated() {
+    let batch = table();
+    let schema = schema_of(&batch);
+    let column = Expr::Column(schema.index_of("i").unwrap());
+    let sum = |left, _| Expr::call("+", vec![left, column.clone()], DataType::Int);
+    let deep = (0..400).fold(column.clone(), sum);
+    let array = Evaluator::compile(&deep, &schema).unwrap().evaluate(&batch).unwrap();
+    assert_eq!(arrow::array::AsArray::as_primitive::<arrow::datatypes::Int32Type>(&array).value(0), 401);
+}

@@ -3,10 +3,13 @@
 use model::{Failure, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{ChangelogMode, OperatorSpec};
+use crate::{ChangelogMode, OperatorSpec, pieces};
 
 /// The version of the stored form. Raised when an old reader would misunderstand; readers accept all up to their own.
 pub const VERSION: u32 = 1;
+
+/// What reading and writing deep expressions may take of the stack.
+const STACK_BYTES: usize = 32 << 20;
 
 /// The position of a node in [`JobGraph::nodes`].
 pub type NodeId = usize;
@@ -102,7 +105,15 @@ impl JobGraph {
     /// # Errors
     /// Class `Internal` if it cannot be written as JSON.
     pub fn to_json(&self) -> Result<String, Failure> {
-        serde_json::to_string(self).map_err(|error| Failure::internal(format!("job graph: {error}")))
+        let internal = |error: serde_json::Error| Failure::internal(format!("job graph: {error}"));
+        stacker::grow(STACK_BYTES, || {
+            let json = serde_json::to_string(self).map_err(internal)?;
+            if !pieces::is_deep(&json) {
+                return Ok(json);
+            }
+            let whole = serde_json::to_value(self).map_err(internal)?;
+            serde_json::to_string(&pieces::cut(whole)).map_err(internal)
+        })
     }
 
     /// Reads the stored form.
@@ -110,7 +121,14 @@ impl JobGraph {
     /// # Errors
     /// Class `Data` if it is malformed or of a newer version.
     pub fn from_json(json: &str) -> Result<Self, Failure> {
-        let graph: Self = serde_json::from_str(json).map_err(|error| Failure::data(format!("job graph: {error}")))?;
+        let data = |error: serde_json::Error| Failure::data(format!("job graph: {error}"));
+        let graph: Self = stacker::grow(STACK_BYTES, || {
+            if !pieces::has_pieces(json) {
+                return serde_json::from_str(json).map_err(data);
+            }
+            let whole = pieces::joined(serde_json::from_str(json).map_err(data)?)?;
+            serde_json::from_value(whole).map_err(data)
+        })?;
         if graph.version > VERSION {
             return Err(Failure::data(format!(
                 "job graph: version {} is newer than this build's {VERSION}",

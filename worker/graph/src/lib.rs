@@ -11,6 +11,7 @@ pub mod expr;
 pub mod job;
 pub mod operator;
 pub mod physical;
+mod pieces;
 
 pub use catalog::{Catalog, MetadataColumn, SinkCapabilities, SourceCapabilities, TableSpec};
 pub use changelog::ChangelogMode;

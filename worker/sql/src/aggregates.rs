@@ -89,7 +89,8 @@ pub(crate) fn separator(args: &[Expr]) -> Result<String, SqlError> {
 
 /// Where on the way from the least to the greatest value `PERCENTILE` looks.
 pub(crate) fn percentages(args: &[Expr]) -> Result<Vec<f64>, SqlError> {
-    let all = match args.get(1) {
+    let second = args.get(1).map(|arg| if let Expr::Alias(alias) = arg { &*alias.expr } else { arg });
+    let all = match second {
         Some(Expr::ScalarFunction(call)) if call.name() == "ARRAY" => call.args.as_slice(),
         Some(one) => std::slice::from_ref(one),
         None => &[],

@@ -28,6 +28,9 @@ use crate::{
 use declared::{declare, plan_table};
 pub(crate) use written::{of_table, of_view};
 
+/// How many views may be over each other.
+const VIEW_DEPTH_MAX: usize = 32;
+
 /// A declared table.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -162,8 +165,8 @@ impl Tables {
         Ok(())
     }
 
-    /// What the planner reads for a name; its first part may be options.
-    pub(crate) fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>, SqlError> {
+    /// What the planner reads for a name inside the views `within`; its first part may be options.
+    pub(crate) fn source(&self, name: &TableReference, within: &[Name]) -> Result<Arc<dyn TableSource>, SqlError> {
         let database = name.schema().unwrap_or(DEFAULT_DATABASE).to_owned();
         let name_of = Name { database, ident: Ident::new(name.table()) };
         let options = name.catalog().and_then(options_of);
@@ -175,7 +178,7 @@ impl Tables {
             }
             (Entry::View(_), Some(_)) => Err(SqlError::new(format!("'{name_of}' is a view: it takes no OPTIONS"))),
             (Entry::View(view), None) => {
-                let plan = self.plan_view(&view.definition);
+                let plan = self.plan_view(&view.definition, within);
                 // Its places are those of another script.
                 let plan = plan.map_err(|error| SqlError::new(format!("view '{name_of}': {}", error.message)))?;
                 Ok(planned(plan))
@@ -307,13 +310,22 @@ impl Tables {
             return Ok(());
         }
         desugar::query(&mut create.query, self)?;
-        let columns = schema_of(&self.plan_view(&create)?)?;
+        let columns = schema_of(&self.plan_view(&create, &[])?)?;
         self.entries.insert(key(&create.name), Entry::View(Arc::new(View { columns, definition: create })));
         Ok(())
     }
 
-    fn plan_view(&self, view: &CreateView) -> Result<LogicalPlan, SqlError> {
-        let planned = plan::query(self, &view.query)?;
+    /// The plan of a view that is used inside the views `within`. It may have come to read itself by names that were
+    /// given anew since it was declared.
+    fn plan_view(&self, view: &CreateView, within: &[Name]) -> Result<LogicalPlan, SqlError> {
+        if within.iter().any(|outer| key(outer) == key(&view.name)) {
+            return Err(SqlError::new("it reads itself"));
+        }
+        if within.len() == VIEW_DEPTH_MAX {
+            return Err(SqlError::new(format!("it is the view of more than {VIEW_DEPTH_MAX} views over each other")));
+        }
+        let within = [within, std::slice::from_ref(&view.name)].concat();
+        let planned = plan::within(self, &view.query, &within)?;
         if view.columns.is_empty() { Ok(planned) } else { rename(planned, &view.columns) }
     }
 }

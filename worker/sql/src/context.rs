@@ -25,6 +25,7 @@ use crate::{
     catalog::Tables,
     escape::{self, Escape},
     functions, row_number,
+    statement::Name,
     unnest::UnnestPlanner,
     window_function::WindowFunctionPlanner,
 };
@@ -32,15 +33,18 @@ use crate::{
 /// The planner's view of a session.
 pub(crate) struct Context<'a> {
     tables: &'a Tables,
+    /// The views that the query is in.
+    views: &'a [Name],
     options: ConfigOptions,
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
     relation_planners: Vec<Arc<dyn RelationPlanner>>,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(tables: &'a Tables) -> Self {
+    pub(crate) fn new(tables: &'a Tables, views: &'a [Name]) -> Self {
         Self {
             tables,
+            views,
             options: ConfigOptions::default(),
             expr_planners: vec![Arc::new(FlinkExprPlanner)],
             relation_planners: vec![Arc::new(WindowFunctionPlanner), Arc::new(UnnestPlanner)],
@@ -50,7 +54,7 @@ impl<'a> Context<'a> {
 
 impl ContextProvider for Context<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
-        Ok(self.tables.source(&name)?)
+        Ok(self.tables.source(&name, self.views)?)
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
@@ -201,9 +205,7 @@ impl ExprPlanner for FlinkExprPlanner {
             expr.args = vec![lit(1_i64)];
         }
         aggregates::check(&expr)?;
-        if let Some(first) = expr.args.first_mut() {
-            *first = told_apart(first.clone());
-        }
+        expr.args.iter_mut().for_each(|arg| *arg = told_apart(std::mem::take(arg)));
         Ok(PlannerResult::Original(expr))
     }
 }

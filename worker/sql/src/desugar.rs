@@ -3,13 +3,15 @@
 
 mod expression;
 mod unnest;
+mod values;
+mod wildcard;
 
 use std::{collections::HashSet, ops::ControlFlow};
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor, TableFunctionArgs,
-    Value as SqlValue, VisitMut, VisitorMut,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator,
+    ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor,
+    TableFunctionArgs, Value as SqlValue, VisitMut, VisitorMut, With,
 };
 
 use crate::{
@@ -17,17 +19,22 @@ use crate::{
     catalog::Tables,
     dialect::string,
     escape, functions,
-    statement::{DEFAULT_CATALOG, DEFAULT_DATABASE, Name, options_of},
+    statement::{DEFAULT_CATALOG, Name, options_of},
 };
 use expression::rewrite;
+
+/// How deep expressions may be nested.
+const DEPTH_MAX: usize = 128;
+
+/// How many operands `AND`, `OR` and `||` may join.
+const CHAIN_MAX: usize = 2000;
 
 /// Window table functions that are planned.
 pub(crate) const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SESSION"];
 
 /// Prepares a query over the tables, views and functions of the session.
 pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> {
-    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new(), named: 0 };
-    match query.visit(&mut desugar) {
+    match query.visit(&mut Desugar::new(tables)) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -35,8 +42,7 @@ pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> 
 
 /// Prepares an expression of DDL.
 pub(crate) fn expression(expr: &mut Expr, tables: &Tables) -> Result<(), SqlError> {
-    let mut desugar = Desugar { tables, with: HashSet::new(), is_table_next: false, in_queries: Vec::new(), named: 0 };
-    match expr.visit(&mut desugar) {
+    match expr.visit(&mut Desugar::new(tables)) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -44,27 +50,42 @@ pub(crate) fn expression(expr: &mut Expr, tables: &Tables) -> Result<(), SqlErro
 
 struct Desugar<'a> {
     tables: &'a Tables,
-    /// Names from `WITH`.
-    with: HashSet<String>,
+    /// For each query that is being visited, its `WITH`, as far as that was visited.
+    with: Vec<Option<With>>,
     /// Whether the next query in an expression stands for a table.
     is_table_next: bool,
     /// For each query in an expression that is being visited, whether it stands for a table.
     in_queries: Vec<bool>,
     /// How many queries in `FROM` were given a name.
     named: usize,
+    /// For each expression that is being visited, whether it is a link of a chain of `AND`, `OR` or `||`.
+    nesting: Vec<bool>,
+    /// How many of these are not.
+    depth: usize,
 }
 
 impl VisitorMut for Desugar<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-        if let Some(with) = &query.with {
-            if with.recursive {
-                return ControlFlow::Break(SqlError::at("WITH RECURSIVE is not supported", with));
-            }
-            self.with.extend(with.cte_tables.iter().map(|table| table.alias.name.value.clone()));
+        flow(check_query(query))?;
+        let Some(mut with) = query.with.take() else {
+            self.with.push(None);
+            return ControlFlow::Continue(());
+        };
+        if with.recursive {
+            return ControlFlow::Break(SqlError::at("WITH RECURSIVE is not supported", &with));
         }
-        flow(check_query(query))
+        // A name is known behind the query that it stands for.
+        let tables = std::mem::take(&mut with.cte_tables);
+        self.with.push(Some(with));
+        for mut table in tables {
+            table.query.visit(self)?;
+            if let Some(Some(with)) = self.with.last_mut() {
+                with.cte_tables.push(table);
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
@@ -74,6 +95,7 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        wildcard::expand(select, &self.with, self.tables);
         group_windows(select);
         name_columns(&mut select.projection);
         ControlFlow::Continue(())
@@ -81,8 +103,10 @@ impl VisitorMut for Desugar<'_> {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         if let SetExpr::Values(values) = &mut *query.body {
+            flow(values::alike(&mut values.rows))?;
             values.rows.iter_mut().flat_map(|row| row.iter_mut()).for_each(escape::make_plain);
         }
+        query.with = self.with.pop().flatten();
         ControlFlow::Continue(())
     }
 
@@ -91,6 +115,7 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        flow(self.enter(expr))?;
         match expr {
             Expr::Function(function) => self.is_table_next = function.name.to_string() == "TABLE",
             Expr::Subquery(_) => self.in_queries.push(std::mem::take(&mut self.is_table_next)),
@@ -100,6 +125,9 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if self.nesting.pop() == Some(false) {
+            self.depth -= 1;
+        }
         if matches!(expr, Expr::Subquery(_)) && self.in_queries.pop() == Some(true) {
             return ControlFlow::Continue(());
         }
@@ -194,7 +222,41 @@ pub(crate) fn table(parts: Vec<Ident>) -> TableFactor {
     }
 }
 
-impl Desugar<'_> {
+impl<'a> Desugar<'a> {
+    fn new(tables: &'a Tables) -> Self {
+        Self {
+            tables,
+            with: Vec::new(),
+            is_table_next: false,
+            in_queries: Vec::new(),
+            named: 0,
+            nesting: Vec::new(),
+            depth: 0,
+        }
+    }
+
+    /// Whether a query around here names a table so by `WITH`.
+    fn is_from_with(&self, name: &Ident) -> bool {
+        let mut tables = self.with.iter().flatten().flat_map(|with| &with.cte_tables);
+        tables.any(|table| table.alias.name.value == name.value)
+    }
+
+    /// Refuses an expression that is nested too deep; chains become low trees.
+    fn enter(&mut self, expr: &Expr) -> Result<(), SqlError> {
+        use BinaryOperator::{And, Or, StringConcat};
+        let is_link = matches!(expr, Expr::BinaryOp { op: And | Or | StringConcat, .. });
+        self.nesting.push(is_link);
+        self.depth += usize::from(!is_link);
+        let too = |what: String| Err(SqlError::at_span(what, escape::place(expr)));
+        if self.depth > DEPTH_MAX {
+            return too(format!("an expression is nested more than {DEPTH_MAX} deep"));
+        }
+        if self.nesting.len() > CHAIN_MAX + DEPTH_MAX {
+            return too(format!("more than {CHAIN_MAX} operands are joined by AND, OR or ||"));
+        }
+        Ok(())
+    }
+
     /// Names the queries without one that are joined, so that equal columns of two of them are told apart.
     fn name_queries(&mut self, select: &mut Select) {
         if select.from.len() < 2 && select.from.iter().all(|table| table.joins.is_empty()) {
@@ -212,15 +274,15 @@ impl Desugar<'_> {
         }
     }
 
-    /// The parts of a name as the planner looks for it: the name alone if it is in the default database or from
-    /// `WITH`, else the database and the name, behind the options if there are some.
+    /// The parts of a name as the planner looks for it: the name alone if it is from `WITH`, else the database and the
+    /// name, behind the options if there are some.
     fn resolved(&self, mut parts: Vec<Ident>) -> Result<Vec<Ident>, SqlError> {
         let options = match parts.first() {
             Some(first) if options_of(&first.value).is_some() => Some(parts.remove(0)),
             _ => None,
         };
         let (ident, database) = match parts.as_slice() {
-            [name] if self.with.contains(&name.value) => match options {
+            [name] if self.is_from_with(name) => match options {
                 None => return Ok(parts),
                 Some(_) => return Err(SqlError::at_ident("the hint OPTIONS belongs behind the name of a table", name)),
             },
@@ -236,7 +298,6 @@ impl Desugar<'_> {
         self.tables.find(&Name { database: database.value.clone(), ident: ident.clone() })?;
         Ok(match options {
             Some(options) => vec![options, database, ident],
-            None if database.value == DEFAULT_DATABASE => vec![ident],
             None => vec![database, ident],
         })
     }

@@ -111,6 +111,23 @@ pub(crate) fn of_syntax(expr: &Expr) -> Option<(Escape, Span)> {
     }
 }
 
+/// The type of an expression that says it itself: a literal or a cast.
+pub(crate) fn known_type(expr: &Expr) -> Option<DataType> {
+    if let Some((Escape::Literal { data_type, .. } | Escape::Cast { to: data_type, .. }, _)) = of_syntax(expr) {
+        return Some(data_type);
+    }
+    match expr {
+        Expr::Nested(inner) => known_type(inner),
+        Expr::Value(value) => match &value.value {
+            SqlValue::SingleQuotedString(text) => Some(DataType::Char(u32::try_from(text.chars().count()).ok()?)),
+            SqlValue::Boolean(_) => Some(DataType::Boolean),
+            SqlValue::Null => Some(DataType::Null),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// A literal or cast of a type that its arrow form does not tell, as one of the type that it does: the library wants
 /// the rows of `VALUES` alike in all they carry.
 pub(crate) fn make_plain(expr: &mut Expr) {
@@ -136,6 +153,14 @@ pub(crate) fn to_logical(escape: Escape, of: Logical) -> Result<Logical, SqlErro
         }
         Escape::Cast { to, safe } => {
             let field = arrow_field("", &to);
+            // The library leaves casts out of names, and takes two of one value for one column.
+            let of = match of {
+                Logical::Literal(..) => of,
+                of => {
+                    let name = format!("CAST({} AS {to})", of.schema_name());
+                    of.alias(name)
+                }
+            };
             if safe {
                 Logical::TryCast(TryCast::new_from_field(Box::new(of), field))
             } else {

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 
 use datafusion_common::JoinType;
 use datafusion_expr::LogicalPlan;
+use expressions::Evaluator;
 use graph::{
     Catalog, ChangelogMode, Edge, Expr, JobGraph, Node, NodeId, OperatorSpec, Partitioning,
     operator::{CalcSpec, Options, WindowKind},
@@ -101,6 +102,9 @@ impl WindowOf {
         WindowColumns { start: width, end: width + 1, time: Some(width + 2), window, processing, of_instants }
     }
 }
+
+/// How deep an expression may be that is evaluated.
+const DEPTH_MAX: usize = 400;
 
 /// A job graph under construction.
 pub(crate) struct Lowering<'a> {
@@ -253,6 +257,15 @@ impl<'a> Lowering<'a> {
             None => projection,
         };
         let from = &self.graph.nodes[input];
+        // What is wrong with it is said here, not by the task that would evaluate it.
+        for expr in filter.iter().chain(&projection) {
+            if scalar::depth(expr) > DEPTH_MAX {
+                let message =
+                    format!("the expressions of queries over each other are nested more than {DEPTH_MAX} deep");
+                return Err(SqlError::new(message));
+            }
+            Evaluator::compile(expr, &from.schema)?;
+        }
         let is_source = matches!(from.operator, OperatorSpec::Source(_));
         let identity = filter.is_none()
             && projection.len() == from.schema.len()

@@ -17,7 +17,7 @@ use sqlparser::{
     tokenizer::Span,
 };
 
-use crate::{SqlError, catalog::Tables, context::Context, group_window, typing, unnest};
+use crate::{SqlError, catalog::Tables, context::Context, group_window, statement::Name, typing, unnest};
 
 fn parser_options() -> ParserOptions {
     ParserOptions::new()
@@ -31,7 +31,12 @@ fn parser_options() -> ParserOptions {
 
 /// The logical plan of a prepared query, before analysis.
 pub(crate) fn query(tables: &Tables, query: &Query) -> Result<LogicalPlan, SqlError> {
-    let context = Context::new(tables);
+    within(tables, query, &[])
+}
+
+/// The logical plan of a prepared query that is the innermost of these views.
+pub(crate) fn within(tables: &Tables, query: &Query, views: &[Name]) -> Result<LogicalPlan, SqlError> {
+    let context = Context::new(tables, views);
     let planner = SqlToRel::new_with_options(&context, parser_options());
     let planned = planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone())));
     planned
@@ -44,7 +49,7 @@ pub(crate) fn query(tables: &Tables, query: &Query) -> Result<LogicalPlan, SqlEr
 /// An expression of DDL over the columns of a plan.
 pub(crate) fn expression(syntax: &Syntax, input: &LogicalPlan) -> Result<Expr, SqlError> {
     let tables = Tables::default();
-    let context = Context::new(&tables);
+    let context = Context::new(&tables, &[]);
     let planner = SqlToRel::new_with_options(&context, parser_options());
     let planned = planner
         .sql_to_expr(syntax.clone(), input.schema(), &mut PlannerContext::new())

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use graph::{Catalog, ChangelogMode, JobGraph, OperatorSpec, TableSpec};
 use model::Schema;
 use sqlparser::{
-    ast::{Ident, Query},
+    ast::{Ident, Query, Spanned},
     tokenizer::Span,
 };
 
@@ -28,6 +28,9 @@ const DEAD_LETTERS_KEY: &str = "pipeline.dead-letter-table";
 
 /// How many subtasks operators have that do not say it themselves.
 const PARALLELISM_KEY: &str = "parallelism.default";
+
+/// What planning may take of the stack, which the nesting of views and expressions decides.
+const STACK_BYTES: usize = 128 << 20;
 
 /// What the session's time zone is set by.
 const ZONE_KEY: &str = "table.local-time-zone";
@@ -106,6 +109,10 @@ impl Session {
     /// # Errors
     /// The first mistake, with its place in the script.
     pub fn run(&mut self, script: &str) -> Result<Vec<Outcome>, SqlError> {
+        stacker::grow(STACK_BYTES, || self.run_all(script))
+    }
+
+    fn run_all(&mut self, script: &str) -> Result<Vec<Outcome>, SqlError> {
         let mut outcomes = Vec::new();
         for (statement, place) in parse_script(script, self.tables.current_database())? {
             if let Some(outcome) = self.execute(statement).map_err(|error| error.or_at(place))? {
@@ -296,6 +303,6 @@ impl Session {
         desugar::query(&mut query, &self.tables)?;
         let planned = plan::query(&self.tables, &query)?;
         let planned = plan::optimize(planned, &query)?;
-        lowering.write(&planned, target)
+        lowering.write(&planned, target).map_err(|error| error.or_at(query.span()))
     }
 }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use datafusion_common::{
-    DFSchema, DataFusionError, ExprSchema, Result, ScalarValue, metadata::FieldMetadata, tree_node::Transformed,
+    Column, DFSchema, DataFusionError, ExprSchema, Result, ScalarValue,
+    metadata::FieldMetadata,
+    tree_node::{Transformed, TreeNode, TreeNodeRecursion},
 };
 use datafusion_expr::{
-    Aggregate, BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Union, Values,
+    Aggregate, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Union, Values,
     expr::ScalarFunction,
 };
 use expressions::{Typed, typed_call};
@@ -20,10 +22,12 @@ use crate::{SqlError, escape, functions};
 
 /// The plan with our types in the metadata of its fields.
 pub(crate) fn annotate(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let annotated = plan.transform_up_with_subqueries(|plan| match plan {
+    let annotated = plan.transform_up_with_subqueries(|plan| match checked(plan)? {
         LogicalPlan::Projection(projection) => {
             let schema = projection.input.schema();
-            let exprs = projection.expr.into_iter().map(|expr| with_type(expr, schema)).collect::<Result<Vec<_>>>()?;
+            let level = level(schema) + 1;
+            let exprs = projection.expr.into_iter().map(|expr| with_type(expr, schema, level));
+            let exprs = exprs.collect::<Result<Vec<_>>>()?;
             let projection = Projection::try_new(exprs, Arc::clone(&projection.input))?;
             Ok(Transformed::yes(LogicalPlan::Projection(projection)))
         }
@@ -35,15 +39,58 @@ pub(crate) fn annotate(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(annotated.data)
 }
 
-/// A named expression that remembers its type; columns have theirs already.
-fn with_type(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+/// The plan, if what `USING` and `IN` compare may be compared by `=`: the library would cast it.
+fn checked(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if let LogicalPlan::Join(join) = &plan {
+        for (left, right) in &join.on {
+            check_equal("USING", left, &typed(left, join.left.schema())?, &typed(right, join.right.schema())?)?;
+        }
+    }
+    let LogicalPlan::Filter(filter) = &plan else { return Ok(plan) };
+    filter.predicate.apply(|expr| {
+        if let Expr::InSubquery(query) = expr
+            && let Some((_, field)) = query.subquery.subquery.schema().iter().next()
+        {
+            let left = typed(&query.expr, filter.input.schema())?;
+            check_equal("IN", &query.expr, &left, &escape::typed_field(field)?)?;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(plan)
+}
+
+fn check_equal(operator: &str, of: &Expr, left: &Typed, right: &Typed) -> Result<()> {
+    if typed_call("=", &[left.clone(), right.clone()], &[None, None]).is_ok() {
+        return Ok(());
+    }
+    let (left, right) = (&left.data_type, &right.data_type);
+    let error = SqlError::new(format!("cannot apply '{operator}' to arguments of type {left} and {right}"));
+    let columns = of.column_refs();
+    let span = columns.iter().find_map(|column| column.spans().first());
+    Err(match span {
+        Some(span) => SqlError { line: span.start.line, column: span.start.column, ..error },
+        None => error,
+    }
+    .into())
+}
+
+/// Where it is kept how many projections over each other a computed column has come through. The library takes two that
+/// are written alike for one, though `a + 1 AS a` twice is not it once.
+const LEVEL_KEY: &str = "sluice.level";
+
+/// The highest level of any column.
+fn level(schema: &DFSchema) -> usize {
+    let levels = schema.fields().iter().filter_map(|field| field.metadata().get(LEVEL_KEY)?.parse().ok());
+    levels.max().unwrap_or_default()
+}
+
+/// A named expression that remembers its type and level; columns have theirs already.
+fn with_type(expr: Expr, schema: &DFSchema, level: usize) -> Result<Expr> {
     let Expr::Alias(mut alias) = expr else { return Ok(expr) };
     if !matches!(*alias.expr, Expr::Column(_)) {
-        let typed = typed(&alias.expr, schema)?;
-        let plain = Expr::Alias(alias.clone()).to_field(schema)?.1;
-        if escape::typed_field(&plain)? != typed {
-            alias.metadata = Some(FieldMetadata::from(escape::typed_metadata(&typed)));
-        }
+        let mut metadata = escape::typed_metadata(&typed(&alias.expr, schema)?);
+        metadata.insert(LEVEL_KEY.to_owned(), level.to_string());
+        alias.metadata = Some(FieldMetadata::from(metadata));
     }
     Ok(Expr::Alias(alias))
 }
@@ -118,7 +165,44 @@ fn typed_union(union: Union) -> Result<Union> {
         fields.map(|field| Ok(escape::typed_field(field)?)).collect::<Result<Vec<_>>>()
     };
     let rows = union.inputs.iter().map(fields).collect::<Result<Vec<_>>>()?;
-    Ok(Union { schema: with_types(&union.schema, rows)?, inputs: union.inputs })
+    let mut common = rows.first().cloned().unwrap_or_default();
+    for row in rows.iter().skip(1) {
+        for (index, (common, other)) in common.iter_mut().zip(row).enumerate() {
+            *common = common.common(other).ok_or_else(|| {
+                let (left, right, column) = (&common.data_type, &other.data_type, index + 1);
+                SqlError::new(format!(
+                    "column {column} of a UNION has the types {left} and {right}, which have no common type"
+                ))
+            })?;
+        }
+    }
+    let inputs = union.inputs.into_iter().zip(&rows);
+    let inputs = inputs.map(|(input, row)| if *row == common { Ok(input) } else { brought_to(input, &common) });
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    let fields = union.schema.iter().zip(&common).map(|((qualifier, field), typed)| {
+        let field = escape::typed_arrow_field(field.name(), typed);
+        (qualifier.cloned(), field)
+    });
+    let schema = DFSchema::new_with_metadata(fields.collect(), std::collections::HashMap::new())?;
+    Ok(Union { inputs, schema: Arc::new(schema) })
+}
+
+/// The plan with its columns cast to these types: the library would choose other ones.
+fn brought_to(plan: Arc<LogicalPlan>, types: &[Typed]) -> Result<Arc<LogicalPlan>> {
+    let columns = plan.schema().iter().zip(types).map(|((qualifier, field), typed)| {
+        let column = Expr::Column(Column::from((qualifier, field)));
+        let cast = match *field.data_type() == typed.data_type.to_arrow() {
+            true => column,
+            false => {
+                let field = escape::arrow_field("", &typed.data_type);
+                Expr::Cast(Cast::new_from_field(Box::new(column), field))
+            }
+        };
+        let metadata = FieldMetadata::from(escape::typed_metadata(typed));
+        cast.alias_qualified_with_metadata(qualifier.cloned(), field.name(), Some(metadata))
+    });
+    let columns = columns.collect::<Vec<_>>();
+    Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(columns, plan)?)))
 }
 
 /// The schema of what has rows of these types.

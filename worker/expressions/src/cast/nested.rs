@@ -11,14 +11,18 @@ use model::{DataType, Failure};
 use super::{apply, argument};
 use crate::function::Kernel;
 
-/// A kernel, or none if these are not of one shape.
-pub(super) fn kernel(from: &DataType, to: &DataType, safe: bool) -> Result<Option<Kernel>, Failure> {
+/// A kernel that does what `part` says to each part, or none if these are not of one shape.
+pub(crate) fn kernel(
+    from: &DataType,
+    to: &DataType,
+    part: &dyn Fn(&DataType, &DataType) -> Result<Option<Kernel>, Failure>,
+) -> Result<Option<Kernel>, Failure> {
     match (from, to) {
         (DataType::Row(old), DataType::Row(new)) if old.len() == new.len() => {
             let kernels = old
                 .iter()
                 .zip(new)
-                .map(|(old, new)| super::kernel(&old.data_type, &new.data_type, safe))
+                .map(|(old, new)| part(&old.data_type, &new.data_type))
                 .collect::<Result<Vec<_>, _>>()?;
             let types: Vec<DataType> = new.iter().map(|field| field.data_type.clone()).collect();
             let to = to.to_arrow();
@@ -41,7 +45,7 @@ pub(super) fn kernel(from: &DataType, to: &DataType, safe: bool) -> Result<Optio
             })))
         }
         (DataType::Array(old), DataType::Array(new)) => {
-            let kernel = super::kernel(old, new, safe)?;
+            let kernel = part(old, new)?;
             let (item, to) = ((**new).clone(), to.to_arrow());
             Ok(Some(Arc::new(move |inputs| {
                 let list = argument(inputs)?.as_list::<i32>();
@@ -52,8 +56,8 @@ pub(super) fn kernel(from: &DataType, to: &DataType, safe: bool) -> Result<Optio
             })))
         }
         (DataType::Map(old_key, old_value), DataType::Map(new_key, new_value)) => {
-            let key = super::kernel(old_key, new_key, safe)?;
-            let value = super::kernel(old_value, new_value, safe)?;
+            let key = part(old_key, new_key)?;
+            let value = part(old_value, new_value)?;
             let (key_type, value_type, to) = ((**new_key).clone(), (**new_value).clone(), to.to_arrow());
             Ok(Some(Arc::new(move |inputs| {
                 let map = argument(inputs)?.as_map();

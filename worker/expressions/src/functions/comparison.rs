@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Int8Array, StringArray, make_comparator},
+    array::{
+        Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Int8Array, ListArray, MapArray, StringArray,
+        StructArray, UInt64Array, make_comparator,
+    },
     buffer::NullBuffer,
-    compute::{SortOptions, kernels::cmp},
+    compute::{SortOptions, kernels::cmp, take},
     datatypes::{DataType as Arrow, Decimal128Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type},
 };
 use model::{DataType, Failure};
@@ -151,13 +154,45 @@ fn compared(kernel: Compare, left: &Arg, right: &Arg, rows: usize) -> Result<Boo
 
 /// Two columns that are equal where nested values are, with their nulls.
 fn nested(left: &Arg, right: &Arg, rows: usize) -> Result<(Arg, Arg), Failure> {
-    let compare = make_comparator(&left.array, &right.array, SortOptions::default())?;
+    let compare = make_comparator(&by_key(&left.array)?, &by_key(&right.array)?, SortOptions::default())?;
     let valid = |arg: &Arg| (0..rows).map(|row| arg.array.is_valid(arg.index(row))).collect::<Vec<_>>();
     let equal = (0..rows).map(|row| compare(left.index(row), right.index(row)).is_eq()).collect::<Vec<_>>();
     let column = |values: Vec<bool>, arg: &Arg| -> ArrayRef {
         Arc::new(BooleanArray::new(values.into(), Some(NullBuffer::from(valid(arg)))))
     };
     Ok((Arg::array(column(equal, left)), Arg::array(column(vec![true; rows], right))))
+}
+
+/// The same values with the entries of maps in the order of their keys: maps are equal however they are written.
+fn by_key(array: &ArrayRef) -> Result<ArrayRef, Failure> {
+    Ok(match array.data_type() {
+        Arrow::Map(field, _) => {
+            let map = array.as_map();
+            let (keys, values) = (by_key(map.keys())?, by_key(map.values())?);
+            let compare = make_comparator(&keys, &keys, SortOptions::default())?;
+            let mut order: Vec<usize> = (0..keys.len()).collect();
+            for entries in map.offsets().windows(2) {
+                let entries = entries[0] as usize..entries[1] as usize;
+                order[entries].sort_by(|left, right| compare(*left, *right));
+            }
+            let order: UInt64Array = order.into_iter().map(|index| index as u64).collect();
+            let columns = vec![take(&keys, &order, None)?, take(&values, &order, None)?];
+            let entries = StructArray::try_new(map.entries().fields().clone(), columns, None)?;
+            let (field, nulls) = (Arc::clone(field), map.nulls().cloned());
+            Arc::new(MapArray::try_new(field, map.offsets().clone(), entries, nulls, false)?)
+        }
+        Arrow::List(field) => {
+            let list = array.as_list::<i32>();
+            let (items, nulls) = (by_key(list.values())?, list.nulls().cloned());
+            Arc::new(ListArray::try_new(Arc::clone(field), list.offsets().clone(), items, nulls)?)
+        }
+        Arrow::Struct(fields) => {
+            let row = array.as_struct();
+            let columns = row.columns().iter().map(by_key).collect::<Result<Vec<_>, _>>()?;
+            Arc::new(StructArray::try_new_with_length(fields.clone(), columns, row.nulls().cloned(), row.len())?)
+        }
+        _ => Arc::clone(array),
+    })
 }
 
 fn unsigned_zeros(arg: &Arg) -> Arg {
@@ -216,13 +251,20 @@ impl Pair {
 }
 
 fn between(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
-    let low = pair(arguments.get(0), arguments.get(1))?;
-    let high = pair(arguments.get(0), arguments.get(2))?;
+    let (low, high) = (with_first(arguments, 1, cmp::gt_eq)?, with_first(arguments, 2, cmp::lt_eq)?);
     Ok(Arc::new(move |inputs| {
-        let value = inputs.arg(0)?;
-        let low = compared(cmp::gt_eq, &low.left(value)?, &low.right(inputs.arg(1)?)?, inputs.rows)?;
-        let high = compared(cmp::lt_eq, &high.left(value)?, &high.right(inputs.arg(2)?)?, inputs.rows)?;
-        Ok(Arc::new(arrow::compute::and_kleene(&low, &high)?))
+        let (low, high) = (low(inputs)?, high(inputs)?);
+        Ok(Arc::new(arrow::compute::and_kleene(low.as_boolean(), high.as_boolean())?))
+    }))
+}
+
+/// A kernel that compares the first argument with another one, as the operator does.
+fn with_first(arguments: &Arguments<'_>, other: usize, kernel: Compare) -> Result<Kernel, Failure> {
+    let types = [arguments.get(0).clone(), arguments.get(other).clone()];
+    let compare = compare(&Arguments { types: &types, constants: &[None, None], ..*arguments }, kernel)?;
+    Ok(Arc::new(move |inputs| {
+        let args = [inputs.arg(0)?.clone(), inputs.arg(other)?.clone()];
+        compare(&Inputs { args: &args, ..*inputs })
     }))
 }
 
@@ -248,14 +290,12 @@ fn is_in(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     {
         return Ok(kernel);
     }
-    let pairs = arguments.types[1..].iter().map(|item| pair(arguments.get(0), item)).collect::<Result<Vec<_>, _>>()?;
+    let items = 1..arguments.types.len();
+    let items = items.map(|item| with_first(arguments, item, cmp::eq)).collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(move |inputs| {
-        let value = inputs.arg(0)?;
         let mut found = BooleanArray::from(vec![false; inputs.rows]);
-        for (index, pair) in pairs.iter().enumerate() {
-            let item = pair.right(inputs.arg(index + 1)?)?;
-            let equal = compared(cmp::eq, &pair.left(value)?, &item, inputs.rows)?;
-            found = arrow::compute::or_kleene(&found, &equal)?;
+        for equal in &items {
+            found = arrow::compute::or_kleene(&found, equal(inputs)?.as_boolean())?;
         }
         Ok(Arc::new(found))
     }))

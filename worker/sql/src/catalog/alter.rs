@@ -125,7 +125,12 @@ fn rename(table: &mut CreateTable, from: &Ident, to: Ident) -> Result<(), SqlErr
     let distribution = table.distribution.iter_mut().flat_map(|distribution| &mut distribution.columns);
     let names = table.primary_key.iter_mut().chain(&mut table.partitioned_by).chain(distribution);
     names.filter(|name| name.value == from.value).for_each(|name| *name = to.clone());
-    table.columns[index].name = to;
+    let column = &mut table.columns[index];
+    // Metadata of the same name stays what it is.
+    if let ColumnKind::Metadata { key: key @ None, .. } = &mut column.kind {
+        *key = Some(from.value.clone());
+    }
+    column.name = to;
     Ok(())
 }
 

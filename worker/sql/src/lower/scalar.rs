@@ -2,6 +2,7 @@
 
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::{BinaryExpr, Case, Expr as Logical, Operator, expr::InList};
+use expressions::Typed;
 use graph::{Expr, Value};
 use model::{DataType, Schema};
 
@@ -9,6 +10,9 @@ use crate::{SqlError, escape, functions, typing};
 
 /// Functions that differ between calls: an expression with one is evaluated once, never copied.
 const VOLATILE: [&str; 4] = ["RAND", "RAND_INTEGER", "UUID", "CURRENT_ROW_TIMESTAMP"];
+
+/// Chains of more operands are made low trees.
+const CHAIN_MAX: usize = 16;
 
 /// Where the columns of an expression come from: a schema of the library's, and for each field its expression.
 pub(crate) struct Scope<'a> {
@@ -87,7 +91,11 @@ impl Scope<'_> {
     }
 
     fn type_of(&self, expr: &Logical) -> Result<DataType, SqlError> {
-        Ok(typing::typed(expr, self.schema).map_err(planner)?.data_type.without_not_null())
+        Ok(self.typed(expr)?.data_type.without_not_null())
+    }
+
+    fn typed(&self, expr: &Logical) -> Result<Typed, SqlError> {
+        typing::typed(expr, self.schema).map_err(planner)
     }
 
     /// `TYPEOF`: known without its argument's value.
@@ -107,6 +115,13 @@ impl Scope<'_> {
     }
 
     fn binary(&self, binary: &BinaryExpr) -> Result<Expr, SqlError> {
+        if let Some(name) = associative(binary.op) {
+            let operands = operands(binary);
+            if operands.len() > CHAIN_MAX {
+                let operands = operands.into_iter().map(|operand| Ok((self.lower(operand)?, self.typed(operand)?)));
+                return balanced(name, operands.collect::<Result<_, SqlError>>()?);
+            }
+        }
         let name = match binary.op {
             Operator::Eq => "=",
             Operator::NotEq => "<>",
@@ -152,6 +167,46 @@ impl Scope<'_> {
         let from = self.type_of(of)?;
         Ok(cast_from(self.lower(of)?, &from, to, safe))
     }
+}
+
+/// An operator whose operands may be put together in any grouping.
+fn associative(op: Operator) -> Option<&'static str> {
+    match op {
+        Operator::And => Some("AND"),
+        Operator::Or => Some("OR"),
+        Operator::StringConcat => Some("||"),
+        _ => None,
+    }
+}
+
+/// The operands of a chain of one operator, from left to right.
+fn operands(binary: &BinaryExpr) -> Vec<&Logical> {
+    let (mut found, mut next) = (Vec::new(), vec![&*binary.right, &*binary.left]);
+    while let Some(expr) = next.pop() {
+        match expr {
+            Logical::BinaryExpr(inner) if inner.op == binary.op => next.extend([&*inner.right, &*inner.left]),
+            other => found.push(other),
+        }
+    }
+    found
+}
+
+/// A chain as a tree that is as low as can be: what walks through expressions does so by recursion.
+fn balanced(name: &str, mut parts: Vec<(Expr, Typed)>) -> Result<Expr, SqlError> {
+    while parts.len() > 1 {
+        let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut rest = parts.into_iter();
+        while let Some((left, left_type)) = rest.next() {
+            let Some((right, right_type)) = rest.next() else {
+                pairs.push((left, left_type));
+                break;
+            };
+            let typed = expressions::typed_call(name, &[left_type, right_type], &[None, None])?;
+            pairs.push((Expr::call(name, vec![left, right], typed.data_type.without_not_null()), typed));
+        }
+        parts = pairs;
+    }
+    parts.pop().map(|(whole, _)| whole).ok_or_else(|| SqlError::internal("a chain of nothing"))
 }
 
 /// Conditions and results in turn, then what else it is.
@@ -285,6 +340,20 @@ pub(crate) fn is_volatile(expr: &Expr) -> bool {
         }
     });
     volatile
+}
+
+/// How deep an expression is nested.
+pub(crate) fn depth(expr: &Expr) -> usize {
+    let below = match expr {
+        Expr::Column(_) | Expr::Literal { .. } => 0,
+        Expr::Field { of, .. } | Expr::Cast { of, .. } => depth(of),
+        Expr::Call { args, .. } => args.iter().map(depth).max().unwrap_or_default(),
+        Expr::Case { branches, otherwise } => {
+            let parts = branches.iter().flat_map(|(condition, result)| [condition, result]);
+            parts.chain(otherwise.as_deref()).map(depth).max().unwrap_or_default()
+        }
+    };
+    below + 1
 }
 
 /// The columns that an expression reads.

@@ -5,7 +5,7 @@
 //! are made of the zone's local time by their operators, which are told the zone when they are lowered.
 
 use graph::{Edge, Expr, JobGraph, OperatorSpec, Value};
-use model::{DataType, Schema};
+use model::{DataType, Field, Schema};
 
 use super::scalar;
 use crate::SqlError;
@@ -123,23 +123,19 @@ impl Local<'_> {
 
     fn cast(&self, of: Expr, to: DataType, safe: bool) -> Result<Expr, SqlError> {
         let from = self.type_of(&of)?;
-        let is_text =
-            |data_type: &DataType| matches!(data_type, DataType::Char(_) | DataType::Varchar(_) | DataType::String);
-        let is_local = |data_type: &DataType| {
-            matches!(data_type, DataType::Date | DataType::Time(_) | DataType::Timestamp(_)) || is_text(data_type)
+        let (local_from, local_to) = (localized(&from, &to), localized(&to, &from));
+        let of = match local_from == from {
+            true => of,
+            false => Expr::call(expressions::TO_LOCAL, vec![of, self.zone()], local_from.clone()),
         };
-        Ok(match (&from, &to) {
-            (DataType::TimestampLtz(_), to_type) if is_local(to_type) => {
-                let local = self.to_local(of, &from);
-                Expr::Cast { of: Box::new(local), to, safe }
-            }
-            (from, DataType::TimestampLtz(precision)) if is_local(from) => {
-                let local = DataType::Timestamp(*precision);
-                let of = if *from == local { of } else { Expr::Cast { of: Box::new(of), to: local, safe } };
-                self.to_instant(of, *precision)
-            }
-            _ => Expr::Cast { of: Box::new(of), to, safe },
-        })
+        if local_to == to {
+            return Ok(Expr::Cast { of: Box::new(of), to, safe });
+        }
+        let of = match local_from == local_to {
+            true => of,
+            false => Expr::Cast { of: Box::new(of), to: local_to, safe },
+        };
+        Ok(Expr::call(expressions::TO_INSTANT, vec![of, self.zone()], to))
     }
 
     fn zone(&self) -> Expr {
@@ -266,6 +262,34 @@ impl Local<'_> {
         let read = Expr::call("COALESCE", vec![seconds, least], DataType::BigInt);
         let there = text.map(|text| Expr::call("IS NOT NULL", vec![text], DataType::Boolean));
         Expr::Case { branches: there.map(|there| (there, read)).into_iter().collect(), otherwise: None }
+    }
+}
+
+/// A type whose instants are local times where a cast from or to `other` has no instants.
+fn localized(data_type: &DataType, other: &DataType) -> DataType {
+    use DataType::{Array, Char, Date, Map, Row, String, Time, Timestamp, TimestampLtz, Varchar};
+    let boxed = |data_type: &DataType, other: &DataType| Box::new(localized(data_type, other));
+    match (data_type, other) {
+        (TimestampLtz(precision), Date | Time(_) | Timestamp(_) | Char(_) | Varchar(_) | String) => {
+            Timestamp(*precision)
+        }
+        (Array(item), Array(other)) => Array(boxed(item, other)),
+        (Map(key, value), Map(other_key, other_value)) => Map(boxed(key, other_key), boxed(value, other_value)),
+        (Row(fields), Row(others)) if fields.len() == others.len() => {
+            let of = |(field, other): (&Field, &Field)| Field {
+                data_type: localized(&field.data_type, &other.data_type),
+                ..field.clone()
+            };
+            Row(fields.iter().zip(others).map(of).collect())
+        }
+        // Written as a whole.
+        (Array(item), Char(_) | Varchar(_) | String) => Array(boxed(item, other)),
+        (Map(key, value), Char(_) | Varchar(_) | String) => Map(boxed(key, other), boxed(value, other)),
+        (Row(fields), Char(_) | Varchar(_) | String) => {
+            let of = |field: &Field| Field { data_type: localized(&field.data_type, other), ..field.clone() };
+            Row(fields.iter().map(of).collect())
+        }
+        _ => data_type.clone(),
     }
 }
 

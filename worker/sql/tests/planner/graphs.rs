@@ -57,6 +57,13 @@ fn counting_rows_reads_one_cheap_column() {
 fn aggregates_of_different_casts_of_a_column_are_different() {
     let types = result_types("SELECT SUM(CAST(b AS INT)), SUM(CAST(b AS DOUBLE)), SUM(b) FROM t");
     assert_eq!(types, ["INT", "DOUBLE", "BIGINT"]);
+    let types = result_types(
+        "SELECT CAST(d AS INT), CAST(d AS BIGINT), COUNT(*) FROM t GROUP BY CAST(d AS INT), CAST(d AS BIGINT)",
+    );
+    assert_eq!(types, ["INT", "BIGINT", "BIGINT"]);
+    let query =
+        "SELECT JSON_OBJECTAGG(KEY s VALUE CAST(b AS INT)), JSON_OBJECTAGG(KEY s VALUE CAST(b AS DOUBLE)) FROM t";
+    assert_eq!(result_types(query).len(), 2);
 }
 
 #[test]
@@ -260,6 +267,29 @@ fn graphs_survive_being_stored() {
     assert_eq!(JobGraph::from_json(&graph.to_json().unwrap()).unwrap(), graph);
 }
 
+/// A text so often, with something between.
+fn repeated(text: &str, between: &str, times: usize) -> String {
+    vec![text; times].join(between)
+}
+
+#[test]
+fn long_chains_and_deep_expressions_are_stored_and_read() {
+    let pairs: Vec<String> = (0..500).map(|number| format!("({number}, {number})")).collect();
+    for query in [
+        format!("SELECT price FROM bid WHERE {}", repeated("price > bidder", " AND ", 1000)),
+        format!("SELECT price FROM bid WHERE {}", repeated("(price = 1 AND bidder = 2)", " OR ", 1000)),
+        format!("SELECT {} FROM bid", repeated("channel", " || ", 1000)),
+        format!("SELECT {} FROM bid", repeated("price", " + ", 100)),
+        format!("SELECT price FROM bid WHERE (auction, bidder) IN ({})", pairs.join(", ")),
+        format!("SELECT {}price{} FROM bid", "ABS(".repeat(40), ")".repeat(40)),
+    ] {
+        let graph = job(&mut nexmark(), &query).graph;
+        let json = graph.to_json().unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{}", &query[..60]);
+        assert_eq!(JobGraph::from_json(&json).unwrap(), graph, "{}", &query[..60]);
+    }
+}
+
 const EVENTS: &str = "
     CREATE TABLE events (id INT, name STRING, v BIGINT, at TIMESTAMP(3), WATERMARK FOR at AS at) WITH ('connector' = 'datagen');
     CREATE VIEW hours AS SELECT * FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '1' HOUR));
@@ -385,4 +415,19 @@ fn group_windows_have_all_their_parts() {
             SELECT TUMBLE_ROWTIME(at, INTERVAL '1' MINUTE) AS r, COUNT(*) AS n FROM events GROUP BY TUMBLE(at, INTERVAL '1' MINUTE)
         ) GROUP BY TUMBLE(r, INTERVAL '1' HOUR)";
     assert_eq!(operators(cascade), ["aggregate 0", "aggregate 0"]);
+}
+
+#[test]
+fn queries_over_each_other_that_are_written_alike_are_all_computed() {
+    for between in ["", " WHERE price > 1"] {
+        let query =
+            (0..5).fold("bid".to_owned(), |from, _| format!("(SELECT price + 1 AS price FROM {from}{between})"));
+        let graph = job(&mut nexmark(), &format!("SELECT price FROM {query}")).graph;
+        let mut sums = 0;
+        for node in &graph.nodes {
+            let OperatorSpec::Calc(calc) = &node.operator else { continue };
+            calc.projection[0].visit(&mut |part| sums += usize::from(matches!(part, Expr::Call { .. })));
+        }
+        assert_eq!(sums, 5, "{between}");
+    }
 }

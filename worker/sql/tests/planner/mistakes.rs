@@ -60,6 +60,18 @@ fn mistakes_have_a_message_and_a_place() {
         ("SELECT APPROX_COUNT_DISTINCT(price) FROM bid", (1, 8), "'APPROX_COUNT_DISTINCT' is not supported on streams"),
         ("SELECT LEAD(price) FROM bid", (1, 8), "function 'LEAD' not found"),
         ("SELECT price FROM bid LIMIT price", (1, 29), "column 'price' not found"),
+        ("SELECT price FROM bid WHERE channel IN (SELECT id FROM person)", (1, 29), "cannot apply 'IN' to arguments"),
+        ("SELECT 1 FROM bid WHERE dateTime IN (SELECT DATE '2024-01-01')", (1, 25), "cannot apply 'IN' to arguments"),
+        (
+            "SELECT 1 FROM (SELECT price FROM bid) a JOIN (SELECT channel AS price FROM bid) b USING (price)",
+            (1, 1),
+            "cannot apply 'USING' to arguments of type BIGINT and STRING",
+        ),
+        ("SELECT MAX(ARRAY[price]) FROM bid", (1, 8), "MAX does not take ARRAY"),
+        ("SELECT ARRAY[1, 2][0] FROM bid", (1, 1), "positions in an array count from 1"),
+        ("SELECT price FROM bid WHERE channel LIKE 'a!b' ESCAPE '!'", (1, 1), "escape"),
+        ("SELECT channel FROM bid UNION ALL SELECT DATE '2024-01-01'", (1, 1), "column 1 of a UNION has the types"),
+        ("SELECT x FROM (VALUES\n ('x'),\n (DATE '2024-01-01')) v(x)", (3, 8), "column 1 of VALUES has the types"),
         ("SELECT price FROM bid LIMIT 1.5", (1, 1), "expected LIMIT to be an integer"),
         ("SELECT x FROM bid, UNNEST(price) AS t (x)", (1, 27), "UNNEST takes an array or a map, not BIGINT"),
         ("SELECT COUNT(*) FROM bid LIMIT 3", (1, 1), "LIMIT of a query that updates its rows is not supported"),
@@ -245,4 +257,20 @@ fn no_script_makes_the_planner_panic() {
     for script in scripts {
         let _ = nexmark().run(script);
     }
+}
+
+#[test]
+fn what_is_nested_too_deep_has_a_place() {
+    for (query, column, part) in [
+        (format!("SELECT {}price FROM bid", "price + ".repeat(200)), 8, "nested more than 128 deep"),
+        (format!("SELECT 1 FROM bid WHERE {}TRUE", "price > 1 AND ".repeat(3000)), 25, "more than 2000 operands"),
+    ] {
+        let error = error(&mut nexmark(), &query);
+        assert!(error.message.contains(part) && (error.line, error.column) == (1, column), "{error}");
+    }
+    // Together they are deeper than each of them.
+    let queries =
+        (0..5).fold("bid".to_owned(), |from, _| format!("(SELECT price{} AS price FROM {from})", " + 1".repeat(100)));
+    let error = error(&mut nexmark(), &format!("SELECT price FROM {queries}"));
+    assert!(error.message.contains("nested more than 400 deep"), "{error}");
 }

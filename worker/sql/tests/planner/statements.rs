@@ -2,7 +2,7 @@
 
 use sql::{JobKind, Outcome};
 
-use crate::support::{job, nexmark, session, text};
+use crate::support::{error, job, nexmark, session, text};
 
 #[test]
 fn settings_are_in_force_from_where_they_are_set() {
@@ -412,4 +412,87 @@ fn plans_are_explained_as_json() {
     let created = "EXPLAIN CREATE TABLE c WITH ('connector' = 'blackhole') AS SELECT price FROM bid";
     assert!(text(&mut session, created).contains("Sink(table=[c], columns=[price])"));
     assert_eq!(crate::support::error(&mut session, "DESCRIBE c").message, "table 'c' not found");
+}
+
+/// The tables that a script's last query reads.
+fn read(script: &str) -> Vec<String> {
+    let nodes = job(&mut session(), script).graph.nodes;
+    let tables = nodes.into_iter().filter_map(|node| match node.operator {
+        graph::OperatorSpec::Source(source) => Some(source.table.name),
+        _ => None,
+    });
+    tables.collect()
+}
+
+#[test]
+fn a_view_does_not_read_itself() {
+    let tables = "CREATE TABLE t (x INT) WITH ('connector' = 'datagen');";
+    for (script, part) in [
+        ("CREATE VIEW v AS SELECT x FROM t; CREATE OR REPLACE VIEW v AS SELECT x + 1 AS x FROM v", "it reads itself"),
+        ("CREATE VIEW v AS SELECT x FROM t; ALTER VIEW v AS SELECT x FROM v", "it reads itself"),
+        (
+            "CREATE VIEW a AS SELECT x FROM t; CREATE VIEW b AS SELECT x FROM a; ALTER VIEW a AS SELECT x FROM b",
+            "view 'b': view 'a': it reads itself",
+        ),
+        // By names that are given anew.
+        (
+            "CREATE VIEW v AS SELECT x FROM t; DROP TABLE t; ALTER VIEW v RENAME TO t; SELECT * FROM t",
+            "it reads itself",
+        ),
+    ] {
+        let error = error(&mut session(), &format!("{tables} {script}"));
+        assert!(error.message.contains(part) && error.line == 1, "{script}: {error}");
+    }
+    let views: String =
+        (0..40).map(|number| format!("CREATE VIEW v{} AS SELECT * FROM v{number};", number + 1)).collect();
+    let error = error(&mut session(), &format!("{tables} CREATE VIEW v0 AS SELECT * FROM t; {views}"));
+    assert!(error.message.contains("more than 32 views"), "{error}");
+}
+
+#[test]
+fn names_from_with_are_known_in_their_query_only() {
+    let tables = "CREATE TABLE t (x INT) WITH ('connector' = 'datagen'); CREATE DATABASE o;
+        CREATE TABLE o.t (x INT) WITH ('connector' = 'datagen');";
+    for (query, expected) in [
+        ("WITH t AS (SELECT 42 AS x) SELECT x FROM default_database.t", "t"),
+        ("WITH t AS (SELECT x FROM t) SELECT x FROM t", "t"),
+        ("USE o; WITH t AS (SELECT x FROM t) SELECT x FROM t", "o.t"),
+        ("USE o; SELECT x FROM (WITH t AS (SELECT 1 AS x) SELECT x FROM t) a UNION ALL SELECT x FROM t", "o.t"),
+        ("USE o; WITH s AS (SELECT x FROM t) SELECT x FROM (SELECT x FROM s)", "o.t"),
+    ] {
+        let read = read(&format!("{tables} {query}"));
+        assert_eq!(read.iter().filter(|name| *name != "values").collect::<Vec<_>>(), [expected], "{query}");
+    }
+}
+
+#[test]
+fn metadata_stays_what_it_is_under_another_name() {
+    let mut session = session();
+    session.run("CREATE TABLE f (a INT, `file.name` STRING METADATA) WITH ('connector' = 'files')").unwrap();
+    session.run("ALTER TABLE f RENAME `file.name` TO n").unwrap();
+    assert!(text(&mut session, "SHOW CREATE TABLE f").contains("METADATA FROM 'file.name'"));
+}
+
+#[test]
+fn columns_of_one_name_get_numbers() {
+    let tables = "CREATE TABLE a (id INT, ts INT) WITH ('connector' = 'datagen');
+        CREATE TABLE b (id INT, ts INT) WITH ('connector' = 'datagen');";
+    for (query, expected) in [
+        ("SELECT *, ts FROM a", ["id", "ts", "ts0"].as_slice()),
+        ("SELECT *, ts + 1 AS ts FROM a", &["id", "ts", "ts0"]),
+        ("SELECT b.*, a.* FROM a JOIN b ON a.id = b.id", &["id", "ts", "id0", "ts0"]),
+        ("SELECT * FROM a JOIN b ON a.id = b.id", &["id", "ts", "id0", "ts0"]),
+        ("SELECT ts0 FROM (SELECT * FROM a JOIN b ON a.id = b.id)", &["ts0"]),
+        (
+            "WITH j AS (SELECT a.*, b.ts FROM a, b WHERE a.id = b.id) SELECT ts0, j.* FROM j",
+            &["ts0", "id", "ts", "ts00"],
+        ),
+        ("CREATE VIEW v AS SELECT * FROM a JOIN b ON a.id = b.id; SELECT * FROM v", &["id", "ts", "id0", "ts0"]),
+        ("WITH s AS (SELECT id FROM a), d AS (SELECT *, id FROM s) SELECT * FROM d", &["id", "id0"]),
+    ] {
+        let planned = job(&mut session(), &format!("{tables} {query}"));
+        let sql::JobKind::Select { schema, .. } = planned.kind else { panic!("{query}") };
+        let names: Vec<&str> = schema.fields.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, expected, "{query}");
+    }
 }

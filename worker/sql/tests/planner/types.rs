@@ -60,6 +60,11 @@ fn nullability_goes_through_queries() {
         ("SELECT x FROM (VALUES (1), (CAST(NULL AS INT))) AS v(x)", "INT | TRUE"),
         ("SELECT 'a' AS x UNION ALL SELECT 'b'", "CHAR(1) | FALSE"),
         ("SELECT k AS x FROM t UNION ALL SELECT i FROM t", "INT | TRUE"),
+        ("SELECT CAST(1.5 AS DECIMAL(10, 2)) AS x UNION ALL SELECT CAST(1e25 AS DOUBLE)", "DOUBLE | FALSE"),
+        ("SELECT CAST(1.5 AS DECIMAL(5, 2)) AS x UNION ALL SELECT CAST(k AS BIGINT) FROM t", "DECIMAL(21, 2) | FALSE"),
+        ("SELECT 'a' AS x UNION ALL SELECT 'bcd'", "VARCHAR(3) | FALSE"),
+        ("SELECT x FROM (VALUES (1.5), (1e25)) AS v(x)", "DOUBLE | FALSE"),
+        ("SELECT x FROM (VALUES (CAST(1.5 AS DECIMAL(5, 2))), (CAST(1 AS BIGINT))) AS v(x)", "DECIMAL(21, 2) | FALSE"),
         ("SELECT COUNT(*) AS x FROM t", "BIGINT | FALSE"),
         ("SELECT MAX(s) AS x FROM t GROUP BY k", "STRING | TRUE"),
         ("SELECT STDDEV_POP(dc) AS x FROM t GROUP BY k", "DECIMAL(38, 6) | TRUE"),
@@ -93,8 +98,24 @@ fn computed(script: &str) -> Expr {
     calc.unwrap()
 }
 
+/// The text that a query gives in each row.
+fn constant(query: &str) -> String {
+    let job = job(&mut session(), &format!("{TABLE} {query}"));
+    let texts = job.graph.nodes.into_iter().rev().filter_map(|node| match node.operator {
+        OperatorSpec::Calc(calc) => calc.projection.into_iter().next(),
+        _ => None,
+    });
+    let mut texts = texts.filter_map(|expr| match expr {
+        Expr::Literal { value: Value::String(text), .. } => Some(text),
+        _ => None,
+    });
+    texts.next().unwrap()
+}
+
 #[test]
 fn typeof_is_known_when_planned() {
+    let of_union = constant("SELECT TYPEOF(x) FROM (SELECT 'a' AS x UNION ALL SELECT 'bcd')");
+    assert_eq!(of_union, "VARCHAR(3) NOT NULL");
     for (expression, expected) in [
         ("TYPEOF(1)", "INT NOT NULL"),
         ("TYPEOF(s)", "STRING"),
@@ -126,6 +147,10 @@ fn the_zone_of_the_session_goes_into_expressions() {
         ("FROM_UNIXTIME(i)", expressions::TO_LOCAL),
         ("CURRENT_DATE", expressions::TO_LOCAL),
         ("EXTRACT(HOUR FROM TO_TIMESTAMP_LTZ(i, 3))", expressions::TO_LOCAL),
+        ("CAST(ARRAY[TO_TIMESTAMP_LTZ(i, 3)] AS ARRAY<STRING>)", expressions::TO_LOCAL),
+        ("CAST(ROW(TO_TIMESTAMP_LTZ(i, 3)) AS ROW<a STRING>)", expressions::TO_LOCAL),
+        ("CAST(MAP['a', TO_TIMESTAMP_LTZ(i, 3)] AS STRING)", expressions::TO_LOCAL),
+        ("CAST(ARRAY[ts] AS ARRAY<TIMESTAMP_LTZ(3)>)", expressions::TO_INSTANT),
     ] {
         let query = format!("SELECT {expression} FROM t");
         assert!(calls(&computed(&format!("{zone} {query}")), function), "{expression}");

@@ -10,24 +10,20 @@ use chrono::{FixedOffset, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use model::{DataType, Failure};
 
 use crate::{
-    cast::units_per_second,
-    function::{Arguments, Body::Bound, Function, Kernel, Parameter::Temporal, Parameter::Text, operator},
+    cast::{self, units_per_second},
+    function::{Arguments, Body::Bound, Function, Kernel, Parameter::Any, Parameter::Text, operator},
 };
 
-/// The local `TIMESTAMP` of an instant in a zone.
+/// The local `TIMESTAMP` of an instant in a zone; of the instants in a collection or row, those that the declared result
+/// has as such.
 pub const TO_LOCAL: &str = "$TO_LOCAL";
-/// The instant of a local `TIMESTAMP` in a zone.
+/// The instant of a local `TIMESTAMP` in a zone, and of those in a collection or row.
 pub const TO_INSTANT: &str = "$TO_INSTANT";
 
 /// The planner's, for a session whose zone is not UTC.
 pub(crate) const FUNCTIONS: &[Function] = &[
-    operator(
-        TO_INSTANT,
-        &[Temporal, Text],
-        |arguments| Ok(DataType::TimestampLtz(digits(arguments))),
-        Bound(to_instant),
-    ),
-    operator(TO_LOCAL, &[Temporal, Text], |arguments| Ok(DataType::Timestamp(digits(arguments))), Bound(to_local)),
+    operator(TO_INSTANT, &[Any, Text], |arguments| Ok(DataType::TimestampLtz(digits(arguments))), Bound(to_instant)),
+    operator(TO_LOCAL, &[Any, Text], |arguments| Ok(DataType::Timestamp(digits(arguments))), Bound(to_local)),
 ];
 
 /// A zone by name, or an offset from UTC. Times are milliseconds since 1970, local ones as if read in UTC.
@@ -219,8 +215,30 @@ fn to_instant(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
 fn shifted(arguments: &Arguments<'_>, offset: fn(Zone, i64) -> Option<i64>) -> Result<Kernel, Failure> {
     let name = arguments.constant_text(1).ok_or_else(|| Failure::internal("a time zone is a constant"))?;
     let zone = Zone::parse(name).ok_or_else(|| Failure::user(format!("'{name}' is no time zone")))?;
-    let per_second = units_per_second(arguments.get(0)).ok_or_else(|| Failure::internal("a zone is of timestamps"))?;
-    Ok(Arc::new(move |inputs| {
+    let from = arguments.get(0);
+    let kernel = match units_per_second(from) {
+        Some(per_second) => Some(shifts(zone, offset, per_second)),
+        None => shifts_parts(zone, offset, from, arguments.result)?,
+    };
+    kernel.ok_or_else(|| Failure::internal("a zone is of timestamps"))
+}
+
+/// Shifts the parts that become of another type.
+fn shifts_parts(
+    zone: Zone,
+    offset: fn(Zone, i64) -> Option<i64>,
+    from: &DataType,
+    to: &DataType,
+) -> Result<Option<Kernel>, Failure> {
+    match units_per_second(from) {
+        _ if from == to => Ok(None),
+        Some(per_second) => Ok(Some(shifts(zone, offset, per_second))),
+        None => cast::of_parts(from, to, &|from, to| shifts_parts(zone, offset, from, to)),
+    }
+}
+
+fn shifts(zone: Zone, offset: fn(Zone, i64) -> Option<i64>, per_second: i64) -> Kernel {
+    Arc::new(move |inputs| {
         let arg = inputs.arg(0)?;
         let values = arg.array.to_data().into_builder().data_type(Arrow::Int64).build()?;
         let values = Int64Array::from(values);
@@ -230,7 +248,7 @@ fn shifted(arguments: &Arguments<'_>, offset: fn(Zone, i64) -> Option<i64>) -> R
         let data = shifted.to_data().into_builder().data_type(inputs.result.to_arrow()).build()?;
         let array: ArrayRef = make_array(data);
         crate::arg::Arg { array, scalar: arg.scalar }.into_array(inputs.rows)
-    }))
+    })
 }
 
 #[cfg(test)]
