@@ -2,14 +2,16 @@
 //! special syntax into calls, and refuses what is not supported, each at its place.
 
 mod expression;
+mod named_window;
+mod refused;
 mod unnest;
 
 use std::{collections::HashSet, ops::ControlFlow};
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor, TableFunctionArgs,
-    Value as SqlValue, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName,
+    Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor,
+    TableFunctionArgs, Value as SqlValue, VisitMut, VisitorMut,
 };
 
 use crate::{
@@ -64,11 +66,12 @@ impl VisitorMut for Desugar<'_> {
             }
             self.with.extend(with.cte_tables.iter().map(|table| table.alias.name.value.clone()));
         }
-        flow(check_query(query))
+        flow(fetch_as_limit(query).and_then(|()| check_query(query)))
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         unnest::read_fields(select);
+        named_window::write_out(select);
         self.name_queries(select);
         flow(check_select(select))
     }
@@ -91,6 +94,9 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if let Err(error) = expression::quantified(expr) {
+            return ControlFlow::Break(error);
+        }
         match expr {
             Expr::Function(function) => self.is_table_next = function.name.to_string() == "TABLE",
             Expr::Subquery(_) => self.in_queries.push(std::mem::take(&mut self.is_table_next)),
@@ -135,10 +141,28 @@ fn unsupported<T>(what: &str, place: &impl Spanned) -> Result<T, SqlError> {
     Err(SqlError::at(format!("{what} is not supported"), place))
 }
 
+/// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
+fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
+    let Some(fetch) = query.fetch.take() else { return Ok(()) };
+    let place = fetch.quantity.as_ref().map_or_else(|| query.body.span(), Spanned::span);
+    if fetch.percent || fetch.with_ties {
+        let what = if fetch.percent { "FETCH … PERCENT" } else { "FETCH … WITH TIES" };
+        return Err(SqlError::at_span(format!("{what} is not supported"), place));
+    }
+    let one = || Expr::Value(SqlValue::Number("1".to_owned(), false).with_span(place));
+    let count = Some(fetch.quantity.unwrap_or_else(one));
+    match &mut query.limit_clause {
+        None => query.limit_clause = Some(LimitClause::LimitOffset { limit: count, offset: None, limit_by: vec![] }),
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = count,
+        Some(_) => return Err(SqlError::at_span("LIMIT and FETCH exclude each other", place)),
+    }
+    Ok(())
+}
+
 fn check_query(query: &Query) -> Result<(), SqlError> {
+    refused::in_query(query)?;
     if let Some(order_by) = &query.order_by
         && query.limit_clause.is_none()
-        && query.fetch.is_none()
     {
         return unsupported("ORDER BY without LIMIT on a stream", order_by);
     }
@@ -152,6 +176,8 @@ fn check_query(query: &Query) -> Result<(), SqlError> {
 }
 
 fn check_select(select: &Select) -> Result<(), SqlError> {
+    refused::in_select(select)?;
+    check_names(select)?;
     for join in select.from.iter().flat_map(|table| &table.joins) {
         let name = match &join.join_operator {
             JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => continue,
@@ -170,6 +196,29 @@ fn check_select(select: &Select) -> Result<(), SqlError> {
     }
     if let Some(sqlparser::ast::Distinct::On(_)) = &select.distinct {
         return unsupported("DISTINCT ON", select);
+    }
+    Ok(())
+}
+
+/// Refuses two tables of one name in `FROM`.
+fn check_names(select: &Select) -> Result<(), SqlError> {
+    let factors = select
+        .from
+        .iter()
+        .flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)));
+    let mut taken: HashSet<String> = HashSet::new();
+    for factor in factors {
+        let name = match factor {
+            TableFactor::Table { alias: Some(alias), .. }
+            | TableFactor::TableFunction { alias: Some(alias), .. }
+            | TableFactor::Derived { alias: Some(alias), .. } => alias.name.clone(),
+            TableFactor::Table { name, args: None, .. } => last_ident(name)?,
+            _ => continue,
+        };
+        if !taken.insert(name.value.clone()) {
+            let message = format!("two tables are called '{}' in FROM: give one of them another alias", name.value);
+            return Err(SqlError::at_ident(message, &name));
+        }
     }
     Ok(())
 }
@@ -246,18 +295,12 @@ impl Desugar<'_> {
         if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor
             && let FunctionArguments::List(list) = &function.args
         {
-            *factor = TableFactor::Table {
-                name: function.name.clone(),
-                alias: alias.take(),
-                args: Some(TableFunctionArgs { args: list.args.clone(), settings: None }),
-                with_hints: vec![],
-                version: None,
-                with_ordinality: false,
-                partitions: vec![],
-                json_path: None,
-                sample: None,
-                index_hints: vec![],
-            };
+            let arguments = TableFunctionArgs { args: list.args.clone(), settings: None };
+            let (named, alias_of) = (function.name.clone(), alias.take());
+            *factor = table(vec![]);
+            if let TableFactor::Table { name, alias, args, .. } = factor {
+                (*name, *alias, *args) = (named, alias_of, Some(arguments));
+            }
         }
         if is_unnest(factor)
             && let TableFactor::Table { alias, args: Some(args), with_ordinality, .. } = factor
@@ -274,11 +317,9 @@ impl Desugar<'_> {
                 with_ordinality: *with_ordinality,
             };
         }
+        refused::in_table(factor)?;
         match factor {
-            TableFactor::Table { name, args, version, alias, .. } => {
-                if version.is_some() {
-                    return unsupported("FOR SYSTEM_TIME AS OF", name);
-                }
+            TableFactor::Table { name, args, alias, .. } => {
                 if args.is_some() {
                     return check_table_function(&last_ident(name)?);
                 }
@@ -292,10 +333,14 @@ impl Desugar<'_> {
                 }
                 Ok(())
             }
-            TableFactor::Derived { lateral: true, subquery, .. } => unsupported("LATERAL", &**subquery),
+            TableFactor::Derived { lateral: true, subquery, .. } => {
+                unsupported("LATERAL with a query that reads the tables before it", &**subquery)
+            }
+            TableFactor::Function { name, .. } => {
+                unsupported("LATERAL with a table function (but for UNNEST, without LATERAL)", name)
+            }
             TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => Ok(()),
             TableFactor::UNNEST { .. } => Ok(()),
-            TableFactor::MatchRecognize { .. } => unsupported("MATCH_RECOGNIZE", factor),
             _ => unsupported("this table expression", factor),
         }
     }
