@@ -4,6 +4,7 @@
 mod expression;
 mod named_window;
 mod refused;
+mod scalar_subquery;
 mod unnest;
 
 use std::{collections::HashSet, ops::ControlFlow};
@@ -72,8 +73,7 @@ impl VisitorMut for Desugar<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         unnest::read_fields(select);
         named_window::write_out(select);
-        self.name_queries(select);
-        flow(check_select(select))
+        flow(self.join_values(select).and_then(|()| check_select(select)))
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
@@ -244,6 +244,14 @@ pub(crate) fn table(parts: Vec<Ident>) -> TableFactor {
 }
 
 impl Desugar<'_> {
+    /// Joins the queries of one value in `WHERE`.
+    fn join_values(&mut self, select: &mut Select) -> Result<(), SqlError> {
+        let joined = scalar_subquery::join(select, self.named)?;
+        self.named += joined;
+        self.name_queries(select);
+        if joined > 0 { scalar_subquery::expand_stars(select, joined) } else { Ok(()) }
+    }
+
     /// Names the queries without one that are joined, so that equal columns of two of them are told apart.
     fn name_queries(&mut self, select: &mut Select) {
         if select.from.len() < 2 && select.from.iter().all(|table| table.joins.is_empty()) {

@@ -146,7 +146,9 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
                 return Err(SqlError::at_ident(format!("WITHIN GROUP of '{}' is not supported", name.value), &name));
             }
         }
-        Expr::Subquery(_) => return unsupported("a scalar subquery", &*expr),
+        Expr::Subquery(_) => {
+            return unsupported("a scalar subquery but in WHERE, as one aggregate without GROUP BY,", &*expr);
+        }
         Expr::InSubquery { expr: of, subquery, negated } if row_fields(of).is_some_and(|fields| fields.len() > 1) => {
             if *negated {
                 return unsupported("NOT IN of a row with a query", &**subquery);

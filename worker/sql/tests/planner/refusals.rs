@@ -136,6 +136,39 @@ fn other_forms_are_planned_as_what_they_stand_for() {
 }
 
 #[test]
+fn a_query_of_one_value_is_joined() {
+    let average = plan("SELECT * FROM (SELECT price, auction FROM bid) WHERE price > (SELECT AVG(price) FROM bid)");
+    let join = average.lines().find(|line| line.contains("Join(")).unwrap();
+    assert!(join.contains("InnerJoin") && join.contains("price > $a0"), "{average}");
+    assert!(
+        average.contains("columns=[price, auction])") && average.contains("GroupAggregate(groupBy=[]"),
+        "{average}"
+    );
+    let most = plan(
+        "SELECT B.price FROM bid B, auction A WHERE B.price = (SELECT MAX(price) + 1 FROM bid) AND A.id = B.auction",
+    );
+    assert_eq!(most.matches("Join(").count(), 2, "{most}");
+    for (script, place, part) in [
+        ("SELECT price FROM bid WHERE price > (SELECT price FROM bid)", (1, 38), "a scalar subquery but in WHERE"),
+        ("SELECT (SELECT MAX(price) FROM bid) FROM bid", (1, 9), "a scalar subquery but in WHERE"),
+        (
+            "SELECT 1 FROM bid WHERE price > (SELECT MAX(id) FROM auction GROUP BY seller)",
+            (1, 34),
+            "a scalar subquery but in WHERE",
+        ),
+        (
+            "SELECT 1 FROM bid B WHERE price > (SELECT MAX(id) FROM auction WHERE id = B.auction)",
+            (1, 75),
+            "'auction' not found in 'B'",
+        ),
+    ] {
+        let found = error(&mut nexmark(), script);
+        assert!(found.message.contains(part), "{script}\n{found}");
+        assert_eq!((found.line, found.column), place, "{script}\n{found}");
+    }
+}
+
+#[test]
 fn rows_are_looked_for_in_a_query() {
     let explained = plan("SELECT id FROM person WHERE (id, name) IN (SELECT seller, itemName FROM auction)");
     let join = explained.lines().find(|line| line.contains("Join(")).unwrap();
