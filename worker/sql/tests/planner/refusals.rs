@@ -229,6 +229,18 @@ fn constraints_are_dropped_by_their_name_and_columns_together() {
 }
 
 #[test]
+fn names_that_are_one_for_jobs_are_not_both_declared() {
+    let mut session = session();
+    let with = "(a INT) WITH ('connector' = 'datagen')";
+    session.run(&format!("CREATE DATABASE d; CREATE TABLE d.t {with}; CREATE TABLE `d.u` {with}")).unwrap();
+    for name in ["`d.t`", "d.u", "default_database.`d.u`", "d.t"] {
+        let found = error(&mut session, &format!("CREATE TABLE {name} {with}"));
+        assert!(found.message.contains("already exists"), "{name}: {found}");
+    }
+    session.run(&format!("CREATE TABLE t {with}; CREATE TABLE `d.v` {with}; CREATE TABLE d.w {with}")).unwrap();
+}
+
+#[test]
 fn types_stand_before_their_collection() {
     let mut session = session();
     session.run("CREATE TABLE t (a INT MULTISET, b INT ARRAY MULTISET) WITH ('connector' = 'datagen')").unwrap();
