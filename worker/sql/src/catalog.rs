@@ -224,10 +224,10 @@ impl Tables {
             None => {
                 // Jobs know a table by its database and name in one.
                 let text = name.to_string();
-                let same = [(DEFAULT_DATABASE.to_owned(), text.clone())]
+                let mut same = [(DEFAULT_DATABASE.to_owned(), text.clone())]
                     .into_iter()
                     .chain(text.match_indices('.').map(|(at, _)| (text[..at].to_owned(), text[at + 1..].to_owned())));
-                match same.into_iter().find(|same| self.entries.contains_key(same)) {
+                match same.find(|same| self.entries.contains_key(same)) {
                     Some(_) => Err(SqlError::at_ident(format!("'{name}' already exists"), name)),
                     None => Ok(true),
                 }

@@ -121,8 +121,8 @@ pub(super) fn expand_stars(select: &mut Select, count: usize) -> Result<(), SqlE
     let own = select.from.len().saturating_sub(count);
     let mut stars = Vec::new();
     for table in &select.from[..own] {
-        let joins = table.joins.iter().map(|join| &join.join_operator);
-        let merges = joins.into_iter().any(|join| match join {
+        let mut joins = table.joins.iter().map(|join| &join.join_operator);
+        let merges = joins.any(|join| match join {
             JoinOperator::Join(by) | JoinOperator::Inner(by) => {
                 matches!(by, JoinConstraint::Using(_) | JoinConstraint::Natural)
             }
