@@ -49,6 +49,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
 pub(crate) fn plan(text: &str, name: &str, file: &Settings, given: &Settings) -> Result<Vec<Step>, Failure> {
     let mut session = Session::new(connectors::catalog());
     session.set_default_zone(time_zone::of_machine());
+    session.check_options(keys::check);
     for (key, value) in file.values().iter().chain(given.values()) {
         session.set(key, value);
     }

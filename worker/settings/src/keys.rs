@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::Failure;
 
 use crate::{
-    Key, Value,
+    Key, Value, accepted,
     value::{AggPhaseStrategy, ByteSize, CheckpointMode, RestartStrategy, StateBackend, TimeZone},
 };
 
@@ -89,12 +89,27 @@ keys! {
     S3_PATH_STYLE: bool = "s3.path.style.access", "false", "Whether buckets are part of the path rather than of the host name.";
 }
 
+/// Other names of options, and the value under which they say nothing. In a script both names count, and the other one
+/// goes over ours.
+pub const ALIASES: &[(&str, &str, &str)] = &[("table.exec.resource.default-parallelism", "parallelism.default", "-1")];
+
 /// Checks one option's name and value.
 ///
 /// # Errors
 /// Class `User`, naming the option, and the nearest one that exists if the name is unknown.
 pub fn check(name: &str, value: &str) -> Result<(), Failure> {
-    let Some(entry) = ALL.iter().find(|entry| entry.name == name) else {
+    let alias = ALIASES.iter().find(|(alias, ..)| *alias == name);
+    if alias.is_some_and(|(_, _, unset)| *unset == value.trim()) {
+        return Ok(());
+    }
+    let known = alias.map_or(name, |(_, known, _)| known);
+    let Some(entry) = ALL.iter().find(|entry| entry.name == known) else {
+        if let Some(option) = accepted::find(name) {
+            return option.check(value);
+        }
+        if let Some(why) = accepted::refused(name) {
+            return Err(Failure::user(format!("option {name} is not supported: {why}")));
+        }
         let hint = nearest(name).map_or(String::new(), |near| format!(", did you mean {near}?"));
         return Err(Failure::user(format!("unknown option {name}{hint}")));
     };
@@ -127,6 +142,15 @@ mod tests {
             let default = if entry.default.is_empty() { String::new() } else { format!("`{}`", entry.default) };
             page.push_str(&format!("| `{}` | {default} | {} |\n", entry.name, entry.doc));
         }
+        page.push_str(include_str!("configuration_accepted.md"));
+        for (alias, known, _) in ALIASES {
+            page.push_str(&format!("| `{alias}` | any | Another name of `{known}`. |\n"));
+        }
+        for option in accepted::ALL {
+            let values = option.values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+            let values = if values.is_empty() { "any".to_owned() } else { values };
+            page.push_str(&format!("| `{}` | {values} | {} |\n", option.name, option.doc));
+        }
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(&path, &page).expect("written");
         }
@@ -146,6 +170,43 @@ mod tests {
         let settings = Settings::from_yaml("parallelism.default: 4\nstate:\n  backend.type: rocksdb\n").expect("valid");
         assert_eq!(settings.get(&PARALLELISM), 4);
         assert_eq!(settings.get(&STATE_BACKEND), StateBackend::RocksDb);
+    }
+
+    #[test]
+    fn options_of_flink_are_accepted_unless_they_would_change_results() {
+        for (name, value) in [
+            ("sql-client.execution.result-mode", "tableau"),
+            ("execution.runtime-mode", "streaming"),
+            ("table.dml-sync", "true"),
+            ("table.exec.sink.upsert-materialize", "none"),
+            ("table.optimizer.distinct-agg.split.enabled", "true"),
+            ("pipeline.object-reuse", "true"),
+        ] {
+            check(name, value).unwrap_or_else(|failure| panic!("{failure}"));
+        }
+        for (name, value, part) in [
+            ("execution.runtime-mode", "batch", "'batch' is not supported, only STREAMING: Batch mode"),
+            ("table.exec.sink.upsert-materialize", "FORCE", "'FORCE' is not supported, only AUTO or NONE"),
+            ("table.exec.sink.not-null-enforcer", "DROP", "Rows are not left out"),
+            ("table.exec.emit.early-fire.enabled", "true", "is not supported: windows emit once"),
+            ("table.exec.resource.default-parallelism", "many", "option table.exec.resource.default-parallelism"),
+        ] {
+            let failure = check(name, value).expect_err(name);
+            assert!(failure.message.contains(part), "{failure}");
+        }
+        let of_tables = |value: &str| {
+            let name = "table.exec.resource.default-parallelism".to_owned();
+            let given = [("parallelism.default".to_owned(), "2".to_owned()), (name, value.to_owned())];
+            Settings::from_map(&given.into()).expect("valid").get(&PARALLELISM)
+        };
+        assert_eq!([of_tables("3"), of_tables("-1")], [3, 2]);
+    }
+
+    #[test]
+    fn what_is_accepted_is_sorted_and_no_option() {
+        let names: Vec<_> = accepted::ALL.iter().map(|option| option.name).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        assert!(names.iter().all(|name| ALL.iter().all(|entry| entry.name != *name)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Names are Flink's where the meaning is Flink's. It must not know who reads an option, nor clocks, stores or clients.
 
+pub mod accepted;
 pub mod keys;
 pub mod value;
 
@@ -72,7 +73,12 @@ impl Settings {
     /// Class `User` if the option does not exist or the value does not parse.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Failure> {
         keys::check(name, value)?;
-        self.values.insert(name.to_owned(), value.to_owned());
+        match keys::ALIASES.iter().find(|(alias, ..)| *alias == name) {
+            // It says that the other option decides.
+            Some((_, _, unset)) if *unset == value.trim() => {}
+            Some((_, known, _)) => drop(self.values.insert((*known).to_owned(), value.to_owned())),
+            None => drop(self.values.insert(name.to_owned(), value.to_owned())),
+        }
         Ok(())
     }
 

@@ -226,11 +226,11 @@ impl Tables {
         match self.get(name) {
             None => {
                 // Jobs know a table by its database and name in one.
-                let same = self.entries.keys().find(|(database, other)| {
-                    Name { database: database.clone(), ident: Ident::new(other.as_str()) }.to_string()
-                        == name.to_string()
-                });
-                match same {
+                let text = name.to_string();
+                let mut same = [(DEFAULT_DATABASE.to_owned(), text.clone())]
+                    .into_iter()
+                    .chain(text.match_indices('.').map(|(at, _)| (text[..at].to_owned(), text[at + 1..].to_owned())));
+                match same.find(|same| self.entries.contains_key(same)) {
                     Some(_) => Err(SqlError::at_ident(format!("'{name}' already exists"), name)),
                     None => Ok(true),
                 }

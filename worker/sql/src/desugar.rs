@@ -1,7 +1,11 @@
 //! Prepares a parsed query for the library's planner: names what Flink names, types literals as Flink does, turns
 //! special syntax into calls, and refuses what is not supported, each at its place.
 
+mod checks;
 mod expression;
+mod named_window;
+mod refused;
+mod scalar_subquery;
 mod unnest;
 mod values;
 mod wildcard;
@@ -9,9 +13,9 @@ mod wildcard;
 use std::{collections::HashSet, ops::ControlFlow};
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator,
-    ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor,
-    TableFunctionArgs, Value as SqlValue, VisitMut, VisitorMut, With,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, Query,
+    Select, SelectItem, SetExpr, Spanned, TableAlias, TableFactor, TableFunctionArgs, Value as SqlValue, VisitMut,
+    VisitorMut, With,
 };
 
 use crate::{
@@ -68,7 +72,7 @@ impl VisitorMut for Desugar<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-        flow(check_query(query))?;
+        flow(checks::fetch_as_limit(query).and_then(|()| checks::query(query)))?;
         let Some(mut with) = query.with.take() else {
             self.with.push(None);
             return ControlFlow::Continue(());
@@ -90,8 +94,8 @@ impl VisitorMut for Desugar<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         unnest::read_fields(select);
-        self.name_queries(select);
-        flow(check_select(select))
+        named_window::write_out(select);
+        flow(self.join_values(select).and_then(|()| checks::select(select)))
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
@@ -115,7 +119,7 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
-        flow(self.enter(expr))?;
+        flow(expression::quantified(expr).and_then(|()| self.enter(expr)))?;
         match expr {
             Expr::Function(function) => self.is_table_next = function.name.to_string() == "TABLE",
             Expr::Subquery(_) => self.in_queries.push(std::mem::take(&mut self.is_table_next)),
@@ -161,45 +165,6 @@ fn flow(result: Result<(), SqlError>) -> ControlFlow<SqlError> {
 
 fn unsupported<T>(what: &str, place: &impl Spanned) -> Result<T, SqlError> {
     Err(SqlError::at(format!("{what} is not supported"), place))
-}
-
-fn check_query(query: &Query) -> Result<(), SqlError> {
-    if let Some(order_by) = &query.order_by
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-    {
-        return unsupported("ORDER BY without LIMIT on a stream", order_by);
-    }
-    if let SetExpr::SetOperation { op, left, set_quantifier, .. } = &*query.body
-        && !matches!(op, SetOperator::Union)
-        && !matches!(set_quantifier, SetQuantifier::None | SetQuantifier::Distinct)
-    {
-        return unsupported(&format!("{op} {set_quantifier}"), &**left);
-    }
-    Ok(())
-}
-
-fn check_select(select: &Select) -> Result<(), SqlError> {
-    for join in select.from.iter().flat_map(|table| &table.joins) {
-        let name = match &join.join_operator {
-            JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => continue,
-            JoinOperator::Left(_) | JoinOperator::LeftOuter(_) if is_unnest(&join.relation) => {
-                continue;
-            }
-            JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => "LEFT JOIN",
-            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => "RIGHT JOIN",
-            JoinOperator::FullOuter(_) => "FULL JOIN",
-            _ => "this kind of join",
-        };
-        return unsupported(name, &join.relation);
-    }
-    if let GroupByExpr::All(_) = &select.group_by {
-        return unsupported("GROUP BY ALL", select);
-    }
-    if let Some(sqlparser::ast::Distinct::On(_)) = &select.distinct {
-        return unsupported("DISTINCT ON", select);
-    }
-    Ok(())
 }
 
 /// A table by the parts of its name; behind other parts it is called by the last one.
@@ -257,6 +222,14 @@ impl<'a> Desugar<'a> {
         Ok(())
     }
 
+    /// Joins the queries of one value in `WHERE`.
+    fn join_values(&mut self, select: &mut Select) -> Result<(), SqlError> {
+        let joined = scalar_subquery::join(select, self.named)?;
+        self.named += joined;
+        self.name_queries(select);
+        if joined > 0 { scalar_subquery::expand_stars(select, joined) } else { Ok(()) }
+    }
+
     /// Names the queries without one that are joined, so that equal columns of two of them are told apart.
     fn name_queries(&mut self, select: &mut Select) {
         if select.from.len() < 2 && select.from.iter().all(|table| table.joins.is_empty()) {
@@ -307,18 +280,12 @@ impl<'a> Desugar<'a> {
         if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor
             && let FunctionArguments::List(list) = &function.args
         {
-            *factor = TableFactor::Table {
-                name: function.name.clone(),
-                alias: alias.take(),
-                args: Some(TableFunctionArgs { args: list.args.clone(), settings: None }),
-                with_hints: vec![],
-                version: None,
-                with_ordinality: false,
-                partitions: vec![],
-                json_path: None,
-                sample: None,
-                index_hints: vec![],
-            };
+            let arguments = TableFunctionArgs { args: list.args.clone(), settings: None };
+            let (named, alias_of) = (function.name.clone(), alias.take());
+            *factor = table(vec![]);
+            if let TableFactor::Table { name, alias, args, .. } = factor {
+                (*name, *alias, *args) = (named, alias_of, Some(arguments));
+            }
         }
         if is_unnest(factor)
             && let TableFactor::Table { alias, args: Some(args), with_ordinality, .. } = factor
@@ -335,11 +302,9 @@ impl<'a> Desugar<'a> {
                 with_ordinality: *with_ordinality,
             };
         }
+        refused::in_table(factor)?;
         match factor {
-            TableFactor::Table { name, args, version, alias, .. } => {
-                if version.is_some() {
-                    return unsupported("FOR SYSTEM_TIME AS OF", name);
-                }
+            TableFactor::Table { name, args, alias, .. } => {
                 if args.is_some() {
                     return check_table_function(&last_ident(name)?);
                 }
@@ -353,10 +318,14 @@ impl<'a> Desugar<'a> {
                 }
                 Ok(())
             }
-            TableFactor::Derived { lateral: true, subquery, .. } => unsupported("LATERAL", &**subquery),
+            TableFactor::Derived { lateral: true, subquery, .. } => {
+                unsupported("LATERAL with a query that reads the tables before it", &**subquery)
+            }
+            TableFactor::Function { name, .. } => {
+                unsupported("LATERAL with a table function (but for UNNEST, without LATERAL)", name)
+            }
             TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => Ok(()),
             TableFactor::UNNEST { .. } => Ok(()),
-            TableFactor::MatchRecognize { .. } => unsupported("MATCH_RECOGNIZE", factor),
             _ => unsupported("this table expression", factor),
         }
     }

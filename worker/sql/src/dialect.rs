@@ -166,21 +166,30 @@ pub(crate) fn string(text: &str, span: Span) -> Expr {
     Expr::Value(ValueWithSpan { value: SqlValue::SingleQuotedString(text.to_owned()), span })
 }
 
-/// `CASE [a] WHEN b [, c …] THEN d … [ELSE e] END`
+/// `CASE [a] WHEN b [, c …] THEN d … [ELSE e] END`; where a branch has several values, `a` is one `IN` these.
 fn parse_case(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     let case_token = AttachedToken(parser.next_token());
     let has_operand = !parser.peek_keyword(Keyword::WHEN);
-    let operand = if has_operand { Some(Box::new(parser.parse_expr()?)) } else { None };
-    let mut conditions = Vec::new();
-    while conditions.is_empty() || parser.peek_keyword(Keyword::WHEN) {
+    let mut operand = if has_operand { Some(Box::new(parser.parse_expr()?)) } else { None };
+    let mut branches: Vec<(Vec<Expr>, Expr)> = Vec::new();
+    while branches.is_empty() || parser.peek_keyword(Keyword::WHEN) {
         parser.expect_keyword(Keyword::WHEN)?;
-        let alternatives =
+        let values =
             if has_operand { parser.parse_comma_separated(Parser::parse_expr)? } else { vec![parser.parse_expr()?] };
         parser.expect_keyword(Keyword::THEN)?;
-        let result = parser.parse_expr()?;
-        let branches = alternatives.into_iter().map(|condition| CaseWhen { condition, result: result.clone() });
-        conditions.extend(branches);
+        branches.push((values, parser.parse_expr()?));
     }
+    if branches.iter().any(|(values, _)| values.len() > 1)
+        && let Some(operand) = operand.take()
+    {
+        for (values, _) in &mut branches {
+            let (expr, list) = (operand.clone(), std::mem::take(values));
+            values.push(Expr::InList { expr, list, negated: false });
+        }
+    }
+    let whens =
+        branches.into_iter().filter_map(|(mut values, result)| Some(CaseWhen { condition: values.pop()?, result }));
+    let conditions = whens.collect();
     let else_result = if parser.parse_keyword(Keyword::ELSE) { Some(Box::new(parser.parse_expr()?)) } else { None };
     let end_token = AttachedToken(parser.expect_keyword(Keyword::END)?);
     Ok(Expr::Case { case_token, end_token, operand, conditions, else_result })
@@ -221,6 +230,9 @@ fn parse_bracketed(parser: &mut Parser<'_>, name: &str) -> Result<Expr, ParserEr
     let span = parser.next_token().span;
     parser.expect_token(&Token::LBracket)?;
     let items = if parser.consume_token(&Token::RBracket) {
+        if name == "MAP" {
+            return Err(ParserError::ParserError(format!("MAP[] without entries has no type{}", span.start)));
+        }
         Vec::new()
     } else {
         let items = parser.parse_comma_separated(Parser::parse_expr)?;

@@ -154,7 +154,7 @@ impl SqlError {
                 place(found, named.as_deref())
             }
             other => {
-                let text = ungrouped(strip_prefixes(&other.strip_backtrace()));
+                let text = ours(ungrouped(strip_prefixes(&other.strip_backtrace())));
                 let named = named_in(&text, find);
                 place(Self::new(lower_first(&text)), named.as_deref())
             }
@@ -189,6 +189,30 @@ fn strip_prefixes(text: &str) -> String {
     }
     // Only the first line concerns the user.
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// What the library says in the language of its own types, in words of ours.
+fn ours(text: String) -> String {
+    // A function says itself what it does not take.
+    if let Some((_, said)) = text.split_once(" user-defined coercion failed with: ") {
+        let said = said.split(". No function matches the given name").next().unwrap_or(said);
+        return strip_prefixes(said);
+    }
+    if text.starts_with("Projections require unique expression names") {
+        let column = text.split('"').nth(1).unwrap_or_default();
+        let column = column.rsplit('.').next().unwrap_or(column);
+        return format!("column '{column}' occurs twice in one select list: give it an alias");
+    }
+    let starts = [
+        ("Cannot create filter with non-boolean predicate", "WHERE and HAVING take a condition of type BOOLEAN"),
+        ("Join condition must be boolean type", "JOIN … ON takes a condition of type BOOLEAN"),
+        ("Cannot infer common argument type for logical boolean operation", "AND and OR take values of type BOOLEAN"),
+        ("Inconsistent metadata across values list", "the rows of VALUES have different types: CAST them to one"),
+    ];
+    match starts.iter().find(|(start, _)| text.starts_with(start)) {
+        Some((_, message)) => (*message).to_owned(),
+        None => text,
+    }
 }
 
 /// What the library says of a column that is neither grouped by nor aggregated, in fewer words.

@@ -144,6 +144,13 @@ impl ScalarUDFImpl for OperatorFunction {
 
 fn case_type(types: &[DataType]) -> Result<DataType, SqlError> {
     let is_result = |index: usize| index % 2 == 1 || index + 1 == types.len();
+    let condition = types
+        .iter()
+        .enumerate()
+        .find(|(index, data_type)| !is_result(*index) && !matches!(data_type, DataType::Boolean | DataType::Null));
+    if let Some((_, other)) = condition {
+        return Err(SqlError::new(format!("WHEN takes a condition of type BOOLEAN, not {other}")));
+    }
     let mut common = DataType::Null;
     for (_, next) in types.iter().enumerate().filter(|(index, _)| is_result(*index)) {
         common = expressions::common_type(&common, next).ok_or_else(|| {

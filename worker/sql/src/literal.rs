@@ -14,7 +14,7 @@ pub(crate) const LEAST_BIGINT: &str = "9223372036854775808";
 pub(crate) fn number(text: &str, span: Span) -> Result<Expr, SqlError> {
     let wrong = || SqlError::at_span(format!("the number {text} is out of range"), span);
     if text.contains(['e', 'E']) {
-        let value: f64 = text.parse().map_err(|_| wrong())?;
+        let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(wrong)?;
         return Ok(escape::literal(Value::Float(value), &DataType::Double, span));
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));

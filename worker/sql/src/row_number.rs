@@ -50,9 +50,16 @@ pub(crate) fn prepare(function: &mut Function) -> Result<(), SqlError> {
     if !no_arguments || function.filter.is_some() || function.null_treatment.is_some() {
         return Err(SqlError::at_span("ROW_NUMBER takes no arguments", place));
     }
-    let Some(WindowType::WindowSpec(over)) = &mut function.over else {
-        return unsupported("OVER with a named window");
+    let over = match &mut function.over {
+        Some(WindowType::WindowSpec(over)) => over,
+        Some(WindowType::NamedWindow(name)) => {
+            return Err(SqlError::at_ident(format!("window '{}' not found", name.value), name));
+        }
+        None => return unsupported("ROW_NUMBER without OVER"),
     };
+    if let Some(name) = &over.window_name {
+        return Err(SqlError::at_ident(format!("window '{}' not found", name.value), name));
+    }
     if over.window_frame.is_some() {
         return Err(SqlError::at_span("ROW_NUMBER takes no ROWS or RANGE", place));
     }

@@ -7,7 +7,7 @@ mod show;
 use std::{collections::BTreeMap, sync::Arc};
 
 use graph::{Catalog, ChangelogMode, JobGraph, OperatorSpec, TableSpec};
-use model::Schema;
+use model::{Failure, Schema};
 use sqlparser::{
     ast::{Ident, Query, Spanned},
     tokenizer::Span,
@@ -42,6 +42,7 @@ pub struct Session {
     settings: BTreeMap<String, String>,
     /// The machine's time zone.
     default_zone: String,
+    check_option: fn(&str, &str) -> Result<(), Failure>,
 }
 
 /// What a statement of a script comes to.
@@ -85,7 +86,12 @@ impl Session {
     /// An empty session over a catalog of connectors.
     pub fn new(catalog: Arc<dyn Catalog>) -> Self {
         let (tables, settings) = (Tables::default(), BTreeMap::new());
-        Self { catalog, tables, settings, default_zone: "UTC".to_owned() }
+        Self { catalog, tables, settings, default_zone: "UTC".to_owned(), check_option: |_, _| Ok(()) }
+    }
+
+    /// Sets what says whether an option that a script sets exists, and takes its value.
+    pub fn check_options(&mut self, check: fn(&str, &str) -> Result<(), Failure>) {
+        self.check_option = check;
     }
 
     /// Sets the time zone of sessions that do not set one: the machine's. It is UTC if it is not told.
@@ -98,7 +104,7 @@ impl Session {
         self.settings.insert(key.to_owned(), value.to_owned());
     }
 
-    /// All that was set so far; whether it means something is for the caller to check.
+    /// All that was set so far.
     pub fn settings(&self) -> &BTreeMap<String, String> {
         &self.settings
     }
@@ -175,6 +181,7 @@ impl Session {
             }
             Statement::Use(database) => self.tables.use_database(&database),
             Statement::Set(Some((key, value))) => {
+                (self.check_option)(&key, &value)?;
                 self.set(&key, &value);
                 Ok(())
             }
@@ -277,13 +284,12 @@ impl Session {
         let Some(Entry::Table(table)) = self.tables.get(&named) else {
             return Err(SqlError::new(format!("option '{DEAD_LETTERS_KEY}': there is no table '{name}'")));
         };
-        let wrong =
-            |failure: model::Failure| SqlError::new(format!("option '{DEAD_LETTERS_KEY}': {}", failure.message));
+        let wrong = |failure: Failure| SqlError::new(format!("option '{DEAD_LETTERS_KEY}': {}", failure.message));
         graph::dead_letter::columns(&table.spec).map_err(wrong)?;
-        metadata::check_writable(&table.spec).map_err(|message| wrong(model::Failure::user(message)))?;
+        metadata::check_writable(&table.spec).map_err(|message| wrong(Failure::user(message)))?;
         if self.catalog.sink(&table.spec).map_err(wrong)?.by_partition {
             let message = format!("every task writes the table '{name}', so its rows cannot come by partition");
-            return Err(wrong(model::Failure::user(message)));
+            return Err(wrong(Failure::user(message)));
         }
         Ok(Some(Box::new(table.spec.clone())))
     }

@@ -154,6 +154,8 @@ pub(crate) struct CreateTable {
     pub(crate) like: Option<Like>,
     /// `AS`
     pub(crate) query: Option<Box<Query>>,
+    /// The query's columns in another order.
+    pub(crate) order: Vec<Ident>,
 }
 
 impl CreateTable {
@@ -174,6 +176,7 @@ impl CreateTable {
             options: Vec::new(),
             like: None,
             query: None,
+            order: Vec::new(),
         }
     }
 }
@@ -191,13 +194,18 @@ pub(crate) struct Distribution {
 #[derive(Clone, Debug)]
 pub(crate) enum AlterTable {
     Rename(Name),
-    RenameColumn { from: Ident, to: Ident },
+    RenameColumn {
+        from: Ident,
+        to: Ident,
+    },
     Set(Vec<(String, String)>),
     Reset(Vec<(String, Span)>),
     Add(Elements),
     Modify(Elements),
     DropColumns(Vec<Ident>),
     DropPrimaryKey(Span),
+    /// The primary key by its name.
+    DropConstraint(Ident),
     DropWatermark(Span),
 }
 

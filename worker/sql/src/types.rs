@@ -15,9 +15,11 @@ pub(crate) fn parse_type(parser: &mut Parser<'_>) -> Result<(DataType, bool), Pa
     let mut data_type = parse_base(parser)?;
     loop {
         let nullable = parse_nullability(parser)?;
-        // `INT ARRAY`, `INT NOT NULL ARRAY`
+        // `INT ARRAY`, `INT NOT NULL MULTISET`
         if parser.parse_keyword(Keyword::ARRAY) {
             data_type = DataType::Array(Box::new(data_type));
+        } else if parser.parse_keyword(Keyword::MULTISET) {
+            data_type = DataType::Multiset(Box::new(data_type));
         } else {
             return Ok((data_type, nullable));
         }

@@ -277,14 +277,25 @@ fn binary_type(binary: &BinaryExpr, schema: &DFSchema) -> Result<Typed> {
             Ok(typed_call("||", &args, &[None, None]).map_err(SqlError::from)?)
         }
         op => {
-            let comparison = ["=", "<>", "<", "<=", ">", ">="].into_iter().find(|sign| *sign == op.to_string());
-            if let Some(sign) = comparison.or((op == Operator::NotEq).then_some("<>")) {
+            if let Some(sign) = comparison(op) {
                 let args = operands.into_iter().map(|arg| typed(arg, schema)).collect::<Result<Vec<_>>>()?;
                 return Ok(typed_call(sign, &args, &[None, None]).map_err(SqlError::from)?);
             }
             condition(operands, schema)
         }
     }
+}
+
+fn comparison(op: Operator) -> Option<&'static str> {
+    Some(match op {
+        Operator::Eq => "=",
+        Operator::NotEq => "<>",
+        Operator::Lt => "<",
+        Operator::LtEq => "<=",
+        Operator::Gt => ">",
+        Operator::GtEq => ">=",
+        _ => return None,
+    })
 }
 
 /// A truth value that is unknown if one of its parts is null.

@@ -10,6 +10,8 @@ mod graphs;
 mod metadata;
 #[path = "planner/mistakes.rs"]
 mod mistakes;
+#[path = "planner/refusals.rs"]
+mod refusals;
 #[path = "planner/sinks.rs"]
 mod sinks;
 #[path = "planner/statements.rs"]

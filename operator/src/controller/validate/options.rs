@@ -24,6 +24,7 @@ pub mod port {
 /// Options with the field that takes their place; the others are the operator's own.
 const RESERVED: &[(&str, &str)] = &[
     ("parallelism.default", "parallelism"),
+    ("table.exec.resource.default-parallelism", "parallelism"),
     ("pipeline.max-parallelism", "maxParallelism"),
     ("execution.checkpointing.interval", "checkpoint.interval"),
     ("execution.checkpointing.timeout", "checkpoint.timeout"),

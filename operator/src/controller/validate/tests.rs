@@ -79,6 +79,9 @@ fn the_options_are_the_engines() {
     let source = std::fs::read_to_string(root.join("../worker/settings/src/keys.rs")).unwrap();
     let declared = source.lines().filter_map(|line| line.trim().split_once(" = \"")?.1.split_once("\", \""));
     let mut names: Vec<_> = declared.map(|(name, _)| name).filter(|name| name.contains('.')).collect();
+    let other = std::fs::read_to_string(root.join("../worker/settings/src/accepted.rs")).unwrap();
+    let accepted = other.lines().filter(|line| line.trim_end().ends_with("\";"));
+    names.extend(accepted.filter_map(|line| line.trim().strip_prefix('"')?.split_once("\", ")).map(|(name, _)| name));
     names.sort_unstable();
     let text = names.join("\n") + "\n";
     if std::env::var_os("UPDATE").is_some() {

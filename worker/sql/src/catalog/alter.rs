@@ -30,7 +30,18 @@ pub(super) fn apply(table: &mut CreateTable, change: AlterTable) -> Result<(), S
         }
         AlterTable::Add(elements) => add(table, elements)?,
         AlterTable::Modify(elements) => modify(table, elements)?,
-        AlterTable::DropColumns(names) => names.iter().try_for_each(|name| drop_column(table, name))?,
+        AlterTable::DropColumns(mut names) => {
+            // Those that are computed from others go first.
+            names.sort_by_key(|name| !is_computed(table, name));
+            names.iter().try_for_each(|name| drop_column(table, name))?;
+        }
+        AlterTable::DropConstraint(name) => {
+            if table.primary_key_name.as_ref().is_none_or(|key| key.value != name.value) {
+                let message = format!("the table has no constraint '{}'", name.value);
+                return Err(SqlError::at_ident(message, &name));
+            }
+            apply(table, AlterTable::DropPrimaryKey(name.span))?;
+        }
         AlterTable::DropPrimaryKey(place) => {
             if table.primary_key.is_empty() {
                 return Err(SqlError::at_span("the table has no PRIMARY KEY", place));
@@ -132,6 +143,11 @@ fn rename(table: &mut CreateTable, from: &Ident, to: Ident) -> Result<(), SqlErr
     }
     column.name = to;
     Ok(())
+}
+
+fn is_computed(table: &CreateTable, name: &Ident) -> bool {
+    let mut computed = table.columns.iter().filter(|column| matches!(column.kind, ColumnKind::Computed(..)));
+    computed.any(|column| column.name.value == name.value)
 }
 
 fn drop_column(table: &mut CreateTable, name: &Ident) -> Result<(), SqlError> {

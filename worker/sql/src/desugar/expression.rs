@@ -7,15 +7,17 @@ use model::DataType;
 use sqlparser::{
     ast::{
         AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
-        FunctionArguments, Ident, ObjectName, Spanned, Subscript, TrimWhereField, UnaryOperator, Value as SqlValue,
+        FunctionArguments, Ident, ObjectName, Query, SetExpr, Spanned, Subscript, TableFactor, TableWithJoins,
+        TrimWhereField, UnaryOperator, Value as SqlValue,
     },
+    parser::Parser,
     tokenizer::Span,
 };
 
-use super::{last_ident, unsupported};
+use super::{last_ident, refused, unsupported};
 use crate::{
     SqlError,
-    dialect::{call, is_minus, string},
+    dialect::{FlinkDialect, call, is_minus, string},
     escape::{self, Escape},
     functions, literal, row_number,
 };
@@ -139,11 +141,20 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
                 return Ok(());
             }
             functions::check(&name)?;
+            refused::in_call(function, &name)?;
             if !function.within_group.is_empty() {
                 return Err(SqlError::at_ident(format!("WITHIN GROUP of '{}' is not supported", name.value), &name));
             }
         }
-        Expr::Subquery(_) => return unsupported("a scalar subquery", &*expr),
+        Expr::Subquery(_) => {
+            return unsupported("a scalar subquery but in WHERE, as one aggregate without GROUP BY,", &*expr);
+        }
+        Expr::InSubquery { expr: of, subquery, negated } if row_fields(of).is_some_and(|fields| fields.len() > 1) => {
+            if *negated {
+                return unsupported("NOT IN of a row with a query", &**subquery);
+            }
+            *expr = row_in_query(of, subquery)?;
+        }
         // Its comparison would be taken for a filter of the query, and nulls in the query would no longer count.
         Expr::InSubquery { expr: of, negated: true, .. } if !reads_column(of) => {
             let message = "a constant before NOT IN with a query is not supported";
@@ -159,10 +170,55 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             let similar = call("SIMILAR TO", span, args);
             *expr = if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(similar) } } else { similar };
         }
-        Expr::AnyOp { .. } | Expr::AllOp { .. } => return unsupported("ANY and ALL", &*expr),
         _ => {}
     }
     Ok(())
+}
+
+/// `= ANY (SELECT …)` is `IN`, and `<> ALL (SELECT …)` is `NOT IN`; other comparisons with `ANY` and `ALL` are refused.
+pub(super) fn quantified(expr: &mut Expr) -> Result<(), SqlError> {
+    let (of, op, right, word) = match expr {
+        Expr::AnyOp { left, compare_op, right, is_some } => {
+            (left, compare_op, right, if *is_some { "SOME" } else { "ANY" })
+        }
+        Expr::AllOp { left, compare_op, right } => (left, compare_op, right, "ALL"),
+        _ => return Ok(()),
+    };
+    let negated = match (word, &*op) {
+        ("ANY" | "SOME", BinaryOperator::Eq) => false,
+        ("ALL", BinaryOperator::NotEq) => true,
+        _ => return unsupported(&format!("{op} {word}"), &**of),
+    };
+    let place = of.span();
+    let (of, right) = (take(of), take(right));
+    match right {
+        Expr::Subquery(subquery) => *expr = Expr::InSubquery { expr: Box::new(of), subquery, negated },
+        _ => return Err(SqlError::at_span(format!("{word} takes a query"), place)),
+    }
+    Ok(())
+}
+
+/// `(a, b) IN (SELECT …)`: there is a row of the query with these fields.
+fn row_in_query(of: &Expr, subquery: &mut Query) -> Result<Expr, SqlError> {
+    let fields = row_fields(of).unwrap_or_default();
+    let names: Vec<Ident> = (0..fields.len()).map(|index| Ident::with_quote('`', format!("$r{index}"))).collect();
+    let written: Vec<String> = names.iter().map(Ident::to_string).collect();
+    let text = format!("SELECT {} FROM (SELECT 1) AS `$in` ({})", written[0], written.join(", "));
+    let mut found = Parser::new(&FlinkDialect).try_with_sql(&text)?.parse_query()?;
+    let equal = fields.into_iter().zip(names).map(|(field, name)| Expr::BinaryOp {
+        left: Box::new(field.clone()),
+        op: BinaryOperator::Eq,
+        right: Box::new(Expr::Identifier(name)),
+    });
+    if let SetExpr::Select(select) = &mut *found.body {
+        select.selection = joined(equal.collect(), BinaryOperator::And);
+        if let Some(TableWithJoins { relation: TableFactor::Derived { subquery: inner, .. }, .. }) =
+            select.from.first_mut()
+        {
+            std::mem::swap(&mut **inner, subquery);
+        }
+    }
+    Ok(Expr::Exists { subquery: found, negated: false })
 }
 
 /// Conditions joined in brackets by `AND` or `OR`.

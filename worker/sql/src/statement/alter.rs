@@ -30,7 +30,7 @@ impl StatementParser<'_> {
         }
         self.expect_word("AS")?;
         let start = self.parser.peek_token().span;
-        let query = self.parser.parse_query()?;
+        let query = self.query()?;
         Ok(AlterView::As { query, text: self.text_from(start) })
     }
 
@@ -115,8 +115,7 @@ impl StatementParser<'_> {
             return Ok(AlterTable::DropPrimaryKey(place));
         }
         if self.word("CONSTRAINT") {
-            self.parser.parse_identifier()?;
-            return Ok(AlterTable::DropPrimaryKey(place));
+            return Ok(AlterTable::DropConstraint(self.parser.parse_identifier()?));
         }
         if self.word("WATERMARK") {
             return Ok(AlterTable::DropWatermark(place));

@@ -13,13 +13,16 @@ use crate::{SqlError, dialect::FlinkDialect};
 /// What a part of a name that has options begins with; no name that a user writes does.
 const MARK: &str = "\u{1}";
 
+/// Hints that say how to join, which is decided otherwise here.
+const IDLE: [&str; 6] = ["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "LOOKUP", "MULTI_JOIN"];
+
 /// The options that are in the first part of a name.
 pub(crate) fn options_of(part: &str) -> Option<Vec<(String, String)>> {
     serde_json::from_str(part.strip_prefix(MARK)?).ok()
 }
 
-/// The tokens without hints that only say how to join. One that would change results or state if it were left out like
-/// those is refused.
+/// The tokens without hints that only say how to join. All others are refused: they would change results or state, or
+/// are misspelt.
 pub(super) fn apply(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError> {
     let mut applied: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     for token in tokens {
@@ -28,12 +31,15 @@ pub(super) fn apply(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Sq
             continue;
         };
         let Some(hints) = text.trim_start().strip_prefix('+') else { continue };
-        let upper = hints.to_ascii_uppercase();
-        if upper.contains("STATE_TTL(") {
+        let names = names(hints).map_err(|error| error.or_at(token.span))?;
+        if names.iter().any(|name| name == "STATE_TTL") {
             return Err(SqlError::at_span("the hint STATE_TTL is not supported", token.span));
         }
-        if !upper.trim_start().starts_with("OPTIONS") {
-            if upper.contains("OPTIONS(") {
+        if let Some(other) = names.iter().find(|name| *name != "OPTIONS" && !IDLE.contains(&name.as_str())) {
+            return Err(SqlError::at_span(format!("there is no hint {other}"), token.span));
+        }
+        if names.first().is_none_or(|first| first != "OPTIONS") {
+            if names.iter().any(|name| name == "OPTIONS") {
                 return Err(SqlError::at_span("the hint OPTIONS stands alone behind a table", token.span));
             }
             continue;
@@ -51,6 +57,21 @@ pub(super) fn apply(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Sq
         applied.insert(start, TokenWithSpan { token: Token::Word(word), span });
     }
     Ok(applied)
+}
+
+/// The names of hints, in upper case.
+fn names(hints: &str) -> Result<Vec<String>, SqlError> {
+    let mut depth = 0_usize;
+    let mut names = Vec::new();
+    for token in Tokenizer::new(&FlinkDialect, hints).tokenize().map_err(|error| SqlError::new(error.message))? {
+        match token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Word(word) if depth == 0 => names.push(word.value.to_ascii_uppercase()),
+            _ => {}
+        }
+    }
+    Ok(names)
 }
 
 /// `OPTIONS ('k' = 'v', …)`

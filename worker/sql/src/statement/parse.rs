@@ -1,7 +1,7 @@
 //! The grammar of Flink's statements.
 
 use sqlparser::{
-    ast::{Expr, Ident},
+    ast::{Expr, Ident, Query, SetExpr, TableFactor, TableWithJoins},
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Span, Token, TokenWithSpan, Tokenizer},
@@ -13,6 +13,7 @@ use crate::{SqlError, dialect::FlinkDialect};
 /// The statements of a script, in order. Names that say no database are in `database`, until a `USE`.
 pub(crate) fn parse_script(script: &str, database: &str) -> Result<Vec<(Statement, Span)>, SqlError> {
     let tokens = Tokenizer::new(&FlinkDialect, script).tokenize_with_location()?;
+    check_syntax(&tokens)?;
     let tokens = hint::apply(tokens)?;
     let mut statements = StatementParser {
         script,
@@ -33,6 +34,31 @@ pub(crate) fn parse_script(script: &str, database: &str) -> Result<Vec<(Statemen
         }
         all.push((statement, start.span));
     }
+}
+
+/// Refuses what Flink has and the parser does not know, and would take for something else.
+fn check_syntax(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    let absent = [
+        (&["FOR", "SYSTEM_TIME"][..], "a temporal join (FOR SYSTEM_TIME AS OF)"),
+        (&["MATCH_RECOGNIZE", "("], "MATCH_RECOGNIZE"),
+        (&["ON", "CONFLICT", "DO"], "ON CONFLICT"),
+    ];
+    let tokens: Vec<&TokenWithSpan> =
+        tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    let is = |token: &TokenWithSpan, expected: &str| match &token.token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected),
+        Token::LParen => expected == "(",
+        _ => false,
+    };
+    for (at, token) in tokens.iter().enumerate() {
+        let found = absent.iter().find(|(words, _)| {
+            tokens.len() - at >= words.len() && words.iter().zip(&tokens[at..]).all(|(word, token)| is(token, word))
+        });
+        if let Some((_, what)) = found {
+            return Err(SqlError::at_span(format!("{what} is not supported yet"), token.span));
+        }
+    }
+    Ok(())
 }
 
 /// `ROW<a ARRAY<INT>>` ends in two tokens, as there are no shifts.
@@ -77,7 +103,7 @@ impl StatementParser<'_> {
                 if self.word("STATEMENT") { self.statement_set() } else { self.statement() }
             }
             "BEGIN" => self.statement_set_after_set(),
-            "SELECT" | "WITH" | "VALUES" => Ok(Statement::Query(self.parser.parse_query()?)),
+            "SELECT" | "WITH" | "VALUES" | "TABLE" => Ok(Statement::Query(self.query()?)),
             "SET" => self.set(),
             "RESET" => self.reset(),
             "EXPLAIN" => self.explain(),
@@ -97,6 +123,21 @@ impl StatementParser<'_> {
             "SHOW" => self.show(),
             other => Err(SqlError::at_span(format!("{other} statements are not supported"), token.span)),
         }
+    }
+
+    /// A query; `TABLE t` is all of a table.
+    pub(super) fn query(&mut self) -> Result<Box<Query>, SqlError> {
+        if !self.word("TABLE") {
+            return Ok(self.parser.parse_query()?);
+        }
+        let name = self.parser.parse_object_name(false)?;
+        let mut query = Parser::new(&FlinkDialect).try_with_sql("SELECT * FROM t")?.parse_query()?;
+        if let SetExpr::Select(select) = &mut *query.body
+            && let Some(TableWithJoins { relation: TableFactor::Table { name: of, .. }, .. }) = select.from.first_mut()
+        {
+            *of = name;
+        }
+        Ok(query)
     }
 
     /// The next token, or the last one at the end of the script.
@@ -230,7 +271,7 @@ impl StatementParser<'_> {
         let comment = self.comment()?;
         self.expect_word("AS")?;
         let start = self.parser.peek_token().span;
-        let query = self.parser.parse_query()?;
+        let query = self.query()?;
         let text = self.text_from(start);
         Ok(Statement::CreateView(CreateView {
             name,
@@ -280,7 +321,7 @@ impl StatementParser<'_> {
             && !["SELECT", "VALUES", "WITH"].iter().any(|word| self.peek_word(1, word))
             && self.parser.peek_nth_token(1).token != Token::LParen;
         let columns = if lists_columns { self.columns()? } else { Vec::new() };
-        let source = self.parser.parse_query()?;
+        let source = self.query()?;
         Ok(Insert { table, options, partition, columns, source })
     }
 

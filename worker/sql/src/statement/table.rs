@@ -20,7 +20,11 @@ impl StatementParser<'_> {
         // Another table, or a query, may say the columns.
         let elsewhere = ["COMMENT", "DISTRIBUTED", "PARTITIONED", "WITH", "LIKE", "AS"];
         let elsewhere = elsewhere.iter().any(|word| self.peek_word(0, word));
-        if !elsewhere {
+        let names_only = self.parser.peek_token().token == Token::LParen
+            && matches!(self.parser.peek_nth_token(2).token, Token::Comma | Token::RParen);
+        if names_only {
+            table.order = self.columns()?;
+        } else if !elsewhere {
             self.parser.expect_token(&Token::LParen)?;
             loop {
                 self.table_element(&mut table)?;
@@ -41,10 +45,18 @@ impl StatementParser<'_> {
         if self.word("WITH") {
             table.options = self.options()?;
         }
+        if self.peek_word(0, "LIKE") && !table.order.is_empty() {
+            return Err(SqlError::at_ident("LIKE takes columns with types", &table.order[0]));
+        }
         if self.word("LIKE") {
             table.like = Some(self.like()?);
         } else if self.word("AS") {
-            table.query = Some(self.parser.parse_query()?);
+            table.query = Some(self.query()?);
+        } else if let Some(column) = table.order.first() {
+            return Err(SqlError::at_ident(
+                format!("column '{}' has no type, and there is no AS", column.value),
+                column,
+            ));
         } else if elsewhere {
             let found = self.parser.peek_token();
             return Ok(self.parser.expected("the columns, LIKE or AS", found)?);
@@ -170,12 +182,11 @@ impl StatementParser<'_> {
                 table.columns.push(ColumnDefinition { name, kind, comment });
                 return Ok(());
             } else if self.peek_word(0, "CONSTRAINT") || self.peek_word(0, "PRIMARY") {
-                if self.word("CONSTRAINT") {
-                    self.parser.parse_identifier()?;
-                }
+                let key = if self.word("CONSTRAINT") { Some(self.parser.parse_identifier()?) } else { None };
                 self.expect_word("PRIMARY")?;
                 self.expect_word("KEY")?;
                 self.set_primary_key(table, vec![name.clone()], token.span)?;
+                table.primary_key_name = key;
             } else if self.peek_word(0, "NOT") && self.peek_word(1, "NULL") {
                 self.parser.next_token();
                 self.parser.next_token();
