@@ -203,11 +203,13 @@ fn ours(text: String) -> String {
         let column = column.rsplit('.').next().unwrap_or(column);
         return format!("column '{column}' occurs twice in one select list: give it an alias");
     }
+    const OF_MANY_TYPES: &str = "the rows of VALUES have different types: CAST them to one";
     let starts = [
         ("Cannot create filter with non-boolean predicate", "WHERE and HAVING take a condition of type BOOLEAN"),
         ("Join condition must be boolean type", "JOIN … ON takes a condition of type BOOLEAN"),
         ("Cannot infer common argument type for logical boolean operation", "AND and OR take values of type BOOLEAN"),
-        ("Inconsistent metadata across values list", "the rows of VALUES have different types: CAST them to one"),
+        ("Inconsistent metadata across values list", OF_MANY_TYPES),
+        ("Inconsistent data type across values list", OF_MANY_TYPES),
     ];
     match starts.iter().find(|(start, _)| text.starts_with(start)) {
         Some((_, message)) => (*message).to_owned(),

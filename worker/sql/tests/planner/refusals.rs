@@ -75,11 +75,7 @@ fn mistakes_are_told_in_the_language_of_sql() {
         ("SELECT 1 FROM bid JOIN auction ON price", (1, 1), "JOIN … ON takes a condition of type BOOLEAN"),
         ("SELECT 1 FROM bid WHERE channel AND TRUE", (1, 1), "AND and OR take values of type BOOLEAN"),
         ("SELECT CASE WHEN price THEN 1 END FROM bid", (1, 1), "WHEN takes a condition of type BOOLEAN, not BIGINT"),
-        (
-            "VALUES (TIMESTAMP '2020-01-01 00:00:00'), (CAST(TIMESTAMP '2020-01-01 00:00:00' AS TIMESTAMP_LTZ(3)))",
-            (1, 8),
-            "the rows of VALUES have different types: CAST them to one",
-        ),
+        ("VALUES (ARRAY[1]), (MAP['a', 1])", (1, 21), "the rows of VALUES have different types: CAST them to one"),
         ("SELECT 1,\n 1e400", (2, 2), "the number 1e400 is out of range"),
         ("SELECT MAP[]", (1, 8), "MAP[] without entries has no type"),
         (
@@ -203,9 +199,10 @@ fn a_created_table_may_order_the_columns_of_its_query() {
     }
     let untyped = error(&mut session, "CREATE TABLE d (a, b) WITH ('connector' = 'blackhole')");
     assert_eq!(untyped.to_string(), "line 1, column 17: column 'a' has no type, and there is no AS");
-    let twice = "CREATE TABLE d WITH ('connector' = 'blackhole') AS SELECT bid.*, price FROM bid";
-    let twice = error(&mut session, twice);
-    assert!(twice.message.contains("'price'"), "{twice}");
+    let twice = "CREATE TABLE d WITH ('connector' = 'blackhole') AS SELECT auction, price, price FROM bid";
+    job(&mut session, twice);
+    let names = text(&mut session, "DESCRIBE d");
+    assert!(names.lines().any(|line| line.starts_with("price0 ")), "{names}");
 }
 
 #[test]

@@ -183,11 +183,11 @@ impl List {
 
     /// Memory it takes beside itself.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let of_index = |index: &Box<Index>| {
+        let of_index = |index: &Index| {
             let next = index.next.capacity() * size_of::<u32>();
             size_of::<Index>() + index.gaps.are_gaps.capacity() + index.runs.allocation_size() + next
         };
-        self.values.heap_bytes() + self.index.as_ref().map_or(0, of_index)
+        self.values.heap_bytes() + self.index.as_deref().map_or(0, of_index)
     }
 }
 
