@@ -105,6 +105,19 @@ fn a_malformed_record_fails_or_is_skipped() -> Result<()> {
 }
 
 #[test]
+fn a_null_does_not_reach_a_column_that_takes_none() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let script = "CREATE TABLE o (a INT NOT NULL, b STRING) WITH ('connector' = 'print');
+        INSERT INTO o VALUES (1, 'x'), (CAST(NULL AS INT), 'y');";
+    let says = ["table 'o': column 'a' is NOT NULL", "'table.exec.sink.not-null-enforcer' = 'DROP'"];
+    check(folder.path(), script, &[], FAILURE, &says)?;
+    let path = folder.path().join("job.sql").display().to_string();
+    let dropped = binary::run(&["run", "--set", "table.exec.sink.not-null-enforcer=DROP", &path])?;
+    ensure!(dropped.trim() == "+I[1, x]", "{dropped}");
+    Ok(())
+}
+
+#[test]
 fn a_server_that_is_not_there_is_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let nobody = format!("s3.endpoint=http://127.0.0.1:{}", binary::free_port()?);

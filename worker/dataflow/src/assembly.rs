@@ -26,6 +26,7 @@ use crate::{
     chain::{COMMITTABLES, Chain, Link, SinkLink, Target},
     dead_letter::{DEAD_LETTERS, DeadLetters},
     metrics::TaskMetrics,
+    not_null::NotNull,
     task::{Input, Timing},
 };
 
@@ -191,7 +192,9 @@ impl Assembly<'_> {
                 recommit(sink.as_mut(), &context, COMMITTABLES).await?;
                 sink.start(&job.job_id);
                 self.places.insert(node, Target::Sink(self.sinks.len()));
-                self.sinks.push(SinkLink { uid: at.uid.clone(), sink, pending: Vec::new(), list: COMMITTABLES });
+                let not_null = NotNull::new(&spec.table, &job.settings);
+                let link = SinkLink { uid: at.uid.clone(), sink, not_null, pending: Vec::new(), list: COMMITTABLES };
+                self.sinks.push(link);
             }
             _ => {
                 let operator = job.registry.operator(at, &self.inputs(node), &mut context)?;
@@ -235,7 +238,8 @@ impl Assembly<'_> {
         recommit(sink.as_mut(), &context, DEAD_LETTERS).await.map_err(at_table)?;
         sink.start(&job.job_id);
         let uid = job.graph.nodes[nodes[0]].uid.clone();
-        DeadLetters::new(table, SinkLink { uid, sink, pending: Vec::new(), list: DEAD_LETTERS }).map(Some)
+        let not_null = NotNull::new(table, &job.settings);
+        DeadLetters::new(table, SinkLink { uid, sink, not_null, pending: Vec::new(), list: DEAD_LETTERS }).map(Some)
     }
 
     /// The schemas of a node's input ports.

@@ -14,6 +14,7 @@ use crate::{
     dead_letter::DeadLetters,
     element::BarrierKind,
     metrics::{TaskMetrics, add},
+    not_null::NotNull,
     sink::Committable,
 };
 
@@ -46,6 +47,8 @@ pub struct SinkLink {
     pub uid: String,
     /// The sink.
     pub sink: Box<dyn Sink>,
+    /// What holds for the rows that it takes.
+    pub not_null: NotNull,
     /// Prepared and not yet committed, oldest first, each with the checkpoint that prepared it.
     pub pending: Vec<(u64, Committable)>,
     /// The name of the operator state that holds what is not yet committed.
@@ -214,6 +217,7 @@ impl Chain {
                 }
                 Work::Rows(Target::Sink(index), _, batch) => {
                     add(&self.metrics.records_out, batch.rows() as u64);
+                    let batch = self.sinks[index].not_null.enforce(batch)?;
                     self.sinks[index].sink.write(batch).await?;
                 }
                 Work::Signal(Target::Operator(index), signal) => {
@@ -356,7 +360,8 @@ mod tests {
     async fn sinks_are_told_of_event_time() {
         let told = Arc::<Mutex<Vec<Watermark>>>::default();
         let sink = Box::new(Told(Arc::clone(&told)));
-        let link = SinkLink { uid: "sink".to_owned(), sink, pending: Vec::new(), list: COMMITTABLES };
+        let not_null = NotNull::default();
+        let link = SinkLink { uid: "sink".to_owned(), sink, not_null, pending: Vec::new(), list: COMMITTABLES };
         let metrics = Arc::<TaskMetrics>::default();
         let mut chain = Chain::new(vec![Target::Sink(0)], Vec::new(), Vec::new(), vec![link], metrics);
         for watermark in [Watermark(7), Watermark::MAX] {

@@ -99,7 +99,7 @@ mod tests {
     use model::{DataType, Field, Schema};
 
     use super::*;
-    use crate::{Committable, Sink};
+    use crate::{Committable, Sink, not_null::NotNull};
 
     /// Keeps what is written, each row as its values with bars between.
     struct Kept(Arc<Mutex<Vec<String>>>);
@@ -136,7 +136,8 @@ mod tests {
             ..TableSpec::default()
         };
         let sink = Box::new(Kept(Arc::clone(&kept)));
-        let link = SinkLink { uid: "source".to_owned(), sink, pending: Vec::new(), list: DEAD_LETTERS };
+        let not_null = NotNull::default();
+        let link = SinkLink { uid: "source".to_owned(), sink, not_null, pending: Vec::new(), list: DEAD_LETTERS };
         let mut letters = DeadLetters::new(&table, link).expect("columns of dead letters");
         let rejected = Rejected { place: "f, line 2".to_owned(), message: "no".to_owned(), record: b"x\xFF".to_vec() };
         letters.malformed("source", &[rejected]).await.expect("room");

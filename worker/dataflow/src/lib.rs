@@ -11,6 +11,7 @@ pub mod dead_letter;
 pub mod element;
 pub mod gate;
 pub mod metrics;
+pub mod not_null;
 pub mod operator;
 pub mod reader;
 pub mod registry;

@@ -59,7 +59,6 @@ accepted! {
     "table.exec.mini-batch.compact-changes-enabled", ["false"], "All changes are emitted.";
     "table.exec.rank.topn-cache-size", [], "Caches have the size that `taskmanager.memory.managed.size` gives them.";
     "table.exec.simplify-operator-name-enabled", [], "Operators have the names that EXPLAIN shows.";
-    "table.exec.sink.not-null-enforcer", ["ERROR"], "Rows are not left out.";
     "table.exec.sink.type-length-enforcer", ["IGNORE"], "Texts are written as they are.";
     "table.exec.sink.upsert-materialize", ["AUTO", "NONE"], "Rows go to the sink as they come.";
     "table.exec.spill-compression.enabled", [], "Nothing is spilled.";

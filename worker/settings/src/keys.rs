@@ -6,7 +6,7 @@ use model::Failure;
 
 use crate::{
     Key, Value, accepted,
-    value::{AggPhaseStrategy, ByteSize, CheckpointMode, RestartStrategy, StateBackend, TimeZone},
+    value::{AggPhaseStrategy, ByteSize, CheckpointMode, NotNullEnforcer, RestartStrategy, StateBackend, TimeZone},
 };
 
 /// An option without its type, for listings and checks.
@@ -49,6 +49,7 @@ keys! {
     MINI_BATCH_SIZE: u64 = "table.exec.mini-batch.size", "50000", "How many rows they may collect.";
     AGG_PHASE_STRATEGY: AggPhaseStrategy = "table.optimizer.agg-phase-strategy", "AUTO", "Whether aggregations of inputs without updates are split into a local one before the exchange and one behind it; needs mini-batches: AUTO (those without keys, and those without windows and DISTINCT), TWO_PHASE (all) or ONE_PHASE (none).";
     STATE_TTL: Duration = "table.exec.state.ttl", "0 ms", "How long state is kept that does not change, of aggregations, joins, deduplication and Top-N that are not in windows; 0: for ever.";
+    NOT_NULL_ENFORCER: NotNullEnforcer = "table.exec.sink.not-null-enforcer", "ERROR", "What becomes of a row with a null where the sink's table has NOT NULL: ERROR (it fails the job) or DROP (it is left out).";
     STATE_BACKEND: StateBackend = "state.backend.type", "hashmap", "Where keyed state is kept: hashmap or rocksdb.";
     STATE_DIRECTORY: Option<String> = "state.backend.local-dir", "", "Local folder for RocksDB; the system's temporary folder if empty.";
     MANAGED_MEMORY: ByteSize = "taskmanager.memory.managed.size", "512 mb", "Memory for state caches of all slots of a TaskManager together.";
@@ -187,7 +188,7 @@ mod tests {
         for (name, value, part) in [
             ("execution.runtime-mode", "batch", "'batch' is not supported, only STREAMING: Batch mode"),
             ("table.exec.sink.upsert-materialize", "FORCE", "'FORCE' is not supported, only AUTO or NONE"),
-            ("table.exec.sink.not-null-enforcer", "DROP", "Rows are not left out"),
+            ("table.exec.sink.type-length-enforcer", "TRIM_PAD", "Texts are written as they are"),
             ("table.exec.emit.early-fire.enabled", "true", "is not supported: windows emit once"),
             ("table.exec.resource.default-parallelism", "many", "option table.exec.resource.default-parallelism"),
         ] {

@@ -141,6 +141,16 @@ words! {
 }
 
 words! {
+    /// What becomes of a row with a null where the sink's table has NOT NULL.
+    NotNullEnforcer {
+        /// It fails the job.
+        Error = "ERROR",
+        /// It is left out.
+        Drop = "DROP",
+    }
+}
+
+words! {
     /// What a restore may repeat.
     CheckpointMode {
         /// Nothing.
