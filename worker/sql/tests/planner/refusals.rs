@@ -75,7 +75,7 @@ fn mistakes_are_told_in_the_language_of_sql() {
         ("SELECT 1 FROM bid JOIN auction ON price", (1, 1), "JOIN … ON takes a condition of type BOOLEAN"),
         ("SELECT 1 FROM bid WHERE channel AND TRUE", (1, 1), "AND and OR take values of type BOOLEAN"),
         ("SELECT CASE WHEN price THEN 1 END FROM bid", (1, 1), "WHEN takes a condition of type BOOLEAN, not BIGINT"),
-        ("VALUES (ARRAY[1]), (MAP['a', 1])", (1, 21), "the rows of VALUES have different types: CAST them to one"),
+        ("VALUES (ARRAY[1]), (MAP['a', 1])", (1, 8), "the rows of VALUES have different types: CAST them to one"),
         ("SELECT 1,\n 1e400", (2, 2), "the number 1e400 is out of range"),
         ("SELECT MAP[]", (1, 8), "MAP[] without entries has no type"),
         (
