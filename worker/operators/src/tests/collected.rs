@@ -239,7 +239,7 @@ fn json_objects_have_each_key_once() {
     assert_eq!(cluster.take(), [change(Insert, &["1", "{\"a\":1,\"b\":null}", "{\"a\":1}"])]);
     cluster.restart(1, On::RocksDb);
     cluster.process(0, batch(&[(UpdateBefore, pair("\"a\"", Some("1"))), (UpdateAfter, pair("\"a\"", Some("2")))]));
-    assert_eq!(cluster.take(), [change(UpdateAfter, &["1", "{\"b\":null,\"a\":2}", "{\"a\":2}"])]);
+    assert_eq!(cluster.take(), [change(UpdateAfter, &["1", "{\"a\":2,\"b\":null}", "{\"a\":2}"])]);
     let again = cluster.try_process(0, batch(&[(Insert, pair("\"a\"", Some("3")))])).expect_err("twice");
     assert!(again.message.contains("the key \"a\" of JSON_OBJECTAGG occurs more than once"), "{again}");
 }

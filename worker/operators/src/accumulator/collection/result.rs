@@ -1,6 +1,6 @@
 //! The results of aggregates that keep the values of their rows, as columns.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
     array::{
@@ -150,23 +150,25 @@ impl Collector {
         Ok(Arc::new(StringArray::from_iter_values(arrays)))
     }
 
+    /// The fields are in the order of their names.
     fn json_objects<'a>(&self, objects: impl Iterator<Item = &'a Object>) -> Result<ArrayRef, Failure> {
         let mut all = Flat::new(objects);
         let keys = self.strings(0, &mut all.values)?;
         let values = self.strings(1, &mut all.values)?;
         let objects = all.ranges().map(|range| {
-            let mut known = HashSet::new();
-            let mut fields = Vec::with_capacity(range.len());
+            let mut fields = BTreeMap::new();
             for index in range {
                 if keys.is_null(index) {
                     return Err(Failure::user("a key of JSON_OBJECTAGG is null"));
                 }
                 let key = keys.value(index);
-                if !known.insert(key) {
+                // The quotes are not in the order.
+                let name = key.get(1..key.len().saturating_sub(1)).unwrap_or_default();
+                if fields.insert(name, format!("{key}:{}", json(&values, index))).is_some() {
                     return Err(Failure::user(format!("the key {key} of JSON_OBJECTAGG occurs more than once")));
                 }
-                fields.push(format!("{key}:{}", json(&values, index)));
             }
+            let fields: Vec<String> = fields.into_values().collect();
             Ok(format!("{{{}}}", fields.join(",")))
         });
         Ok(Arc::new(StringArray::from_iter_values(objects.collect::<Result<Vec<_>, _>>()?)))
