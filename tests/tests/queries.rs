@@ -25,7 +25,8 @@ const BY_ARRIVAL: &[&str] = &[
     "window_listagg",
 ];
 
-/// What the queries read beside Nexmark's tables.
+/// What the queries read beside Nexmark's tables. (Of windows over `lastbid` it depends on the pace which have ended before a
+/// row is updated, so that query has its watermark at the end only.)
 const VIEWS: &str = "
     CREATE VIEW w AS SELECT window_time AS rt, COUNT(*) AS c
     FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '2' SECOND))

@@ -322,5 +322,6 @@ SELECT window_start, window_end, COUNT(*) FROM TABLE(SESSION(TABLE bid PARTITION
 -- session_plain_filter
 SELECT bidder, auction, window_start, window_end FROM TABLE(SESSION(TABLE bid PARTITION BY bidder, DESCRIPTOR(`dateTime`), INTERVAL '1' SECOND)) WHERE price > 1000000 AND bidder > 2002;
 -- window_of_updating
+SET 'pipeline.auto-watermark-interval' = '1 h';
 SELECT window_start, COUNT(*), SUM(price) FROM TABLE(TUMBLE(TABLE lastbid, DESCRIPTOR(dateTime), INTERVAL '2' SECOND))
 GROUP BY window_start, window_end;
