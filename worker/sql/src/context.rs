@@ -152,6 +152,15 @@ impl ExprPlanner for FlinkExprPlanner {
         let types = (expr.left.get_type(schema), expr.right.get_type(schema));
         // The library would bring unlike ones to other types than Flink does.
         let (Ok(left), Ok(right)) = types else { return Ok(PlannerResult::Original(expr)) };
+        if let (Arrow::Decimal128(..), Arrow::Float32 | Arrow::Float64)
+        | (Arrow::Float32 | Arrow::Float64, Arrow::Decimal128(..)) = (&left, &right)
+        {
+            return Ok(PlannerResult::Original(RawBinaryExpr {
+                left: expr.left.cast_to(&Arrow::Float64, schema)?,
+                right: expr.right.cast_to(&Arrow::Float64, schema)?,
+                ..expr
+            }));
+        }
         if is_alike(&left, &right) {
             return Ok(PlannerResult::Original(expr));
         }

@@ -3,7 +3,7 @@
 use graph::{Expr, JobGraph, OperatorSpec, operator::SourceSpec};
 use model::DataType;
 
-use crate::support::{job, nexmark, session};
+use crate::support::{job, nexmark, session, text};
 
 fn sources(graph: &JobGraph) -> Vec<&SourceSpec> {
     graph
@@ -430,4 +430,18 @@ fn queries_over_each_other_that_are_written_alike_are_all_computed() {
         }
         assert_eq!(sums, 5, "{between}");
     }
+}
+
+/// A `DECIMAL` is compared with a `DOUBLE` as one, so that it can be a key.
+#[test]
+fn a_decimal_and_a_double_can_be_keys_of_a_join() {
+    let mut session = session();
+    let plan = text(
+        &mut session,
+        "CREATE TABLE l (d DECIMAL(10, 2)) WITH ('connector' = 'datagen');
+        CREATE TABLE r (f DOUBLE) WITH ('connector' = 'datagen');
+        EXPLAIN SELECT d FROM l JOIN r ON d = f;",
+    );
+    assert!(plan.contains("CAST(d AS DOUBLE) AS $k"), "{plan}");
+    assert!(plan.contains("hash[f]"), "{plan}");
 }
