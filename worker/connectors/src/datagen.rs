@@ -88,6 +88,8 @@ struct DataGenerator {
 }
 
 impl Generate for DataGenerator {
+    const VERSION: u32 = 0;
+
     fn generate(&mut self, first: u64, count: usize) -> Result<RecordBatch, Failure> {
         let now = self.clock.now_ms();
         let arrays =

@@ -22,6 +22,9 @@ const STATE: &str = "generator-positions";
 
 /// Makes the rows.
 pub(crate) trait Generate: Send {
+    /// Rises when other rows are made of the same numbers: positions of before then mean nothing.
+    const VERSION: u32;
+
     /// The rows of the numbers `first..first + count`, in order. It may leave rows out.
     fn generate(&mut self, first: u64, count: usize) -> Result<RecordBatch, Failure>;
 }
@@ -46,6 +49,9 @@ impl Pace {
 /// The state of one subtask.
 #[derive(Serialize, Deserialize)]
 struct Positions {
+    /// That of the rows.
+    #[serde(default)]
+    version: u32,
     block: u64,
     shares: u64,
     /// Next number by share.
@@ -67,7 +73,7 @@ pub(crate) struct GeneratorSource<G> {
 
 impl<G: Generate> GeneratorSource<G> {
     pub(crate) fn open(generate: G, pace: Pace, context: &OpenContext) -> Result<Self, Failure> {
-        let restored = restore(context)?;
+        let restored = restore(context, G::VERSION)?;
         let (block, shares) = restored
             .as_ref()
             .map_or((pace.block(), u64::from(context.max_parallelism)), |state| (state.block, state.shares));
@@ -109,11 +115,18 @@ impl<G: Generate> GeneratorSource<G> {
     }
 }
 
-fn restore(context: &OpenContext) -> Result<Option<Positions>, Failure> {
+fn restore(context: &OpenContext, version: u32) -> Result<Option<Positions>, Failure> {
     let mut all: Option<Positions> = None;
     for item in context.restored(STATE) {
         let part: Positions = serde_json::from_slice(&item.0)
             .map_err(|error| Failure::data(format!("operator {}: positions in the snapshot: {error}", context.uid)))?;
+        if part.version != version {
+            return Err(Failure::user(format!(
+                "operator {}: the snapshot is of an engine whose generator makes other rows (version {} instead of \
+                 {version}): the rest would not go with what was read; go on with that engine, or start anew",
+                context.uid, part.version
+            )));
+        }
         match &mut all {
             None => all = Some(part),
             Some(all) if all.block == part.block && all.shares == part.shares => all.next.extend(part.next),
@@ -158,7 +171,7 @@ impl<G: Generate> Source for GeneratorSource<G> {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         let next = self.positions.iter().map(|Reverse((next, share))| (*share, *next)).collect();
-        let positions = Positions { block: self.block, shares: self.shares, next };
+        let positions = Positions { version: G::VERSION, block: self.block, shares: self.shares, next };
         let bytes = serde_json::to_vec(&positions).map_err(|error| Failure::internal(format!("positions: {error}")))?;
         snapshot.add(STATE, bytes);
         Ok(())

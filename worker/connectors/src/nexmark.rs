@@ -156,6 +156,9 @@ impl Generator {
 }
 
 impl Generate for Generator {
+    // 1: bidders and the sizes of texts are Nexmark's own.
+    const VERSION: u32 = 1;
+
     fn generate(&mut self, first: u64, count: usize) -> Result<RecordBatch, Failure> {
         let events = Events::new(&self.options.shape, first, count, self.only);
         let arrays: Vec<ArrayRef> =

@@ -4,7 +4,10 @@ use graph::{Expr, Value};
 use model::DataType;
 
 use super::*;
-use crate::testing::{environment, read_with_restores, source_of, source_of_all, table_of};
+use crate::{
+    build_source,
+    testing::{context, environment, read_with_restores, restored, snapshot, source_of, source_of_all, table_of},
+};
 
 fn wide_table(options: &[(&str, &str)]) -> TableSpec {
     let mut table = table_of(&[], options);
@@ -44,6 +47,18 @@ async fn parallelism_and_restores_change_nothing() {
     for stops in [vec![(1, 0)], vec![(2, 5000), (3, 1)], vec![(4, 3000), (1, 0), (2, 9000)]] {
         assert_eq!(read_with_restores(&spec, &environment(), &stops, 3).await, expected);
     }
+}
+
+#[tokio::test]
+async fn positions_among_other_rows_are_refused() {
+    let spec = source_of(wide_table(&[("events.num", "500")]), BID);
+    let mut lists = snapshot(&mut [build_source(&spec, &mut context(0, 1), &environment()).unwrap()]);
+    assert!(build_source(&spec, &mut restored(0, 1, &lists), &environment()).is_ok());
+    for item in lists.values_mut().flatten() {
+        item.0 = String::from_utf8(item.0.clone()).unwrap().replace("\"version\":1,", "").into_bytes();
+    }
+    let failure = build_source(&spec, &mut restored(0, 1, &lists), &environment()).err().unwrap();
+    assert!(failure.message.contains("makes other rows (version 0 instead of 1)"), "{failure}");
 }
 
 #[tokio::test]
