@@ -26,7 +26,7 @@ e2e: build
 	tests/run.sh e2e
 
 bench: build
-	$(BIN)/sluice bench
+	$(BIN)/sluice bench --peers docs/benchmarks/peers.tsv
 
 lint:
 	cargo fmt --all --check

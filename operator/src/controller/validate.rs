@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    crd::{self, DesiredState, FlinkJob, FlinkJobSpec, Quantity, Resources, Scheduling, UpgradeMode},
+    crd::{self, DesiredState, FlinkJob, FlinkJobSpec, Quantity, Resources, Scheduling, TaskManagerSpec, UpgradeMode},
     hash,
 };
 
@@ -28,14 +28,6 @@ pub enum Error {
     /// The SQL is in a ConfigMap that cannot be used.
     #[error("spec.job.sql.configMapRef: {0}")]
     Sql(String),
-    /// An option that does not exist.
-    #[error("spec.config: unknown option {name}{hint}")]
-    UnknownOption {
-        /// Its name.
-        name: String,
-        /// What may have been meant.
-        hint: String,
-    },
     /// An option that is not the user's to set.
     #[error("spec.config: {name} is set by the operator{hint}")]
     ReservedOption {
@@ -245,20 +237,45 @@ fn placement(field: &str, scheduling: Option<&Scheduling>) -> Result<Placement, 
     })
 }
 
-/// The JobManager's and the TaskManagers' revision. Replicas and parallelism are not in them: those change in place.
+/// The JobManager's and the TaskManagers' revision: hashes of what needs new pods when it changes.
+///
+/// Every field of the spec is named here, so that a new one does not compile before it has been decided on. The hashed
+/// text is part of what a release promises (`a_revision_never_changes` holds it): another text restarts every job.
 fn revisions(job: &FlinkJob, sql: &str, config: &BTreeMap<String, String>) -> (String, String) {
-    let spec = &job.spec;
+    let FlinkJobSpec {
+        image,
+        image_pull_secrets,
+        task_manager: TaskManagerSpec { resources, scheduling, replicas: _, slots: _ },
+        job_manager,
+        checkpoint,
+        // Options follow from these, see `options::options`; `sql` is the program.
+        config: _,
+        job: _,
+        restart_policy: _,
+        savepoint: _,
+        // Immutable.
+        max_parallelism: _,
+        // Changed in place.
+        parallelism: _,
+        // Read when an upgrade, a start or the deletion is due.
+        desired_state: _,
+        upgrade: _,
+        restore_from: _,
+        deletion: _,
+        // Read when a pod is created.
+        image_pull_policy: _,
+    } = &job.spec;
     let restart_relevant: BTreeMap<_, _> = config.iter().filter(|(name, _)| !options::is_policy(name)).collect();
-    let credentials = spec.checkpoint.as_ref().and_then(|checkpoint| checkpoint.credentials.clone());
+    let credentials = checkpoint.as_ref().and_then(|checkpoint| checkpoint.credentials.clone());
     let shared = [
-        spec.image.clone(),
+        image.clone(),
         json(&restart_relevant),
         json(&credentials),
-        json(&spec.image_pull_secrets),
+        json(image_pull_secrets),
         job.annotations().get(crd::RESTART).cloned().unwrap_or_default(),
     ];
-    let workers = [json(&spec.task_manager.resources), json(&spec.task_manager.scheduling)];
-    let coordinator = [json(&spec.job_manager), sql.to_owned()];
+    let workers = [json(resources), json(scheduling)];
+    let coordinator = [json(job_manager), sql.to_owned()];
     let taskmanager = hash::short(shared.iter().chain(&workers));
     (hash::short(shared.iter().chain(&workers).chain(&coordinator)), taskmanager)
 }

@@ -53,16 +53,25 @@ impl ProcessOptions {
     /// # Errors
     /// Class `User` for a file that cannot be read or an option that is wrong.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        let mut settings = match &self.config {
-            None => Settings::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| Failure::user(format!("{}: {error}", path.display())))?;
-                Settings::from_yaml(&text).map_err(|failure| failure.at(path.display()))?
-            }
-        };
+        let (settings, problems) = self.settings_with_problems()?;
+        problems.into_iter().next().map_or(Ok(settings), Err)
+    }
+
+    /// As [`ProcessOptions::settings`], but leaves out the options of the file that are wrong and returns what is
+    /// wrong with each.
+    ///
+    /// # Errors
+    /// Class `User` for a file that cannot be read or a `--set` that is wrong.
+    pub(crate) fn settings_with_problems(&self) -> Result<(Settings, Vec<Failure>), Failure> {
+        let (mut settings, mut problems) = (Settings::default(), Vec::new());
+        if let Some(path) = &self.config {
+            let at = |failure: Failure| failure.at(path.display());
+            let text = std::fs::read_to_string(path).map_err(|error| at(Failure::user(error.to_string())))?;
+            (settings, problems) = Settings::from_yaml_with_problems(&text).map_err(at)?;
+            problems = problems.into_iter().map(at).collect();
+        }
         settings.merge(&self.given()?);
-        Ok(settings)
+        Ok((settings, problems))
     }
 
     /// What `--set` gives.
@@ -201,6 +210,13 @@ pub(crate) struct BenchOptions {
     /// Where the events come from: generated as they are read, or JSON lines in a file made beforehand
     #[arg(long, value_enum, default_value_t)]
     pub(crate) source: BenchSource,
+    /// Figures of other engines to compare with: tab-separated, a column `query`, then one of thousands of events a
+    /// second for each engine
+    #[arg(long, value_name = "FILE")]
+    pub(crate) peers: Option<PathBuf>,
+    /// Another build of this program to compare with: both run each query three times, in turn, and the best runs count
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) baseline: Option<PathBuf>,
     /// The file of events, or where it is made
     #[arg(long, hide = true)]
     pub(crate) file: Option<PathBuf>,

@@ -16,7 +16,14 @@ use crate::{
 
 /// Runs the process.
 pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
-    let (file, given) = (options.process.settings()?, options.process.given()?);
+    let (file, problems) = options.process.settings_with_problems()?;
+    let given = options.process.given()?;
+    // A JobManager with a job of its own starts all the same: the user sees the problem where the job would be, and a
+    // restart of the process would change nothing.
+    let problem = problems.into_iter().next();
+    if let (Some(problem), None) = (&problem, &options.job) {
+        return Err(problem.clone());
+    }
     let (handle, service) = JobManager::new(jobmanager::Options {
         settings: file.clone(),
         storage: cluster::storage(&file),
@@ -25,10 +32,9 @@ pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
     serve_rest(&handle, &file).await?;
     let rpc = serve_rpc(&handle, &file).await?;
     if let Some(path) = &options.job {
-        let submission = application(path, &options, &file, &given);
+        let submission = problem.map_or_else(|| application(path, &options, &file, &given), Err);
         match submission {
             Ok(submission) => start(&handle, submission),
-            // The user sees it where the job would be; a restart of the process would change nothing.
             Err(failure) if failure.class == ErrorClass::User => {
                 tracing::error!("the job cannot be planned: {failure}");
                 reject(&handle, options.job_id.clone(), failure);

@@ -24,7 +24,11 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
 /// Runs the process.
 pub(crate) async fn run(options: ProcessOptions) -> Result<(), Failure> {
-    let settings = options.settings()?;
+    let (settings, problems) = options.settings_with_problems()?;
+    // The JobManager reports them to the user. Its own options may be among them, of a file that both share.
+    for problem in problems {
+        tracing::error!("option ignored: {problem}");
+    }
     cluster::clear_local_directory(&settings);
     let listener =
         listen(&settings.get(&keys::TASKMANAGER_BIND_HOST), settings.get(&keys::TASKMANAGER_DATA_PORT)).await?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
 /// What may be done about an error. Restart strategy, status conditions and metric labels follow from it.
@@ -84,9 +85,47 @@ impl Failure {
     }
 }
 
-impl From<arrow::error::ArrowError> for Failure {
-    /// Kernels fail on the values they are given (overflow, bad cast), so the default class is `Data`.
-    fn from(error: arrow::error::ArrowError) -> Self {
-        Self::data(error.to_string())
+impl From<ArrowError> for Failure {
+    /// Values that a kernel cannot compute with are of class `Data`, a lack of memory or a failed read is `External`. All
+    /// else means that a kernel was called wrongly, which is a bug.
+    fn from(error: ArrowError) -> Self {
+        let class = match &error {
+            ArrowError::CastError(_)
+            | ArrowError::ParseError(_)
+            | ArrowError::ComputeError(_)
+            | ArrowError::DivideByZero
+            | ArrowError::ArithmeticOverflow(_)
+            | ArrowError::CsvError(_)
+            | ArrowError::JsonError(_)
+            | ArrowError::AvroError(_)
+            | ArrowError::IpcError(_)
+            | ArrowError::ParquetError(_) => ErrorClass::Data,
+            ArrowError::MemoryError(_) | ArrowError::IoError(..) | ArrowError::ExternalError(_) => ErrorClass::External,
+            ArrowError::NotYetImplemented(_)
+            | ArrowError::SchemaError(_)
+            | ArrowError::InvalidArgumentError(_)
+            | ArrowError::CDataInterface(_)
+            | ArrowError::DictionaryKeyOverflowError
+            | ArrowError::RunEndIndexOverflowError
+            | ArrowError::OffsetOverflowError(_) => ErrorClass::Internal,
+        };
+        Self::new(class, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_values_cause_is_blamed_on_the_data() {
+        let class = |error| Failure::from(error).class;
+        assert_eq!(class(ArrowError::DivideByZero), ErrorClass::Data);
+        assert_eq!(class(ArrowError::ParseError("'x' is not a date".to_owned())), ErrorClass::Data);
+        assert_eq!(class(ArrowError::MemoryError("out of memory".to_owned())), ErrorClass::External);
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert_eq!(class(ArrowError::IoError("spill".to_owned(), full)), ErrorClass::External);
+        assert_eq!(class(ArrowError::InvalidArgumentError("lengths differ".to_owned())), ErrorClass::Internal);
+        assert_eq!(class(ArrowError::OffsetOverflowError(1)), ErrorClass::Internal);
     }
 }

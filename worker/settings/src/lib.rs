@@ -37,34 +37,22 @@ impl Settings {
     /// # Errors
     /// Class `User` for malformed YAML or an option that does not exist or does not parse.
     pub fn from_yaml(text: &str) -> Result<Self, Failure> {
-        let root: serde_yaml_ng::Value =
-            serde_yaml_ng::from_str(text).map_err(|error| Failure::user(format!("configuration: {error}")))?;
-        let mut settings = Self::default();
-        settings.add_yaml(&mut Vec::new(), &root)?;
-        Ok(settings)
+        let (settings, problems) = Self::from_yaml_with_problems(text)?;
+        problems.into_iter().next().map_or(Ok(settings), Err)
     }
 
-    fn add_yaml(&mut self, path: &mut Vec<String>, value: &serde_yaml_ng::Value) -> Result<(), Failure> {
-        use serde_yaml_ng::Value as Yaml;
-        let text = match value {
-            Yaml::Null => return Ok(()),
-            Yaml::Mapping(entries) => {
-                for (key, value) in entries {
-                    let key = key.as_str().ok_or_else(|| Failure::user("configuration: a key is not a string"))?;
-                    path.push(key.to_owned());
-                    self.add_yaml(path, value)?;
-                    path.pop();
-                }
-                return Ok(());
-            }
-            Yaml::Bool(value) => value.to_string(),
-            Yaml::Number(value) => value.to_string(),
-            Yaml::String(value) => value.clone(),
-            Yaml::Sequence(_) | Yaml::Tagged(_) => {
-                return Err(Failure::user(format!("configuration: {} takes a single value", path.join("."))));
-            }
-        };
-        self.set(&path.join("."), &text)
+    /// As [`Settings::from_yaml`], but leaves out the options that are wrong and returns what is wrong with each.
+    ///
+    /// # Errors
+    /// Class `User` for malformed YAML.
+    pub fn from_yaml_with_problems(text: &str) -> Result<(Self, Vec<Failure>), Failure> {
+        let root: serde_yaml_ng::Value =
+            serde_yaml_ng::from_str(text).map_err(|error| Failure::user(format!("configuration: {error}")))?;
+        let mut options = Vec::new();
+        flatten_yaml(&mut Vec::new(), &root, &mut options)?;
+        let mut settings = Self::default();
+        let problems = options.iter().filter_map(|(name, value)| settings.set(name, value).err()).collect();
+        Ok((settings, problems))
     }
 
     /// Sets one option.
@@ -116,5 +104,52 @@ impl Settings {
             settings.set(name, value)?;
         }
         Ok(settings)
+    }
+}
+
+/// The options of a YAML tree: dotted names and values.
+fn flatten_yaml(
+    path: &mut Vec<String>,
+    value: &serde_yaml_ng::Value,
+    options: &mut Vec<(String, String)>,
+) -> Result<(), Failure> {
+    use serde_yaml_ng::Value as Yaml;
+    let text = match value {
+        Yaml::Null => return Ok(()),
+        Yaml::Mapping(entries) => {
+            for (key, value) in entries {
+                let key = key.as_str().ok_or_else(|| Failure::user("configuration: a key is not a string"))?;
+                path.push(key.to_owned());
+                flatten_yaml(path, value, options)?;
+                path.pop();
+            }
+            return Ok(());
+        }
+        Yaml::Bool(value) => value.to_string(),
+        Yaml::Number(value) => value.to_string(),
+        Yaml::String(value) => value.clone(),
+        Yaml::Sequence(_) | Yaml::Tagged(_) => {
+            return Err(Failure::user(format!("configuration: {} takes a single value", path.join("."))));
+        }
+    };
+    options.push((path.join("."), text));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_options_of_a_file_are_left_out_and_reported() {
+        let text = "parallelism.default: 3\nno.such: 1\nheartbeat:\n  timeout: soon\n  interval: 2 s\n";
+        let (settings, problems) = Settings::from_yaml_with_problems(text).unwrap();
+        assert_eq!(settings.values().keys().collect::<Vec<_>>(), ["heartbeat.interval", "parallelism.default"]);
+        let names = ["no.such", "heartbeat.timeout"];
+        assert_eq!(problems.len(), names.len());
+        for (problem, name) in problems.iter().zip(names) {
+            assert!(problem.message.contains(name), "{problem}");
+        }
+        assert_eq!(Settings::from_yaml(text).unwrap_err(), problems[0]);
     }
 }

@@ -1,15 +1,13 @@
-//! The engine's options that follow from a spec, and which of them users may set.
+//! The engine's options that follow from a spec, and which of them users may set. It does not know the engine's other
+//! options: the engine in the job's image checks those, and its answer is shown in the status.
 
 use std::collections::BTreeMap;
 
 use super::{Error, duration};
 use crate::{
     controller::build::names,
-    crd::{FlinkJobSpec, Quantity, RestartStrategy},
+    crd::{CheckpointSpec, FlinkJobSpec, Quantity, RestartStrategy},
 };
-
-/// Names of all options of the engine, one a line; a test holds it against the engine's own list.
-pub const KNOWN: &str = include_str!("options.txt");
 
 /// Ports that the pods use.
 pub mod port {
@@ -60,17 +58,9 @@ pub fn is_policy(name: &str) -> bool {
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
-    if let Some((_, field)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
-        let hint = if field.is_empty() { String::new() } else { format!("; use spec.{field}") };
-        return Err(Error::ReservedOption { name: name.to_owned(), hint });
-    }
-    if KNOWN.lines().any(|known| known == name) {
-        return Ok(());
-    }
-    let common = |known: &str| known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-    let nearest = KNOWN.lines().max_by_key(|known| common(known)).filter(|known| common(known) * 2 >= name.len());
-    let hint = nearest.map_or(String::new(), |nearest| format!(", did you mean {nearest}?"));
-    Err(Error::UnknownOption { name: name.to_owned(), hint })
+    let Some((_, field)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) else { return Ok(()) };
+    let hint = if field.is_empty() { String::new() } else { format!("; use spec.{field}") };
+    Err(Error::ReservedOption { name: name.to_owned(), hint })
 }
 
 /// The options of a job, all but those that a start decides.
@@ -136,14 +126,26 @@ impl Options {
 
     fn checkpoint(&mut self, spec: &FlinkJobSpec) -> Result<(), Error> {
         let Some(checkpoint) = &spec.checkpoint else { return Ok(()) };
-        self.put("execution.checkpointing.dir", &checkpoint.uri);
-        self.put_duration("execution.checkpointing.interval", "checkpoint.interval", Some(&checkpoint.interval))?;
-        self.put_duration("execution.checkpointing.timeout", "checkpoint.timeout", checkpoint.timeout.as_ref())?;
-        self.put_duration("execution.checkpointing.min-pause", "checkpoint.minPause", checkpoint.min_pause.as_ref())?;
-        self.put_some("execution.checkpointing.num-retained", checkpoint.retain);
-        self.put_some("s3.endpoint", checkpoint.endpoint.as_ref());
-        self.put_some("s3.region", checkpoint.region.as_ref());
-        self.put_some("s3.path.style.access", checkpoint.path_style);
+        let CheckpointSpec {
+            uri,
+            interval,
+            timeout,
+            min_pause,
+            retain,
+            // Reach the pods as environment variables.
+            credentials: _,
+            endpoint,
+            region,
+            path_style,
+        } = checkpoint;
+        self.put("execution.checkpointing.dir", uri);
+        self.put_duration("execution.checkpointing.interval", "checkpoint.interval", Some(interval))?;
+        self.put_duration("execution.checkpointing.timeout", "checkpoint.timeout", timeout.as_ref())?;
+        self.put_duration("execution.checkpointing.min-pause", "checkpoint.minPause", min_pause.as_ref())?;
+        self.put_some("execution.checkpointing.num-retained", *retain);
+        self.put_some("s3.endpoint", endpoint.as_ref());
+        self.put_some("s3.region", region.as_ref());
+        self.put_some("s3.path.style.access", *path_style);
         Ok(())
     }
 

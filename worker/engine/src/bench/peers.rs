@@ -1,52 +1,69 @@
-//! What other engines reach with the same queries on the same kind of machine: 2 cores, 3 million events.
+//! Figures of other engines or builds to compare with, from a file: a table with a column `query` and a column of thousands
+//! of events a second for each of them.
 
-/// Thousands of events a second of one query; none where it was not measured.
-#[derive(Debug)]
+use std::path::Path;
+
+use model::Failure;
+
+/// The figures of a file; none without one.
+#[derive(Debug, Default)]
 pub(super) struct Peers {
-    query: &'static str,
-    /// Apache Flink 2.3, SQL, parallelism 2, RocksDB with incremental checkpoints, mini-batch.
-    pub(super) flink: Option<u32>,
-    /// Feldera's DBSP, circuits written in Rust, 2 workers, no checkpoints, in memory.
-    pub(super) dbsp_memory: Option<u32>,
-    /// As before, with batches over 1 MB on disk.
-    pub(super) dbsp_disk: Option<u32>,
+    /// Their names.
+    pub(super) names: Vec<String>,
+    rows: Vec<(String, Vec<Option<f64>>)>,
 }
 
-/// Thousands of events a second of Apache Flink 2.3 from 1 million events as JSON lines, 334 MB, otherwise as above.
-pub(super) fn flink_from_json(query: &str) -> Option<u32> {
-    FLINK_FROM_JSON.iter().find(|(known, _)| *known == query).map(|(_, thousands)| *thousands)
+impl Peers {
+    /// Reads a file of tab-separated values with a header. Lines that begin with `#` are comments.
+    ///
+    /// # Errors
+    /// Class `User`, naming file and line, for a file that cannot be read or a figure that is no number.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Failure::user(format!("{}: {error}", path.display())))?;
+        Self::parse(&text).map_err(|failure| failure.at(path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let mut lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#') && !line.trim().is_empty());
+        let (_, header) = lines.next().ok_or_else(|| Failure::user("there is no header"))?;
+        let names = header.split('\t').skip(1).map(str::to_owned).collect();
+        let mut rows = Vec::new();
+        for (index, line) in lines {
+            let mut fields = line.split('\t');
+            let query = fields.next().unwrap_or_default().to_owned();
+            let figure = |field: &str| match field.trim() {
+                "" => Ok(None),
+                text => text
+                    .parse()
+                    .map(Some)
+                    .map_err(|_| Failure::user(format!("line {}: '{text}' is not a number", index + 1))),
+            };
+            rows.push((query, fields.map(figure).collect::<Result<_, _>>()?));
+        }
+        Ok(Self { names, rows })
+    }
+
+    /// The ratio of a query's events a second to each peer's; none where a peer was not measured.
+    pub(super) fn ratios(&self, query: &str, events_per_second: f64) -> Vec<Option<f64>> {
+        let row = self.rows.iter().find(|(known, _)| known == query);
+        let of = |index: usize| row.and_then(|(_, figures)| *figures.get(index)?);
+        (0..self.names.len()).map(|index| of(index).map(|thousands| events_per_second / (thousands * 1000.0))).collect()
+    }
 }
 
-const FLINK_FROM_JSON: &[(&str, u32)] = &[("q0", 92), ("q2", 91), ("q5", 41), ("q8", 85), ("q17", 74), ("q21", 53)];
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The figures of a query.
-pub(super) fn of(query: &str) -> Option<&'static Peers> {
-    PEERS.iter().find(|peers| peers.query == query)
+    #[test]
+    fn figures_are_found_by_query_and_column() {
+        let peers = Peers::parse("# comment\nquery\tA\tB\nq1\t2\t\nq2\t\t4\n").unwrap();
+        assert_eq!(peers.names, ["A", "B"]);
+        assert_eq!(peers.ratios("q1", 4000.0), [Some(2.0), None]);
+        assert_eq!(peers.ratios("q2", 4000.0), [None, Some(1.0)]);
+        assert_eq!(peers.ratios("q3", 4000.0), [None, None]);
+        let error = Peers::parse("query\tA\nq1\tfast\n").unwrap_err();
+        assert_eq!(error.message, "line 2: 'fast' is not a number");
+    }
 }
-
-const fn peers(query: &'static str, flink: u32, dbsp_memory: Option<u32>, dbsp_disk: Option<u32>) -> Peers {
-    Peers { query, flink: Some(flink), dbsp_memory, dbsp_disk }
-}
-
-const PEERS: &[Peers] = &[
-    peers("q0", 296, Some(871), None),
-    peers("q1", 336, Some(680), None),
-    peers("q2", 341, Some(820), None),
-    peers("q3", 207, Some(728), Some(761)),
-    peers("q4", 55, Some(565), Some(615)),
-    peers("q5", 77, Some(756), Some(664)),
-    peers("q7", 42, Some(541), Some(527)),
-    peers("q8", 199, Some(789), Some(976)),
-    peers("q9", 27, Some(227), Some(218)),
-    peers("q11", 48, None, None),
-    peers("q12", 170, Some(783), None),
-    peers("q14", 256, Some(796), None),
-    peers("q15", 88, Some(372), Some(423)),
-    peers("q16", 23, Some(183), Some(198)),
-    peers("q17", 182, Some(329), Some(331)),
-    peers("q18", 104, Some(427), Some(368)),
-    peers("q19", 85, Some(383), Some(333)),
-    peers("q20", 41, Some(499), Some(403)),
-    peers("q21", 154, Some(781), None),
-    peers("q22", 211, Some(781), None),
-];
