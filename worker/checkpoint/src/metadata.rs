@@ -55,6 +55,7 @@ mod tests {
     use super::*;
     use crate::{Item, SnapshotKind, SubtaskState};
     use model::ErrorClass;
+    use proptest::prelude::*;
 
     fn manifest() -> Manifest {
         let state = SubtaskState {
@@ -116,5 +117,33 @@ mod tests {
         let file = format!("sluice-metadata 1 {:08x} {}\n{body}", crc32fast::hash(body.as_bytes()), body.len());
         let manifest = decode("f", file.as_bytes()).expect("readable");
         assert_eq!(manifest.operators["agg"][0].lists["x"], [Item(vec![0, 255])]);
+    }
+    fn file_of(body: &[u8]) -> Vec<u8> {
+        let mut file = format!("{MAGIC} {VERSION} {:08x} {}\n", crc32fast::hash(body), body.len()).into_bytes();
+        file.extend_from_slice(body);
+        file
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_bytes_are_taken_for_a_manifest_by_mistake(
+            at in any::<proptest::sample::Index>(), to in any::<u8>(), cut in any::<bool>(), with_checksum in any::<bool>(),
+        ) {
+            let good = encode(&manifest()).expect("encodes");
+            let body = good.iter().position(|&byte| byte == b'\n').expect("a header") + 1;
+            let mut bytes = if with_checksum { good[body..].to_vec() } else { good };
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            if cut {
+                bytes.truncate(at);
+            }
+            let file = if with_checksum { file_of(&bytes) } else { bytes };
+            match decode("f", &file) {
+                Ok(read) => prop_assert_eq!(decode("f", &encode(&read).expect("encodes")), Ok(read)),
+                Err(failure) => prop_assert_eq!(failure.class, ErrorClass::Data, "{}", failure),
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The job graph: nodes and the edges between them.
 
+use std::collections::HashSet;
+
 use model::{Failure, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,9 @@ pub const VERSION: u32 = 1;
 
 /// What reading and writing deep expressions may take of the stack.
 const STACK_BYTES: usize = 32 << 20;
+
+/// Inputs of an operator: one, or the two sides of a join.
+const PORTS_MAX: usize = 2;
 
 /// The position of a node in [`JobGraph::nodes`].
 pub type NodeId = usize;
@@ -119,7 +124,7 @@ impl JobGraph {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// Class `Data` if it is malformed or of a newer version.
+    /// Class `Data` if it is malformed, of a newer version, or refers to nodes or columns that it does not have.
     pub fn from_json(json: &str) -> Result<Self, Failure> {
         let data = |error: serde_json::Error| Failure::data(format!("job graph: {error}"));
         let graph: Self = stacker::grow(STACK_BYTES, || {
@@ -135,6 +140,39 @@ impl JobGraph {
                 graph.version
             )));
         }
+        graph.check().map_err(|what| Failure::data(format!("job graph: {what}")))?;
         Ok(graph)
     }
+
+    /// Whether positions are those of nodes and columns, so that nobody has to ask again.
+    fn check(&self) -> Result<(), String> {
+        let mut uids = HashSet::new();
+        for node in &self.nodes {
+            if !uids.insert(node.uid.as_str()) {
+                return Err(format!("the uid {} occurs twice", node.uid));
+            }
+            if node.parallelism == Some(0) {
+                return Err(format!("{} has no subtasks", node.uid));
+            }
+        }
+        for edge in &self.edges {
+            let Edge { from, to, port, partitioning } = edge;
+            if from >= to || *to >= self.nodes.len() {
+                return Err(format!("an edge goes from node {from} to node {to} of {}", self.nodes.len()));
+            }
+            if *port >= PORTS_MAX {
+                return Err(format!("{} has no input {port}", self.nodes[*to].uid));
+            }
+            let columns = self.nodes[*from].schema.len();
+            if let Partitioning::Hash(keys) = partitioning
+                && let Some(key) = keys.iter().find(|key| **key >= columns)
+            {
+                return Err(format!("{} has no column {key} to partition by", self.nodes[*from].uid));
+            }
+        }
+        Ok(())
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 /// Levels of brackets in one piece. Readers take 128, and a graph may stand in other JSON.
 const DEPTH_MAX: usize = 96;
 
+/// Levels of brackets in the whole. An expression has at most 400 levels, each a few of brackets.
+const WHOLE_DEPTH_MAX: usize = 8192;
+
 /// What a piece is left out by: `{"$piece": 3}`.
 const PIECE: &str = "$piece";
 
@@ -71,28 +74,31 @@ fn shortened(value: Value, pieces: &mut Vec<Value>) -> (Value, usize) {
 /// The whole that was cut.
 ///
 /// # Errors
-/// Class `Data` if a piece is missing.
+/// Class `Data` if a piece is missing or the whole is nested too deep.
 pub(crate) fn joined(mut whole: Value) -> Result<Value, Failure> {
     let pieces = whole.as_object_mut().and_then(|fields| fields.remove(PIECES));
     let mut pieces = match pieces {
         Some(Value::Array(pieces)) => pieces,
         _ => Vec::new(),
     };
-    put_back(&mut whole, &mut pieces)?;
+    put_back(&mut whole, &mut pieces, 0)?;
     Ok(whole)
 }
 
-fn put_back(value: &mut Value, pieces: &mut [Value]) -> Result<(), Failure> {
+fn put_back(value: &mut Value, pieces: &mut [Value], depth: usize) -> Result<(), Failure> {
+    if depth > WHOLE_DEPTH_MAX {
+        return Err(Failure::data(format!("job graph: is nested too deep: more than {WHOLE_DEPTH_MAX} levels")));
+    }
     match value {
-        Value::Array(items) => items.iter_mut().try_for_each(|item| put_back(item, pieces)),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| put_back(item, pieces, depth + 1)),
         Value::Object(fields) => {
             let number = fields.get(PIECE).filter(|_| fields.len() == 1).and_then(Value::as_u64);
             let Some(number) = number else {
-                return fields.values_mut().try_for_each(|field| put_back(field, pieces));
+                return fields.values_mut().try_for_each(|field| put_back(field, pieces, depth + 1));
             };
             let piece = usize::try_from(number).ok().and_then(|number| pieces.get_mut(number)).map(Value::take);
             *value = piece.ok_or_else(|| Failure::data(format!("job graph: piece {number} is missing")))?;
-            put_back(value, pieces)
+            put_back(value, pieces, depth)
         }
         _ => Ok(()),
     }

@@ -360,3 +360,41 @@ fn with_earlier(failure: Failure, retained: &[SnapshotRef]) -> Failure {
     let Some(last) = retained.last().filter(|_| failure.class == ErrorClass::Data) else { return failure };
     Failure { message: format!("{}; the checkpoint before it is {}", failure.message, last.uri), ..failure }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RECORD: &str = concat!(
+        r#"{"version":1,"number":3,"epoch":2,"owner":"o","job_id":"j","checkpoint":{"id":7,"uri":"s3://b/chk-7-2","#,
+        r#""kind":"checkpoint"},"retained":[],"state":{"suspended":{"savepoint":"s3://b/sp"}},"max_parallelism":128}"#
+    );
+
+    proptest! {
+        #[test]
+        fn a_damaged_pointer_record_is_an_error_and_no_panic(
+            at in any::<proptest::sample::Index>(), to in any::<u8>(), cut in any::<bool>(),
+        ) {
+            let mut bytes = RECORD.as_bytes().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            if cut {
+                bytes.truncate(at);
+            }
+            if let Err(failure) = read_record("s3://b/pointer/3.json", &bytes) {
+                prop_assert_eq!(failure.class, ErrorClass::Data);
+                prop_assert!(failure.message.starts_with("s3://b/pointer/3.json: "), "{}", failure);
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_is_read() {
+        let record = read_record("u", RECORD.as_bytes()).unwrap();
+        assert_eq!((record.number, record.epoch), (3, 2));
+        let newer = RECORD.replacen("\"version\":1", "\"version\":9", 1);
+        assert!(read_record("u", newer.as_bytes()).unwrap_err().message.contains("version 9 is newer"));
+    }
+}

@@ -297,3 +297,6 @@ fn put_bytes(out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) -> Result<()
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

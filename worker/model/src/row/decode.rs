@@ -14,6 +14,7 @@ use arrow::{
         Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
         TimestampSecondType,
     },
+    error::ArrowError,
 };
 
 use super::{Fixed, NULL, PRESENT};
@@ -34,7 +35,12 @@ pub fn decode<'a>(schema: &SchemaRef, rows: impl IntoIterator<Item = &'a [u8]>) 
         return Err(Failure::data("a stored row is longer than its schema"));
     }
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(cursors.len()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(damaged)
+}
+
+/// Arrow refuses what was decoded, e.g. a null where the schema has none: the bytes are not rows of the schema.
+fn damaged(error: ArrowError) -> Failure {
+    Failure::data(format!("a stored row does not have its schema: {error}"))
 }
 
 /// Decodes the next field of every row, moving each cursor behind it.
@@ -108,13 +114,13 @@ fn decode_other(arrow: &Arrow, cursors: &mut [&[u8]]) -> Result<ArrayRef, Failur
         Arrow::List(item) => {
             let (offsets, nulls, mut items) = decode_list(item.data_type(), cursors)?;
             let values = items.pop().unwrap_or_else(|| new_null_array(item.data_type(), 0));
-            Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?)
+            Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls).map_err(damaged)?)
         }
         Arrow::Map(entry, sorted) => {
             let (offsets, nulls, mut items) = decode_list(entry.data_type(), cursors)?;
             let values = items.pop().unwrap_or_else(|| new_null_array(entry.data_type(), 0));
             let entries = values.as_struct().clone();
-            Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *sorted)?)
+            Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *sorted).map_err(damaged)?)
         }
         other => return Err(Failure::internal(format!("arrow type {other} has no row encoding"))),
     })
@@ -141,7 +147,7 @@ fn decode_struct(fields: &arrow::datatypes::Fields, cursors: &mut [&[u8]]) -> Re
     let nulls = NullBuffer::from(valid);
     let nulls = (nulls.null_count() > 0).then_some(nulls);
     let length = cursors.len();
-    Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), children, nulls, length)?))
+    Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), children, nulls, length).map_err(damaged)?))
 }
 
 type ListParts = (OffsetBuffer<i32>, Option<NullBuffer>, Vec<ArrayRef>);

@@ -1,9 +1,10 @@
 //! Rows decode to what was encoded, for every type, and corrupt bytes are refused.
 
 use arrow::array::{Int64Array, StringArray};
+use proptest::prelude::*;
 
 use super::*;
-use crate::{DataType, Field, Schema};
+use crate::{DataType, ErrorClass, Field, Schema};
 
 fn sample() -> RecordBatch {
     let json = r#"{"b":true,"i":-5,"d":"12.50","s":"é","t":"2026-11-22T13:37:02.114","r":{"x":1,"y":null},"a":[1,null,3],"m":{"k":2}}
@@ -53,4 +54,38 @@ fn corrupt_bytes_are_refused() {
     let mut tagged = good.to_vec();
     tagged[0] = 7;
     assert!(decode(&schema, [tagged.as_slice()]).is_err());
+}
+
+/// Bytes that decode are rows: they encode again, and to the same values. All else is refused as damaged.
+fn decode_hostile(bytes: &[&[u8]]) -> Result<(), TestCaseError> {
+    let schema = sample().schema();
+    match decode(&schema, bytes.iter().copied()) {
+        Ok(batch) => {
+            let again = decode(&schema, encode_batch(&batch).unwrap().iter()).unwrap();
+            prop_assert_eq!(again, batch);
+        }
+        Err(failure) => prop_assert_eq!(failure.class, ErrorClass::Data, "{}", failure),
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn bytes_that_are_no_rows_are_refused(rows in proptest::collection::vec(proptest::collection::vec(0u8..4, 0..60), 0..4)) {
+        decode_hostile(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+    }
+
+    #[test]
+    fn damaged_rows_are_refused(row in 0usize..3, at in any::<proptest::sample::Index>(), to in any::<u8>(), cut in any::<bool>()) {
+        let rows = encode_batch(&sample()).unwrap();
+        let mut bytes = rows.row(row).to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        if cut {
+            bytes.truncate(at);
+        }
+        decode_hostile(&[&bytes])?;
+    }
 }

@@ -12,7 +12,7 @@ use arrow::{
         writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions},
     },
 };
-use model::{Batch, Failure};
+use model::{Batch, Failure, RowKind};
 use wire::v1::Data;
 
 const KINDS: &str = "$kind";
@@ -47,35 +47,96 @@ pub(super) fn encode(batch: Batch) -> Result<Data, Failure> {
 }
 
 /// A received batch.
+///
+/// # Errors
+/// Class `Data` for a frame that does not hold a batch of this schema.
 pub(super) fn decode(data: Data, schema: &SchemaRef) -> Result<Batch, Failure> {
-    let message = root_as_message(&data.header).map_err(|error| Failure::data(format!("a frame's header: {error}")))?;
-    let header = message.header_as_record_batch().ok_or_else(|| Failure::data("a frame without a record batch"))?;
+    let damaged = |error: &dyn std::fmt::Display| Failure::data(format!("a frame between TaskManagers: {error}"));
+    let message = root_as_message(&data.header).map_err(|error| damaged(&error))?;
+    let header = message.header_as_record_batch().ok_or_else(|| damaged(&"has no record batch"))?;
+    check_extents(&header, data.body.len()).map_err(|error| damaged(&error))?;
     let body = Buffer::from(data.body);
     let schema = if data.has_kinds { with_kinds(schema) } else { Arc::clone(schema) };
-    let columns = read_record_batch(&body, header, schema, &Default::default(), None, &message.version())?;
+    let columns = read_record_batch(&body, header, schema, &Default::default(), None, &message.version())
+        .map_err(|error| damaged(&error))?;
     if !data.has_kinds {
         return Ok(Batch::append(columns));
     }
     let last = columns.num_columns() - 1;
     let kinds = columns.column(last).as_primitive::<UInt8Type>().values().clone();
+    if kinds.iter().any(|&kind| RowKind::from_code(kind).is_none()) {
+        return Err(damaged(&"has an unknown row kind"));
+    }
     let indices: Vec<usize> = (0..last).collect();
     Ok(Batch::changelog(columns.project(&indices)?, kinds))
+}
+
+/// Arrow's reader takes lengths and buffers as the header gives them, and panics where they do not fit.
+fn check_extents(header: &arrow::ipc::RecordBatch<'_>, body_length: usize) -> Result<(), &'static str> {
+    let fits = |offset: i64, length: i64| {
+        let end = offset.checked_add(length)?;
+        (offset >= 0 && length >= 0 && usize::try_from(end).ok()? <= body_length).then_some(())
+    };
+    let mut buffers = header.buffers().into_iter().flatten();
+    if header.compression().is_some() {
+        return Err("is compressed");
+    }
+    if buffers.any(|buffer| fits(buffer.offset(), buffer.length()).is_none()) {
+        return Err("has a buffer outside of its body");
+    }
+    let mut nodes = header.nodes().into_iter().flatten();
+    let is_length = |length: i64| (0..=i64::from(i32::MAX)).contains(&length);
+    let fits =
+        |node: &arrow::ipc::FieldNode| is_length(node.length()) && (0..=node.length()).contains(&node.null_count());
+    if !is_length(header.length()) || !nodes.all(fits) {
+        return Err("has a column of an impossible length");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::array::{Int64Array, StringArray};
     use arrow::buffer::ScalarBuffer;
+    use model::ErrorClass;
+    use proptest::prelude::*;
 
     use super::*;
 
-    #[test]
-    fn a_batch_arrives_as_it_was_sent() {
-        let columns = RecordBatch::try_from_iter([
+    fn columns() -> RecordBatch {
+        RecordBatch::try_from_iter([
             ("a", Arc::new(Int64Array::from(vec![Some(1), None, Some(3)])) as ArrayRef),
             ("b", Arc::new(StringArray::from(vec!["x", "", "zz"])) as ArrayRef),
         ])
-        .expect("columns");
+        .expect("columns")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn a_damaged_frame_is_an_error_and_no_panic(
+            in_header in any::<bool>(), at in any::<proptest::sample::Index>(), to in any::<u8>(), cut in any::<bool>(),
+        ) {
+            let kinds = ScalarBuffer::from(vec![0u8, 1, 2]);
+            let sent = encode(Batch::changelog(columns(), kinds)).expect("encoded");
+            let (mut header, mut body) = (sent.header.to_vec(), sent.body.to_vec());
+            let bytes = if in_header { &mut header } else { &mut body };
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            if cut {
+                bytes.truncate(at);
+            }
+            let data = Data { header: header.into(), body: body.into(), has_kinds: true };
+            if let Err(failure) = decode(data, &columns().schema()) {
+                prop_assert_eq!(failure.class, ErrorClass::Data, "{}", failure);
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_arrives_as_it_was_sent() {
+        let columns = columns();
         let schema = columns.schema();
         let kinds = ScalarBuffer::from(vec![0u8, 1, 2]);
         for batch in [Batch::append(columns.clone()), Batch::changelog(columns.clone(), kinds)] {
