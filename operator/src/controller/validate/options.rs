@@ -11,6 +11,9 @@ use crate::{
 /// Names of all options of the engine, one a line; a test holds it against the engine's own list.
 pub const KNOWN: &str = include_str!("options.txt");
 
+/// How alike names must be for one to be a hint for the other, from 0 to 1.
+const ALIKE: f64 = 0.75;
+
 /// Ports that the pods use.
 pub mod port {
     /// The JobManager's REST.
@@ -67,9 +70,12 @@ fn check_name(name: &str) -> Result<(), Error> {
     if KNOWN.lines().any(|known| known == name) {
         return Ok(());
     }
-    let common = |known: &str| known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-    let nearest = KNOWN.lines().max_by_key(|known| common(known)).filter(|known| common(known) * 2 >= name.len());
-    let hint = nearest.map_or(String::new(), |nearest| format!(", did you mean {nearest}?"));
+    let nearest = KNOWN
+        .lines()
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(left, _), (right, _)| left.total_cmp(right));
+    let hint = nearest.map_or(String::new(), |(_, nearest)| format!(", did you mean {nearest}?"));
     Err(Error::UnknownOption { name: name.to_owned(), hint })
 }
 
