@@ -5,9 +5,9 @@ export CARGO_TARGET_DIR
 BIN := $(CARGO_TARGET_DIR)/release
 JOB ?= deploy/examples/local/nexmark-window.sql
 
-.PHONY: run test setup build unit e2e bench lint
+.PHONY: run test setup build sluice unit e2e bench lint
 
-run: build
+run: sluice
 	$(BIN)/sluice run $(JOB)
 
 test: setup
@@ -16,8 +16,13 @@ test: setup
 setup:
 	@tests/setup.sh
 
+# Every program.
 build: setup
-	cargo build --release --workspace --bins
+	@tests/build.sh
+
+# The engine alone.
+sluice: setup
+	@tests/build.sh sluice
 
 unit: setup
 	cargo test --release --workspace
@@ -25,9 +30,8 @@ unit: setup
 e2e: build
 	tests/run.sh e2e
 
-bench: build
+bench: sluice
 	$(BIN)/sluice bench --peers docs/benchmarks/peers.tsv
 
-lint:
-	cargo fmt --all --check
-	cargo clippy --release --workspace --all-targets -- -D warnings
+lint: setup
+	tests/guards.sh

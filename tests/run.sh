@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# All tests, ring by ring: units and in-process rings, the API server, the real node. `run.sh e2e` leaves out the units.
+# All tests, ring by ring: guards, units and in-process rings, the API server, the real node. `run.sh e2e` leaves out the
+# guards and the units.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 
-cargo build --release --workspace --bins
+tests/build.sh
 if [[ ${1:-all} != e2e ]]; then
+    tests/guards.sh
     # Parts that a test bed can give; what it cannot give is skipped by the tests themselves.
     status=0
     tests/testbed/up.sh s3 apiserver || status=$?

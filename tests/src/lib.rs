@@ -10,3 +10,4 @@ pub mod nexmark;
 pub mod nexmark_generated;
 pub mod proxy;
 pub mod s3;
+pub mod workspace;

@@ -1,9 +1,10 @@
-//! The direction of dependencies between the crates of this workspace. A new edge is a visible line here.
+//! The direction of dependencies between the crates of this workspace, and the packages that a crate must not need. A
+//! new edge is a visible line here.
 
-use std::{collections::BTreeMap, path::Path, process::Command};
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use tests::workspace::{self, list};
 
 /// What each crate may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -49,27 +50,73 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wire", &["checkpoint", "graph", "model"]),
 ];
 
+const PLANNER: &[&str] = &["datafusion", "sqlparser"];
+const RUNTIME: &[&str] = &["tokio"];
+const STORES: &[&str] = &["object_store", "rocksdb"];
+const NETWORK: &[&str] = &["axum", "hyper", "reqwest", "tonic"];
+const SERVERS: &[&str] = &["axum", "tonic"];
+const KUBERNETES: &[&str] = &["k8s-openapi", "kube"];
+const COLUMNS: &[&str] = &["arrow", "parquet"];
+/// A second one of what is chosen already: rustls with ring makes all connections.
+const SECOND: &[&str] = &["aws-lc-rs", "native-tls", "openssl"];
+
+/// What each crate must not need, directly or through others: packages of these names, and those whose names go on
+/// with a hyphen.
+const FORBIDDEN: &[(&str, &[&[&str]])] = &[
+    ("checkpoint", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
+    ("connectors", &[PLANNER, SERVERS, KUBERNETES, SECOND]),
+    ("dataflow", &[PLANNER, SERVERS, KUBERNETES, SECOND]),
+    ("engine", &[KUBERNETES, SECOND]),
+    ("expressions", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
+    ("formats", &[PLANNER, STORES, NETWORK, KUBERNETES, SECOND]),
+    ("graph", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
+    ("jobmanager", &[PLANNER, &["rocksdb"], KUBERNETES, SECOND]),
+    ("model", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
+    ("operator", &[PLANNER, STORES, COLUMNS, &["tonic"], SECOND]),
+    ("operators", &[PLANNER, SERVERS, KUBERNETES, SECOND]),
+    ("settings", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
+    ("sql", &[&["rocksdb"], SERVERS, KUBERNETES, SECOND]),
+    ("state", &[PLANNER, SERVERS, KUBERNETES, SECOND]),
+    ("storage", &[PLANNER, &["rocksdb"], SERVERS, KUBERNETES, SECOND]),
+    ("taskmanager", &[PLANNER, KUBERNETES, SECOND]),
+    ("tests", &[KUBERNETES, SECOND]),
+    ("wire", &[PLANNER, STORES, KUBERNETES, SECOND]),
+];
+
 #[test]
 fn crates_know_only_what_they_may() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace is above")?;
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .current_dir(root)
-        .output()?;
-    ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let workspace = workspace::load()?;
     let allowed: BTreeMap<_, _> = ALLOWED.iter().copied().collect();
-    let packages = metadata["packages"].as_array().context("packages")?;
-    for package in packages {
-        let name = package["name"].as_str().context("a name")?;
+    for id in &workspace.members {
+        let name = workspace.name(id);
         let may = allowed.get(name).with_context(|| format!("crate {name} is not in the table"))?;
-        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+        for dependency in list(&workspace.packages[id]["dependencies"]) {
             let on = dependency["name"].as_str().context("a name")?;
             // Tests may use more.
             let is_own = dependency["path"].is_string() && dependency["kind"].is_null();
             ensure!(!is_own || may.contains(&on), "{name} must not know {on}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn crates_need_no_package_that_is_forbidden() -> Result<()> {
+    let workspace = workspace::load()?;
+    let forbidden: BTreeMap<_, _> = FORBIDDEN.iter().copied().collect();
+    let mut found = Vec::new();
+    for id in &workspace.members {
+        let name = workspace.name(id);
+        let groups = forbidden.get(name).with_context(|| format!("crate {name} is not in the table"))?;
+        for way in workspace.reached(id).values() {
+            let package = way.last().copied().unwrap_or_default();
+            let is_one =
+                |of: &&str| package.strip_prefix(*of).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+            if groups.iter().copied().flatten().any(is_one) {
+                found.push(format!("{name} must not need {package}: {}", way.join(" -> ")));
+            }
+        }
+    }
+    ensure!(found.is_empty(), "{}", found.join("\n"));
     Ok(())
 }

@@ -111,26 +111,13 @@ pub struct StateFile {
 
 impl Serialize for Item {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use std::fmt::Write as _;
-        let mut hex = String::with_capacity(self.0.len() * 2);
-        for byte in &self.0 {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        serializer.serialize_str(&hex)
+        serializer.serialize_str(&hex::encode(&self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let hex = String::deserialize(deserializer)?;
-        if !hex.is_ascii() || hex.len() % 2 != 0 {
-            return Err(serde::de::Error::custom("operator state is not base16"));
-        }
-        (0..hex.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16))
-            .collect::<Result<_, _>>()
-            .map(Item)
-            .map_err(serde::de::Error::custom)
+        let text = String::deserialize(deserializer)?;
+        hex::decode(text).map(Item).map_err(|error| serde::de::Error::custom(format!("operator state: {error}")))
     }
 }

@@ -100,12 +100,16 @@ impl<'a> OptionReader<'a> {
     pub(crate) fn finish(self) -> Result<(), Failure> {
         match self.table.options.keys().find(|name| !self.known.contains(*name)) {
             None => Ok(()),
-            Some(unknown) => Err(Failure::user(format!(
-                "table {}: connector '{}' has no option '{unknown}'; it has: {}",
-                self.table.name,
-                self.table.connector(),
-                self.known.into_iter().collect::<Vec<_>>().join(", ")
-            ))),
+            Some(unknown) => {
+                let near = settings::nearest(unknown, self.known.iter().map(String::as_str));
+                let hint = near.map_or(String::new(), |near| format!("; did you mean '{near}'?"));
+                Err(Failure::user(format!(
+                    "table {}: connector '{}' has no option '{unknown}'; it has: {}{hint}",
+                    self.table.name,
+                    self.table.connector(),
+                    self.known.into_iter().collect::<Vec<_>>().join(", ")
+                )))
+            }
         }
     }
 }

@@ -137,8 +137,7 @@ fn push_json(out: &mut String, array: &ArrayRef, row: usize) {
 fn text_of(array: &ArrayRef, row: usize) -> String {
     match array.data_type() {
         DataType::Binary if array.is_valid(row) => {
-            let bytes = array.as_binary::<i32>().value(row);
-            bytes.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+            format!("0x{}", hex::encode(array.as_binary::<i32>().value(row)))
         }
         _ => connectors::value_text(array.as_ref(), row),
     }

@@ -1,6 +1,10 @@
 //! Scalar values from text: numbers, decimals, dates and times, base64.
 
 use arrow::datatypes::TimeUnit;
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 
 use crate::datetime::{self, Separator};
 
@@ -135,41 +139,27 @@ pub(crate) fn timestamp(text: &[u8], unit: TimeUnit, style: TimestampStyle, inst
     datetime::parse_timestamp(text, separator, unit)
 }
 
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Padding may be left out; bits that are left over are ignored.
+static BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
-/// Appends the bytes that base64 text stands for.
+/// Appends the bytes that base64 text stands for; nothing if it is not base64.
 pub(crate) fn push_base64_decoded(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
-    let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    let (mut bits, mut count) = (0u32, 0);
-    for byte in text {
-        let sextet = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(sextet);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-        }
+    let start = out.len();
+    let decoded = BASE64.decode_vec(text, out);
+    if decoded.is_err() {
+        out.truncate(start);
     }
-    (count < 6).then_some(())
+    decoded.ok()
 }
 
 /// Appends bytes as base64 text.
 pub(crate) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    for chunk in bytes.chunks(3) {
-        let mut group = [0u8; 3];
-        group[..chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
-        for sextet in 0..4 {
-            out.push(if sextet > chunk.len() { b'=' } else { BASE64[(bits >> (18 - 6 * sextet)) as usize & 63] });
-        }
-    }
+    out.extend_from_slice(BASE64.encode(bytes).as_bytes());
 }
 
 #[cfg(test)]
@@ -230,6 +220,13 @@ mod tests {
             push_base64_decoded(&mut back, &text).unwrap();
             assert_eq!(back, bytes);
         }
-        assert_eq!(push_base64_decoded(&mut Vec::new(), b"a*"), None);
+        for text in [b"a*".as_slice(), b"a", b"YWJj=", b"YW\nI="] {
+            let mut out = b"before".to_vec();
+            assert_eq!(push_base64_decoded(&mut out, text), None);
+            assert_eq!(out, b"before");
+        }
+        let mut padding_left_out = Vec::new();
+        push_base64_decoded(&mut padding_left_out, b"YWI").unwrap();
+        assert_eq!(padding_left_out, b"ab");
     }
 }

@@ -168,7 +168,7 @@ async fn taskmanagers(State(rest): State<Rest>) -> Answer {
 
 async fn prometheus(State(rest): State<Rest>) -> Result<Response, Error> {
     let (jobs, taskmanagers) = (rest.handle.jobs().await?, rest.handle.taskmanagers().await?);
-    let text = metrics::render(&jobs, &taskmanagers);
+    let text = metrics::render(&jobs, &taskmanagers)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 

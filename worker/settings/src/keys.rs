@@ -111,22 +111,24 @@ pub fn check(name: &str, value: &str) -> Result<(), Failure> {
         if let Some(why) = accepted::refused(name) {
             return Err(Failure::user(format!("option {name} is not supported: {why}")));
         }
-        let hint = nearest(name).map_or(String::new(), |near| format!(", did you mean {near}?"));
+        let hint = nearest(name, ALL.iter().map(|entry| entry.name))
+            .map_or(String::new(), |near| format!(", did you mean {near}?"));
         return Err(Failure::user(format!("unknown option {name}{hint}")));
     };
     (entry.check)(value).map_err(|error| Failure::user(format!("option {name}: {error}")))
 }
 
-fn nearest(name: &str) -> Option<&'static str> {
-    let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
-    let score = |candidate: &str| {
-        let reversed = |text: &str| text.chars().rev().collect::<String>();
-        common(name, candidate) + common(&reversed(name), &reversed(candidate))
-    };
-    ALL.iter()
-        .map(|entry| entry.name)
-        .max_by_key(|candidate| score(candidate))
-        .filter(|best| score(best) * 2 >= name.len())
+/// How alike names must be for one to be a hint for the other, from 0 to 1.
+const ALIKE: f64 = 0.75;
+
+/// The candidate that is most like a mistyped name; none if nothing is like it.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -214,6 +216,8 @@ mod tests {
     fn mistakes_are_named() {
         let unknown = check("parallelism.defualt", "4").expect_err("unknown");
         assert!(unknown.message.contains("did you mean parallelism.default"), "{unknown}");
+        let strange = check("no.such.thing.at-all", "4").expect_err("unknown");
+        assert_eq!(strange.message, "unknown option no.such.thing.at-all");
         let wrong = check("execution.checkpointing.interval", "soon").expect_err("no duration");
         assert!(wrong.message.contains("'soon' is not a duration"), "{wrong}");
     }

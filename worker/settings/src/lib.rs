@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use model::Failure;
 
+pub use keys::nearest;
 pub use value::{ByteSize, Value};
 
 /// One option.

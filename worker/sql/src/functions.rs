@@ -12,6 +12,9 @@ use sqlparser::ast::Ident;
 
 use crate::{SqlError, aggregates, escape};
 
+mod aggregate;
+mod scalar;
+
 /// A field of a `ROW` that is no column: `FIELD(row, 'name')`.
 pub(crate) const FIELD: &str = "$FIELD";
 /// An element of an array or map: `ITEM(array, 1)`.
@@ -73,7 +76,7 @@ pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
     if upper == CASE || PREDICATES.contains(&upper.as_str()) {
         return operator(&upper).ok().map(Arc::new);
     }
-    expressions::scalar_function(&upper)
+    scalar::find(&upper)
 }
 
 /// An aggregate function by its name.
@@ -82,13 +85,12 @@ pub(crate) fn aggregate(name: &str) -> Option<Arc<AggregateUDF>> {
     if upper == aggregates::COLLECT {
         return Some(Arc::new(aggregates::collect()));
     }
-    expressions::aggregate_function(&upper)
+    aggregate::find(&upper)
 }
 
 /// All names, for `SHOW FUNCTIONS`.
 pub(crate) fn names() -> Vec<String> {
-    let scalars = expressions::scalar_functions();
-    let aggregates = expressions::aggregate_functions();
+    let (scalars, aggregates) = (scalar::all(), aggregate::all());
     let mut names: Vec<String> = scalars
         .iter()
         .map(|function| function.name().to_ascii_uppercase())

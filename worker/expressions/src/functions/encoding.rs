@@ -1,10 +1,14 @@
 //! Bytes as text and text as bytes: hexadecimal, base 64, URLs, character sets, hashes.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, StringArray, StringBuilder},
+    array::{ArrayRef, AsArray, BinaryArray, BooleanArray, StringArray},
     datatypes::Int32Type,
+};
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 use model::{DataType, Failure};
 
@@ -20,7 +24,6 @@ use crate::{
     },
 };
 
-pub(crate) mod base64;
 mod hash;
 mod url;
 
@@ -70,33 +73,13 @@ impl<'a> AnyBytes<'a> {
     }
 }
 
-pub(crate) fn write_hex(out: &mut impl Write, bytes: &[u8], digits: &[u8; 16]) -> std::fmt::Result {
-    for byte in bytes {
-        out.write_char(char::from(digits[usize::from(byte >> 4)]))?;
-        out.write_char(char::from(digits[usize::from(byte & 15)]))?;
-    }
-    Ok(())
-}
-
-const UPPER: &[u8; 16] = b"0123456789ABCDEF";
-const LOWER: &[u8; 16] = b"0123456789abcdef";
-
 fn hex(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     let data_type = arguments.get(0);
     if is_text(data_type) || is_binary(data_type) {
         return Ok(Arc::new(|inputs| {
             let values = AnyBytes::new(inputs, 0)?;
-            let mut out = StringBuilder::new();
-            for row in 0..inputs.rows {
-                match values.get(row) {
-                    None => out.append_null(),
-                    Some(bytes) => {
-                        write_hex(&mut out, bytes, UPPER).map_err(|_| Failure::internal("text cannot be written"))?;
-                        out.append_value("");
-                    }
-                }
-            }
-            Ok(Arc::new(out.finish()))
+            let texts = (0..inputs.rows).map(|row| Some(::hex::encode_upper(values.get(row)?)));
+            Ok(Arc::new(texts.collect::<StringArray>()))
         }));
     }
     if !data_type.is_numeric() && *data_type != DataType::Null {
@@ -118,22 +101,34 @@ fn unhex(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
 
 /// Pairs of digits; a digit that is left over at the start counts for nothing, as in Flink.
 fn unhexed(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
-    let (first, rest) = text.as_bytes().split_at(text.len() % 2);
-    let mut out = Vec::with_capacity(text.len() / 2 + 1);
-    for byte in first {
-        digit(byte)?;
-        out.push(0);
+    let (first, pairs) = text.as_bytes().split_at(text.len() % 2);
+    let mut out = vec![0; first.len()];
+    if !first.iter().all(u8::is_ascii_hexdigit) {
+        return None;
     }
-    for pair in rest.chunks_exact(2) {
-        out.push(digit(&pair[0])? << 4 | digit(&pair[1])?);
-    }
+    out.extend(::hex::decode(pairs).ok()?);
     Some(out)
+}
+
+/// For text without padding. Bits that are left over are ignored.
+static UNPADDED: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
+static PADDED: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
+/// As Java decodes base 64: padding is left out, or right. None if the text is not base 64.
+fn base64_decoded(text: &str) -> Option<Vec<u8>> {
+    let engine = if text.ends_with('=') { &PADDED } else { &UNPADDED };
+    engine.decode(text).ok()
 }
 
 fn to_base64(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let values = AnyBytes::new(inputs, 0)?;
-    let texts: StringArray = (0..inputs.rows).map(|row| Some(base64::encode(values.get(row)?))).collect();
+    let texts: StringArray = (0..inputs.rows).map(|row| Some(STANDARD.encode(values.get(row)?))).collect();
     Ok(Arc::new(texts))
 }
 
@@ -141,7 +136,7 @@ fn from_base64(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let texts = inputs.text(0)?;
     let decoded = (0..inputs.rows).map(|row| {
         let Some(text) = texts.get(row) else { return Ok(None) };
-        let bytes = base64::decode(text).ok_or_else(|| Failure::data(format!("'{text}' is no BASE64")))?;
+        let bytes = base64_decoded(text).ok_or_else(|| Failure::data(format!("'{text}' is no BASE64")))?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     });
     Ok(Arc::new(decoded.collect::<Result<StringArray, Failure>>()?))
@@ -254,10 +249,36 @@ fn sha2(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
             let (Some(bytes), Some(bits)) = (values.get(row), bits.get(row)) else { return Ok(None) };
             let algorithm = hash::Algorithm::sha2(i64::from(bits));
             let algorithm = algorithm.ok_or_else(|| Failure::data(format!("no SHA-2 has {bits} bits")))?;
-            let one: ArrayRef = Arc::new(BinaryArray::from(vec![bytes]));
-            let hashed = hash::hashed(algorithm, &one)?;
-            Ok(hashed.is_valid(0).then(|| hashed.value(0).to_owned()))
+            Ok(Some(algorithm.hash(bytes)))
         });
         Ok(Arc::new(texts.collect::<Result<StringArray, Failure>>()?))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_decoded_as_java_does() {
+        for text in ["", "a", "ab", "abc", "abcd", "\u{e9}\u{65e5}\u{672c}"] {
+            assert_eq!(base64_decoded(&STANDARD.encode(text)).as_deref(), Some(text.as_bytes()));
+        }
+        assert_eq!(STANDARD.encode("ab"), "YWI=");
+        assert_eq!(base64_decoded("YWI").as_deref(), Some(&b"ab"[..]), "padding may be left out");
+        assert_eq!(base64_decoded("YWJ").as_deref(), Some(&b"ab"[..]), "bits that are left over are ignored");
+        for text in ["a", "a*bc", "YQ=", "YWI==", "=", "====", "YWI=YWI=", "YW\nI="] {
+            assert_eq!(base64_decoded(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn unhex_ignores_the_digit_that_is_left_over() {
+        assert_eq!(unhexed("4a4B"), Some(vec![0x4a, 0x4b]));
+        assert_eq!(unhexed("f4a"), Some(vec![0, 0x4a]));
+        assert_eq!(unhexed(""), Some(Vec::new()));
+        for text in ["g4a", "4g", "+1", "\u{e9}"] {
+            assert_eq!(unhexed(text), None, "{text}");
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! `URL_ENCODE`, `URL_DECODE`, `PARSE_URL`.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray};
 use model::Failure;
+use percent_encoding::percent_decode_str;
 
-use super::UPPER;
 use crate::arg::Inputs;
 
 pub(super) fn convert(inputs: &Inputs<'_>, convert: fn(&str) -> Option<String>) -> Result<ArrayRef, Failure> {
@@ -15,35 +15,16 @@ pub(super) fn convert(inputs: &Inputs<'_>, convert: fn(&str) -> Option<String>) 
 
 /// As an HTML form is encoded.
 pub(super) fn encode(text: &str) -> Option<String> {
-    let mut out = String::with_capacity(text.len() + 8);
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => out.push(char::from(byte)),
-            b' ' => out.push('+'),
-            _ => {
-                out.write_char('%').ok()?;
-                super::write_hex(&mut out, &[byte], UPPER).ok()?;
-            }
-        }
-    }
-    Some(out)
+    Some(form_urlencoded::byte_serialize(text.as_bytes()).collect())
 }
 
 /// None if a percent sign is not followed by two digits.
 pub(super) fn decode(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'+' => out.push(b' '),
-            b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16);
-                out.push((digit()? * 16 + digit()?) as u8);
-            }
-            _ => out.push(byte),
-        }
+    let is_byte = |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if !text.split('%').skip(1).all(is_byte) {
+        return None;
     }
-    Some(String::from_utf8_lossy(&out).into_owned())
+    Some(percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned())
 }
 
 /// A URL's parts as they stand in it.
@@ -119,4 +100,21 @@ pub(super) fn parse_url(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
         }
     };
     Ok(Arc::new((0..inputs.rows).map(found).collect::<StringArray>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_encoded_as_java_does() {
+        let text = "aZ0.-*_ +/?&=~!'()%\u{e9}";
+        let encoded = "aZ0.-*_+%2B%2F%3F%26%3D%7E%21%27%28%29%25%C3%A9";
+        assert_eq!(encode(text).as_deref(), Some(encoded));
+        assert_eq!(decode(encoded).as_deref(), Some(text));
+        assert_eq!(decode("%c3%a9&a=b").as_deref(), Some("\u{e9}&a=b"));
+        for text in ["%", "%4", "a%4g", "%%41", "%+1"] {
+            assert_eq!(decode(text), None, "{text}");
+        }
+    }
 }

@@ -6,10 +6,11 @@ use arrow::{
     array::{Array, ArrayRef, AsArray},
     datatypes::{Float32Type, Float64Type},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use model::{DataType, Failure, Field};
 
 use super::value::{Json, parse};
-use crate::{cast, coercion::is_text, functions::encoding::base64, number::write_double};
+use crate::{cast, coercion::is_text, number::write_double};
 
 /// The name of the only field of JSON that goes in as it is; no column can have it.
 const RAW: &str = "$JSON";
@@ -80,7 +81,7 @@ pub(super) fn json(array: &ArrayRef, from: &DataType, row: usize) -> Result<Json
             Json::String(array.as_string::<i32>().value(row).to_owned())
         }
         DataType::Binary(_) | DataType::Varbinary(_) | DataType::Bytes => {
-            Json::String(base64::encode(array.as_binary::<i32>().value(row)))
+            Json::String(STANDARD.encode(array.as_binary::<i32>().value(row)))
         }
         _ => {
             let mut text = String::new();

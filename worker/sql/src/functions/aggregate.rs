@@ -12,22 +12,20 @@ use datafusion_expr::{
 };
 use model::DataType;
 
-use crate::{
-    coercion::{integer_rank, is_text},
-    number::PRECISION_MAX,
-};
+/// Digits of the widest decimal.
+const PRECISION_MAX: u8 = 38;
 
 static FUNCTIONS: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
     AGGREGATES.iter().map(|entry| Arc::new(AggregateUDF::new_from_impl(Aggregate::new(entry)))).collect()
 });
 
 /// An aggregate function of Flink's by its upper-case name.
-pub fn aggregate_function(name: &str) -> Option<Arc<AggregateUDF>> {
+pub(super) fn find(name: &str) -> Option<Arc<AggregateUDF>> {
     FUNCTIONS.iter().find(|udaf| udaf.name() == name).cloned()
 }
 
 /// All of Flink's aggregate functions.
-pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+pub(super) fn all() -> Vec<Arc<AggregateUDF>> {
     FUNCTIONS.clone()
 }
 
@@ -72,6 +70,14 @@ const fn entry(name: &'static str, arguments: (usize, usize), returns: fn(&[Data
     Entry { name, arguments, returns }
 }
 
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Char(_) | DataType::Varchar(_) | DataType::String)
+}
+
+fn is_integer(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::TinyInt | DataType::SmallInt | DataType::Int | DataType::BigInt)
+}
+
 fn first(types: &[DataType]) -> Option<DataType> {
     Some(types[0].clone())
 }
@@ -89,8 +95,7 @@ fn list(types: &[DataType]) -> Option<DataType> {
 
 /// Of a number, at a share or several, counted so often.
 fn percentile(types: &[DataType]) -> Option<DataType> {
-    let is_whole = |data_type: &DataType| integer_rank(data_type).is_some();
-    if !types[0].is_numeric() || !types.get(2).is_none_or(is_whole) {
+    if !types[0].is_numeric() || !types.get(2).is_none_or(is_integer) {
         return None;
     }
     match &types[1] {
@@ -210,9 +215,9 @@ mod tests {
             ("ARRAY_AGG", DataType::Int, DataType::Array(Box::new(DataType::Int))),
             ("COLLECT", DataType::Int, DataType::Multiset(Box::new(DataType::Int))),
         ] {
-            let udaf = aggregate_function(name).unwrap();
+            let udaf = find(name).unwrap();
             assert_eq!(udaf.return_type(&[argument.to_arrow()]).unwrap(), result.to_arrow(), "{name}({argument})");
         }
-        assert!(aggregate_function("SUM").unwrap().return_type(&[Arrow::Utf8]).is_err());
+        assert!(find("SUM").unwrap().return_type(&[Arrow::Utf8]).is_err());
     }
 }

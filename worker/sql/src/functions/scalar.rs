@@ -1,4 +1,5 @@
-//! The library as DataFusion sees it: signatures and result types for planning, and kernels for folding constants.
+//! Flink's scalar functions as DataFusion's planner needs them: signatures and result types, and evaluation for rules
+//! that ask what a predicate is on a null.
 
 use std::{
     hash::{Hash, Hasher},
@@ -10,42 +11,37 @@ use datafusion_common::{DataFusionError, Result, ScalarValue, exec_datafusion_er
 use datafusion_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use expressions::{Argument, NamedFunction};
 use model::{DataType, Failure};
 
-use crate::{
-    arg::{Arg, Inputs},
-    function::{Arguments, Function},
-    registry,
-};
-
 static FUNCTIONS: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
-    let named = registry::all().filter(|function| function.named);
+    let named = expressions::named_functions();
     named.map(|function| Arc::new(ScalarUDF::new_from_impl(LibraryFunction::new(function)))).collect()
 });
 
 /// A function of Flink's by its upper-case name.
-pub fn scalar_function(name: &str) -> Option<Arc<ScalarUDF>> {
-    let function = registry::find(name).ok().filter(|function| function.named)?;
-    FUNCTIONS.iter().find(|udf| udf.name() == function.name).cloned()
+pub(super) fn find(name: &str) -> Option<Arc<ScalarUDF>> {
+    let function = expressions::named_function(name)?;
+    FUNCTIONS.iter().find(|udf| udf.name() == function.name()).cloned()
 }
 
 /// All of Flink's functions; operators are not among them.
-pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     FUNCTIONS.clone()
 }
 
 struct LibraryFunction {
-    function: &'static Function,
+    function: NamedFunction,
     aliases: Vec<String>,
     signature: Signature,
 }
 
 impl LibraryFunction {
-    fn new(function: &'static Function) -> Self {
-        let volatility = if function.volatile { Volatility::Volatile } else { Volatility::Immutable };
+    fn new(function: NamedFunction) -> Self {
+        let volatility = if function.is_volatile() { Volatility::Volatile } else { Volatility::Immutable };
         Self {
             function,
-            aliases: function.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            aliases: function.aliases().iter().map(|alias| (*alias).to_owned()).collect(),
             signature: Signature::user_defined(volatility),
         }
     }
@@ -53,13 +49,13 @@ impl LibraryFunction {
 
 impl std::fmt::Debug for LibraryFunction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.function.name)
+        f.write_str(self.function.name())
     }
 }
 
 impl PartialEq for LibraryFunction {
     fn eq(&self, other: &Self) -> bool {
-        self.function.name == other.function.name
+        self.function.name() == other.function.name()
     }
 }
 
@@ -67,7 +63,7 @@ impl Eq for LibraryFunction {}
 
 impl Hash for LibraryFunction {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.function.name.hash(state);
+        self.function.name().hash(state);
     }
 }
 
@@ -81,7 +77,7 @@ fn plan_error(failure: Failure) -> DataFusionError {
 
 impl ScalarUDFImpl for LibraryFunction {
     fn name(&self) -> &str {
-        self.function.name
+        self.function.name()
     }
 
     fn aliases(&self) -> &[String] {
@@ -102,9 +98,7 @@ impl ScalarUDFImpl for LibraryFunction {
 
     fn return_type(&self, arg_types: &[Arrow]) -> Result<Arrow> {
         let types = types(arg_types)?;
-        let constants = vec![None; types.len()];
-        let arguments = Arguments { types: &types, constants: &constants, result: &DataType::Null };
-        Ok(self.function.returns(&arguments).map_err(plan_error)?.to_arrow())
+        Ok(self.function.returns(&types, &vec![None; types.len()]).map_err(plan_error)?.to_arrow())
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
@@ -114,36 +108,29 @@ impl ScalarUDFImpl for LibraryFunction {
             .iter()
             .map(|scalar| scalar.map(ScalarValue::to_array).transpose())
             .collect::<Result<Vec<_>>>()?;
-        let arguments = Arguments { types: &types, constants: &constants, result: &DataType::Null };
-        let data_type = self.function.returns(&arguments).map_err(plan_error)?;
-        Ok(Arc::new(Field::new(self.function.name, data_type.to_arrow(), true)))
+        let data_type = self.function.returns(&types, &constants).map_err(plan_error)?;
+        Ok(Arc::new(Field::new(self.function.name(), data_type.to_arrow(), true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let exec_error = |failure: Failure| exec_datafusion_err!("{failure}");
-        let inputs = args
+        let arguments = args
             .args
             .iter()
             .map(|value| {
                 Ok(match value {
-                    ColumnarValue::Array(array) => Arg::array(Arc::clone(array)),
-                    ColumnarValue::Scalar(scalar) => Arg::scalar(scalar.to_array()?),
+                    ColumnarValue::Array(array) => Argument::Column(Arc::clone(array)),
+                    ColumnarValue::Scalar(scalar) => Argument::Constant(scalar.to_array()?),
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let constants: Vec<_> = inputs.iter().map(|arg| arg.scalar.then(|| Arc::clone(&arg.array))).collect();
-        let types = types(inputs.iter().map(|arg| arg.array.data_type()))?;
-        let natural = DataType::from_arrow(args.return_field.data_type()).map_err(plan_error)?;
-        let arguments = Arguments { types: &types, constants: &constants, result: &natural };
-        let kernel = self.function.bind(&arguments).map_err(exec_error)?;
-        let scalar = !self.function.volatile && inputs.iter().all(|arg| arg.scalar);
-        let rows = if scalar { 1 } else { args.number_rows };
-        let array = kernel(&Inputs { args: &inputs, rows, result: &natural }).map_err(exec_error)?;
-        let array = arrow::compute::cast(&array, args.return_field.data_type())?;
-        Ok(if scalar {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?)
-        } else {
-            ColumnarValue::Array(array)
+        let returned = args.return_field.data_type();
+        let result = DataType::from_arrow(returned).map_err(plan_error)?;
+        let evaluated = self.function.evaluate(&arguments, args.number_rows, &result);
+        Ok(match evaluated.map_err(|failure| exec_datafusion_err!("{failure}"))? {
+            Argument::Column(array) => ColumnarValue::Array(arrow::compute::cast(&array, returned)?),
+            Argument::Constant(array) => {
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&arrow::compute::cast(&array, returned)?, 0)?)
+            }
         })
     }
 }
@@ -169,7 +156,7 @@ mod tests {
             ("DATE_FORMAT", vec![DataType::Timestamp(3), DataType::String], vec![None, None], DataType::String),
             ("COALESCE", vec![DataType::Int, DataType::Int], vec![None, None], DataType::Int),
         ] {
-            let udf = scalar_function(name).unwrap();
+            let udf = find(name).unwrap();
             let arg_fields: Vec<FieldRef> = types.iter().map(field).collect();
             let args = ReturnFieldArgs { arg_fields: &arg_fields, scalar_arguments: &constants };
             assert_eq!(*udf.return_field_from_args(args).unwrap().data_type(), result.to_arrow(), "{name}");
@@ -180,7 +167,7 @@ mod tests {
     fn arguments_are_coerced_or_refused() {
         let coerced = |name: &str, types: &[DataType]| {
             let arrow: Vec<Arrow> = types.iter().map(DataType::to_arrow).collect();
-            scalar_function(name).unwrap().coerce_types(&arrow)
+            find(name).unwrap().coerce_types(&arrow)
         };
         let texts = [DataType::String, DataType::String, DataType::BigInt];
         assert_eq!(coerced("SPLIT_INDEX", &texts).unwrap()[2], Arrow::Int32);
@@ -191,7 +178,7 @@ mod tests {
 
     #[test]
     fn constants_are_folded() {
-        let udf = scalar_function("CHAR_LENGTH").unwrap();
+        let udf = find("CHAR_LENGTH").unwrap();
         let array: ArrayRef = Arc::new(Int32Array::from(vec![3]));
         let result = udf.invoke_with_args(ScalarFunctionArgs {
             args: vec![ColumnarValue::Scalar(ScalarValue::Utf8(Some("abc".to_owned())))],
@@ -205,8 +192,8 @@ mod tests {
 
     #[test]
     fn operators_are_no_functions() {
-        assert!(scalar_function("+").is_none());
-        assert!(scalar_function("IS NULL").is_none());
-        assert!(scalar_function("CHARACTER_LENGTH").is_some());
+        assert!(find("+").is_none());
+        assert!(find("IS NULL").is_none());
+        assert!(find("CHARACTER_LENGTH").is_some());
     }
 }
