@@ -89,6 +89,7 @@ impl NamedFunction {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::Array as _;
     use std::sync::Arc;
 
     use arrow::array::{AsArray, Int64Array, StringArray};

@@ -40,7 +40,7 @@ impl Events {
         file.set(keys::PARALLELISM.name, "1")?;
         let mut steps = script::plan(&text, "events", &file, &Settings::default())?;
         let Some(Step::Job(job)) = steps.pop() else { return Err(Failure::internal("the script has no job")) };
-        super::execute(*job, &file, 1).await?;
+        super::measure::execute(*job, &file, 1).await?;
         let failed = |error: std::io::Error| Failure::external(format!("{}: {error}", folder.display()));
         let mut bytes = 0;
         for entry in std::fs::read_dir(&folder).map_err(failed)? {

@@ -54,7 +54,8 @@ pub(super) async fn measure(query: &Query, options: &BenchOptions) -> Result<Val
     }))
 }
 
-async fn execute(job: ScriptJob, file: &Settings, slots: u32) -> Result<jobmanager::JobDetail, Failure> {
+/// Runs a job in this process and gives what became of it.
+pub(super) async fn execute(job: ScriptJob, file: &Settings, slots: u32) -> Result<jobmanager::JobDetail, Failure> {
     let environment = Environment::new(cluster::storage(file), tokio::runtime::Handle::current());
     let handle = cluster::start(file, slots, environment)?;
     let submission = JobSubmission {
