@@ -259,7 +259,7 @@ fn a_mistake_in_the_program_is_told_and_a_new_one_recovers() {
 #[test]
 fn an_invalid_spec_leaves_the_running_job_alone() {
     let mut world = World::running();
-    world.change(|job| drop(job.spec.config.insert("no.such.option".to_owned(), "1".to_owned())));
+    world.change(|job| drop(job.spec.config.insert("parallelism.default".to_owned(), "1".to_owned())));
     world.settle();
     assert_eq!(world.condition("SpecValid"), (false, "InvalidSpec".to_owned()));
     assert!(world.condition("Running").0);

@@ -54,9 +54,9 @@ pub(super) fn decode(data: Data, schema: &SchemaRef) -> Result<Batch, Failure> {
     let damaged = |error: &dyn std::fmt::Display| Failure::data(format!("a frame between TaskManagers: {error}"));
     let message = root_as_message(&data.header).map_err(|error| damaged(&error))?;
     let header = message.header_as_record_batch().ok_or_else(|| damaged(&"has no record batch"))?;
-    check_extents(&header, data.body.len()).map_err(|error| damaged(&error))?;
-    let body = Buffer::from(data.body);
     let schema = if data.has_kinds { with_kinds(schema) } else { Arc::clone(schema) };
+    check_extents(&header, &schema, data.body.len()).map_err(|error| damaged(&error))?;
+    let body = Buffer::from(data.body);
     let columns = read_record_batch(&body, header, schema, &Default::default(), None, &message.version())
         .map_err(|error| damaged(&error))?;
     if !data.has_kinds {
@@ -72,26 +72,76 @@ pub(super) fn decode(data: Data, schema: &SchemaRef) -> Result<Batch, Failure> {
 }
 
 /// Arrow's reader takes lengths and buffers as the header gives them, and panics where they do not fit.
-fn check_extents(header: &arrow::ipc::RecordBatch<'_>, body_length: usize) -> Result<(), &'static str> {
+fn check_extents(
+    header: &arrow::ipc::RecordBatch<'_>,
+    schema: &Schema,
+    body_length: usize,
+) -> Result<(), &'static str> {
     let fits = |offset: i64, length: i64| {
         let end = offset.checked_add(length)?;
         (offset >= 0 && length >= 0 && usize::try_from(end).ok()? <= body_length).then_some(())
     };
-    let mut buffers = header.buffers().into_iter().flatten();
     if header.compression().is_some() {
         return Err("is compressed");
     }
-    if buffers.any(|buffer| fits(buffer.offset(), buffer.length()).is_none()) {
-        return Err("has a buffer outside of its body");
+    let mut lengths = Vec::new();
+    for buffer in header.buffers().into_iter().flatten() {
+        fits(buffer.offset(), buffer.length()).ok_or("has a buffer outside of its body")?;
+        lengths.push(buffer.length());
     }
-    let mut nodes = header.nodes().into_iter().flatten();
-    let is_length = |length: i64| (0..=i64::from(i32::MAX)).contains(&length);
-    let fits =
-        |node: &arrow::ipc::FieldNode| is_length(node.length()) && (0..=node.length()).contains(&node.null_count());
-    if !is_length(header.length()) || !nodes.all(fits) {
+    let mut extents = Extents { nodes: header.nodes().into_iter().flatten(), buffers: lengths.into_iter() };
+    if !is_length(header.length()) || !schema.fields().iter().all(|field| extents.fit(field.data_type()).is_some()) {
         return Err("has a column of an impossible length");
     }
     Ok(())
+}
+
+/// What a batch's header says of its columns, in the order of a walk through the schema.
+struct Extents<N, B> {
+    nodes: N,
+    /// Lengths in bytes.
+    buffers: B,
+}
+
+impl<'a, N: Iterator<Item = &'a arrow::ipc::FieldNode>, B: Iterator<Item = i64>> Extents<N, B> {
+    /// Takes a column's nodes and buffers; none if they cannot be those of a column of this type. Whether the values fit is
+    /// left to arrow's own validation.
+    fn fit(&mut self, data_type: &DataType) -> Option<()> {
+        let node = self.nodes.next()?;
+        let (length, nulls) = (node.length(), node.null_count());
+        if !is_length(length) || !(0..=length).contains(&nulls) {
+            return None;
+        }
+        if *data_type == DataType::Null {
+            return Some(());
+        }
+        let validity_bytes = self.buffers.next()?;
+        if nulls > 0 && validity_bytes < (length + 7) / 8 {
+            return None;
+        }
+        match data_type {
+            DataType::Struct(fields) => fields.iter().try_for_each(|field| self.fit(field.data_type())),
+            DataType::List(item) | DataType::Map(item, _) => {
+                self.offsets()?;
+                self.fit(item.data_type())
+            }
+            DataType::Utf8 | DataType::Binary => {
+                self.offsets()?;
+                self.buffers.next().map(drop)
+            }
+            _ => self.buffers.next().map(drop),
+        }
+    }
+
+    /// Takes a buffer of 32-bit offsets.
+    fn offsets(&mut self) -> Option<()> {
+        (self.buffers.next()? % 4 == 0).then_some(())
+    }
+}
+
+/// Whether a batch can have so many rows, or a column so many items.
+fn is_length(length: i64) -> bool {
+    (0..=i64::from(i32::MAX)).contains(&length)
 }
 
 #[cfg(test)]
