@@ -15,6 +15,8 @@ pub mod text;
 mod times;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod testing;
 
 use arrow::{
