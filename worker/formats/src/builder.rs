@@ -17,8 +17,9 @@ use arrow::{
 use model::{DataType, Failure};
 
 use crate::{
-    datetime,
-    scalar::{self, Decimal, TimestampStyle},
+    datetime::per_second,
+    scalar::{self, Decimal},
+    times::{self, TimeTexts},
 };
 
 /// Why a value was not taken.
@@ -164,33 +165,32 @@ impl Builder {
         self.not_a(String::from_utf8_lossy(text))
     }
 
-    /// Appends a value that is given as text.
-    pub(crate) fn append_text(&mut self, text: &[u8], style: TimestampStyle) -> Result<(), Problem> {
+    /// Appends a value that is given as text. Space around it is no part of a number, boolean or bytes.
+    pub(crate) fn append_text(&mut self, text: &[u8], texts: TimeTexts) -> Result<(), Problem> {
+        let trimmed = scalar::trimmed(text);
         let parsed = match (&mut self.values, &self.data_type) {
-            (Values::Boolean(values), _) => scalar::boolean(text).map(|value| values.push(value)),
+            (Values::Boolean(values), _) => scalar::boolean(trimmed).map(|value| values.push(value)),
             (Values::Long { .. }, data_type) => {
                 let value = match data_type {
-                    DataType::Date => datetime::parse_date(text).map(i64::from),
-                    DataType::Time(_) => datetime::parse_time(text).map(i64::from),
-                    DataType::Timestamp(_) | DataType::TimestampLtz(_) => {
-                        let instant = matches!(data_type, DataType::TimestampLtz(_));
-                        let Arrow::Timestamp(unit, _) = self.arrow else { return Err(self.not_text(text)) };
-                        let value = scalar::timestamp(text, unit, style, instant);
-                        if value.is_none() {
-                            return Err(self.not_timestamp(text, style));
-                        }
-                        value
+                    DataType::Date => texts.date(text),
+                    DataType::Time(precision) => {
+                        texts.time(text).map(|nanos| times::cut(nanos, *precision) / 1_000_000)
                     }
-                    _ => scalar::integer(text),
+                    DataType::Timestamp(precision) | DataType::TimestampLtz(precision) => {
+                        return self.append_timestamp(text, *precision, texts);
+                    }
+                    _ => scalar::integer(trimmed),
                 };
                 return match value {
                     Some(value) => self.append_long(value).map_err(|_| self.not_text(text)),
                     None => Err(self.not_text(text)),
                 };
             }
-            (Values::Double(values), _) => scalar::float(text).map(|value| values.push(value)),
+            (Values::Double(values), data_type) => scalar::float(trimmed)
+                .filter(|value| *data_type != DataType::Float || (*value as f32).is_infinite() == value.is_infinite())
+                .map(|value| values.push(value)),
             (Values::Decimal(values), DataType::Decimal(precision, scale)) => {
-                match scalar::decimal(text, *precision, *scale) {
+                match scalar::decimal(trimmed, *precision, *scale) {
                     Some(Decimal::Value(value)) => {
                         values.push(value);
                         Some(())
@@ -205,7 +205,7 @@ impl Builder {
             (Values::Bytes { bytes, offsets }, data_type) => {
                 let is_text = matches!(data_type, DataType::Char(_) | DataType::Varchar(_) | DataType::String);
                 let taken = if !is_text {
-                    scalar::push_base64_decoded(bytes, text)
+                    scalar::push_base64_decoded(bytes, trimmed)
                 } else if std::str::from_utf8(text).is_ok() {
                     bytes.extend_from_slice(text);
                     Some(())
@@ -225,14 +225,18 @@ impl Builder {
         }
     }
 
-    #[cold]
-    fn not_timestamp(&self, text: &[u8], style: TimestampStyle) -> Problem {
-        let form = match style {
-            TimestampStyle::Sql => "SQL (2026-01-02 03:04:05.678)",
-            TimestampStyle::Iso8601 => "ISO-8601 (2026-01-02T03:04:05.678)",
-            TimestampStyle::Either => "SQL or ISO-8601",
-        };
-        format!("{} in {form} form", self.not_text(text))
+    /// Appends a timestamp or an instant.
+    fn append_timestamp(&mut self, text: &[u8], precision: u8, texts: TimeTexts) -> Result<(), Problem> {
+        let is_instant = matches!(self.data_type, DataType::TimestampLtz(_));
+        let Arrow::Timestamp(unit, _) = self.arrow else { return Err(self.not_text(text)) };
+        let scale = per_second(unit);
+        let value = texts.timestamp(text, is_instant).and_then(|(days, nanos)| {
+            (days * 86_400).checked_mul(scale)?.checked_add(times::cut(nanos, precision) / (1_000_000_000 / scale))
+        });
+        match value {
+            Some(value) => self.append_long(value),
+            None => Err(format!("{} in {} form", self.not_text(text), texts.form(is_instant))),
+        }
     }
 
     /// Drops all values from `len` on.

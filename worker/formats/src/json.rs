@@ -1,5 +1,6 @@
 //! JSON, one object a line, in Flink's mapping of types.
 
+mod compact;
 mod cursor;
 mod debezium;
 mod decoder;
@@ -29,7 +30,7 @@ pub struct JsonOptions {
     pub fail_on_missing_field: bool,
     /// Whether null fields are left out when written.
     pub ignore_null_fields: bool,
-    /// Whether decimals are written without an exponent, always.
+    /// Whether decimals are written without an exponent and with all digits of their scale, always.
     pub plain_decimals: bool,
 }
 

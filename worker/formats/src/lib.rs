@@ -12,6 +12,12 @@ pub mod parquet;
 pub mod raw;
 mod scalar;
 pub mod text;
+mod times;
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod testing;
 
 use arrow::{
     array::{ArrayRef, RecordBatch, UInt32Array},
@@ -60,7 +66,7 @@ pub fn constant(data_type: &DataType, text: Option<&str>, rows: usize) -> Result
     let mut builder = builder::Builder::new(data_type);
     match text {
         None => builder.append_null(),
-        Some(text) => builder.append_text(text.as_bytes(), TimestampStyle::Either).map_err(Failure::data)?,
+        Some(text) => builder.append_text(text.as_bytes(), times::TimeTexts::Either).map_err(Failure::data)?,
     }
     Ok(take(&builder.finish()?, &UInt32Array::from(vec![0; rows]), None)?)
 }

@@ -1,18 +1,18 @@
 //! Parquet: footers, the byte ranges of wanted columns, and decoding a row group from them; and writing.
 
+mod cast;
 mod encoder;
 mod row_group;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use arrow::{
-    array::{Array, ArrayRef},
-    compute::{CastOptions, cast_with_options},
-    datatypes::DataType as Arrow,
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
+
+use arrow::datatypes::{DataType as Arrow, Schema};
 use model::{DataType, Failure};
 use parquet::{
     arrow::{
@@ -51,10 +51,14 @@ pub(crate) fn damaged(error: impl std::fmt::Display) -> Failure {
     Failure::data(format!("parquet: {error}"))
 }
 
-/// A cast after which no value is silently null.
-pub(crate) fn exact_cast(array: &dyn Array, to: &Arrow, column: &str) -> Result<ArrayRef, Failure> {
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(array, to, &options).map_err(|error| Failure::data(format!("column {column}: {error}")))
+/// Runs a step of the library, which panics on some damaged files: to us these are damaged like others.
+fn guarded<T, E: std::fmt::Display>(step: impl FnOnce() -> Result<T, E>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(step))
+        .map_err(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            damaged(text.unwrap_or("the file is damaged"))
+        })?
+        .map_err(damaged)
 }
 
 /// Refuses a footer that puts columns outside the file.
@@ -72,6 +76,21 @@ fn check_places(metadata: &ParquetMetaData, size: u64) -> Result<(), Failure> {
         if let Some(chunk) = group.columns().iter().find(|chunk| !is_inside(chunk)) {
             let column = chunk.column_path();
             return Err(damaged(format_args!("row group {index}: column {column} lies outside the file")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses columns inside of what is no row in the file.
+fn check_paths(schema: &Schema, columns: &[Column]) -> Result<(), Failure> {
+    for column in columns {
+        let mut fields = schema.fields();
+        for (name, _) in column.path.iter().zip(column.path.iter().skip(1)) {
+            let Some((_, field)) = fields.find(name) else { break };
+            let Arrow::Struct(inside) = field.data_type() else {
+                return Err(Failure::data(format!("column {}: {name} is no row in the file", column.name())));
+            };
+            fields = inside;
         }
     }
     Ok(())
@@ -102,9 +121,10 @@ impl Footer {
             return Ok(Err(needed));
         }
         let footer = &tail[tail.len() - needed as usize..tail.len() - TAIL_BYTES as usize];
-        let metadata = ParquetMetaDataReader::decode_metadata(footer).map_err(damaged)?;
+        let metadata = guarded(|| ParquetMetaDataReader::decode_metadata(footer))?;
         check_places(&metadata, size)?;
-        let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).map_err(damaged)?;
+        let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()))?;
+        check_paths(metadata.schema(), columns)?;
         let names: Vec<String> = columns.iter().map(Column::name).collect();
         let mask = ProjectionMask::columns(metadata.parquet_schema(), names.iter().map(String::as_str));
         Ok(Ok(Self { metadata, mask, columns: columns.into() }))

@@ -47,6 +47,11 @@ pub fn push_number(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> bool {
     true
 }
 
+/// Appends a floating-point number.
+pub(crate) fn push_double(out: &mut Vec<u8>, value: f64) {
+    push_float(out, value, &value);
+}
+
 /// As Java prints them: with an exponent outside 10⁻³..10⁷. `shortest` gives the digits.
 fn push_float(out: &mut Vec<u8>, value: f64, shortest: &dyn std::fmt::Debug) {
     let size = value.abs();
@@ -78,9 +83,27 @@ fn scientific(text: &str) -> (String, i32) {
     (format!("{sign}{}.{}", &all[first..=first], if rest.is_empty() { "0" } else { rest }), exponent)
 }
 
-/// Appends a decimal without the zeros at the end of its fraction. Unless it is to be plain, it has an exponent where
-/// Java's `BigDecimal` has one: behind more than six zeros, and instead of zeros at the end of a whole number.
+/// Appends a decimal: plain ones with all digits of their scale, others as Java's `BigDecimal` without the zeros at the end:
+/// with an exponent behind more than six zeros, and instead of zeros at the end of a whole number.
 pub(crate) fn push_decimal(out: &mut Vec<u8>, value: i128, scale: i8, plain: bool) {
+    if plain {
+        push_fixed(out, value, scale);
+    } else {
+        push_shortest(out, value, scale);
+    }
+}
+
+/// A decimal with a digit for each place of its scale.
+fn push_fixed(out: &mut Vec<u8>, value: i128, scale: i8) {
+    let places = usize::try_from(scale).unwrap_or(0);
+    let sign = if value < 0 { "-" } else { "" };
+    let digits = format!("{:0width$}", value.unsigned_abs(), width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    let point = if fraction.is_empty() { "" } else { "." };
+    push(out, format_args!("{sign}{whole}{point}{fraction}"));
+}
+
+fn push_shortest(out: &mut Vec<u8>, value: i128, scale: i8) {
     if value == 0 {
         out.push(b'0');
         return;
@@ -93,15 +116,14 @@ pub(crate) fn push_decimal(out: &mut Vec<u8>, value: i128, scale: i8, plain: boo
     if value < 0 {
         out.push(b'-');
     }
-    if !plain && (exponent > 0 || places <= -6) {
+    if exponent > 0 || places <= -6 {
         out.extend_from_slice(&kept.as_bytes()[..1]);
         if kept.len() > 1 {
             push(out, format_args!(".{}", &kept[1..]));
         }
         push(out, format_args!("E{:+}", places - 1));
-    } else if exponent >= 0 {
+    } else if exponent == 0 {
         out.extend_from_slice(kept.as_bytes());
-        out.resize(out.len() + exponent as usize, b'0');
     } else if places > 0 {
         let (whole, fraction) = kept.split_at(places as usize);
         push(out, format_args!("{whole}.{fraction}"));
@@ -149,15 +171,18 @@ mod tests {
     #[test]
     fn decimals_are_as_java_prints_them() {
         let cases = [
-            (0, 2, "0", "0"),
-            (150, 2, "1.5", "1.5"),
-            (-10_000, 2, "-1E+2", "-100"),
+            (0, 2, "0", "0.00"),
+            (0, 0, "0", "0"),
+            (150, 2, "1.5", "1.50"),
+            (-10_000, 2, "-1E+2", "-100.00"),
             (123_400, 0, "1.234E+5", "123400"),
             (12_345, 2, "123.45", "123.45"),
             (27, 9, "2.7E-8", "0.000000027"),
             (1, 6, "0.000001", "0.000001"),
             (1, 7, "1E-7", "0.0000001"),
+            (100, 9, "1E-7", "0.000000100"),
             (-5, 1, "-0.5", "-0.5"),
+            (i128::MAX, 38, "1.70141183460469231731687303715884105727", "1.70141183460469231731687303715884105727"),
         ];
         for (value, scale, expected, plain_expected) in cases {
             let text = |plain| {

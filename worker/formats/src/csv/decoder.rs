@@ -1,6 +1,6 @@
 //! CSV records into columns; fields that are not wanted are passed over.
 
-use model::{Failure, Schema};
+use model::{DataType, Failure, Schema};
 
 use super::{CsvOptions, value::Reader};
 use crate::{Column, Decoded, Decoder, Malformed, builder::Problem, decoded::Taken};
@@ -8,10 +8,17 @@ use crate::{Column, Decoded, Decoder, Malformed, builder::Problem, decoded::Take
 /// Decodes CSV.
 pub struct CsvDecoder {
     options: CsvOptions,
-    /// For each field of a record, the columns it goes to.
-    targets: Vec<Vec<usize>>,
+    /// For each field of a record, what it goes to.
+    targets: Vec<Vec<Target>>,
     decoded: Decoded,
     scratch: Vec<u8>,
+}
+
+/// A column that a field of a record goes to.
+struct Target {
+    column: usize,
+    /// Which element of how many it is, if the field is a `ROW` of which one element is wanted.
+    element: Option<(usize, usize)>,
 }
 
 /// A field of a record.
@@ -33,15 +40,12 @@ impl CsvDecoder {
     /// # Errors
     /// Class `User` if a type has no form in CSV or a column is not in the schema.
     pub fn new(schema: &Schema, columns: &[Column], options: CsvOptions) -> Result<Self, Failure> {
-        let mut targets = vec![Vec::new(); schema.len()];
+        let mut targets: Vec<Vec<Target>> = schema.fields.iter().map(|_| Vec::new()).collect();
         for (index, column) in columns.iter().enumerate() {
             super::check_type(&column.data_type)?;
-            let field = match column.path.as_slice() {
-                [name] => schema.index_of(name),
-                _ => None,
-            };
-            let field = field.ok_or_else(|| Failure::user(format!("format csv has no column {}", column.name())))?;
-            targets[field].push(index);
+            let (field, element) = place(schema, &column.path)
+                .ok_or_else(|| Failure::user(format!("format csv has no column {}", column.name())))?;
+            targets[field].push(Target { column: index, element });
         }
         Ok(Self { decoded: Decoded::new(columns, options.ignore_parse_errors), options, targets, scratch: Vec::new() })
     }
@@ -162,19 +166,36 @@ impl CsvDecoder {
     fn append(&mut self, index: usize, data: &[u8], field: &Field, spares: bool) -> Result<bool, Problem> {
         let text = if field.rewritten { self.scratch.as_slice() } else { &data[field.start..field.end] };
         let mut reader = Reader { options: &self.options, spares, lost: false };
-        for &column in &self.targets[index] {
-            reader
-                .append(&mut self.decoded.columns[column], text, field.quoted)
-                .map_err(|problem| format!("field {}: {problem}", index + 1))?;
+        for target in &self.targets[index] {
+            let column = &mut self.decoded.columns[target.column];
+            let read = match target.element {
+                None => reader.append(column, text, field.quoted),
+                Some(element) => reader.append_element(column, text, element),
+            };
+            read.map_err(|problem| format!("field {}: {problem}", index + 1))?;
         }
         Ok(reader.lost)
     }
 
     /// The fields that are missing at the end of a record.
     fn append_nulls(&mut self, from: usize) {
-        for &column in self.targets[from..].iter().flatten() {
-            self.decoded.columns[column].append_null();
+        for target in self.targets[from..].iter().flatten() {
+            self.decoded.columns[target.column].append_null();
         }
+    }
+}
+
+/// The field of a record that a column is from, and which of how many elements it is, if the field is a `ROW`.
+fn place(schema: &Schema, path: &[String]) -> Option<(usize, Option<(usize, usize)>)> {
+    let (first, inside) = path.split_first()?;
+    let field = schema.index_of(first)?;
+    match (inside, schema.fields[field].data_type.without_not_null()) {
+        ([], _) => Some((field, None)),
+        ([name], DataType::Row(elements)) => {
+            let index = elements.iter().position(|element| element.name == *name)?;
+            Some((field, Some((index, elements.len()))))
+        }
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     TimestampStyle,
     builder::{Builder, Problem, Values},
     scalar, text,
+    times::TimeTexts,
 };
 
 /// How values are read.
@@ -37,8 +38,50 @@ impl Reader<'_> {
         }
     }
 
+    /// Appends one element of the `ROW` of `count` elements that a text is; null if the `ROW` is null.
+    pub(super) fn append_element(
+        &mut self,
+        builder: &mut Builder,
+        text: &[u8],
+        (index, count): (usize, usize),
+    ) -> Result<(), Problem> {
+        if self.is_null_row(text) {
+            builder.append_null();
+            return Ok(());
+        }
+        self.check_count(text, count)?;
+        self.element(builder, elements(text, &self.options.array_element_delimiter).nth(index))
+    }
+
+    /// Whether a text is a `ROW` that is null.
+    fn is_null_row(&self, text: &[u8]) -> bool {
+        text.is_empty() || self.options.null_literal.as_ref().is_some_and(|literal| text == literal.as_bytes())
+    }
+
+    /// Checks how many elements a `ROW` has.
+    fn check_count(&mut self, text: &[u8], count: usize) -> Result<(), Problem> {
+        let found = elements(text, &self.options.array_element_delimiter).count();
+        if found != count && !self.spares {
+            return Err(format!("{found} elements instead of {count}"));
+        }
+        self.lost |= found != count;
+        Ok(())
+    }
+
+    /// Appends an element, or null if it is missing.
+    fn element(&mut self, builder: &mut Builder, text: Option<&[u8]>) -> Result<(), Problem> {
+        match text {
+            Some(text) => self.append(builder, text, false),
+            None => {
+                builder.append_null();
+                Ok(())
+            }
+        }
+    }
+
     fn value(&mut self, builder: &mut Builder, text: &[u8], quoted: bool) -> Result<(), Problem> {
         let is_null = match &self.options.null_literal {
+            _ if matches!(builder.values, Values::Row(_)) => self.is_null_row(text),
             Some(literal) => text == literal.as_bytes(),
             // Nothing is no number; Flink writes nulls like this. In quotes it may be bytes, or an array of no elements.
             None if quoted => text.is_empty() && !matches!(builder.values, Values::Bytes { .. } | Values::Array { .. }),
@@ -57,18 +100,13 @@ impl Reader<'_> {
                 offsets.push(items.len() as i32);
             }
             Values::Row(fields) => {
-                let found = elements(text, delimiter).count();
-                if found != fields.len() {
-                    return Err(format!("{found} elements instead of {}", fields.len()));
-                }
-                for ((_, field), element) in fields.iter_mut().zip(elements(text, delimiter)) {
-                    self.append(field, element, false)?;
+                self.check_count(text, fields.len())?;
+                let mut elements = elements(text, delimiter);
+                for (_, field) in fields {
+                    self.element(field, elements.next())?;
                 }
             }
-            _ => {
-                let text = if builder.is_text() { text } else { text.trim_ascii() };
-                return builder.append_text(text, TimestampStyle::Either);
-            }
+            _ => return builder.append_text(text, TimeTexts::Csv),
         }
         builder.appended();
         Ok(())

@@ -247,7 +247,12 @@ pub(super) fn too_deep() -> Problem {
     format!("nested deeper than {DEPTH_MAX}")
 }
 
-/// Whether a scalar is `true`, `false`, `null` or a number. Zeros before a number are let pass.
+/// Whether a number begins with a zero that JSON does not allow.
+pub(super) fn has_leading_zero(number: &[u8]) -> bool {
+    matches!(number, [b'0', b'0'..=b'9', ..] | [b'-', b'0', b'0'..=b'9', ..])
+}
+
+/// Whether a scalar is `true`, `false`, `null` or a number.
 pub(super) fn is_literal(text: &[u8]) -> bool {
     /// What follows the digits at the start, of which there is one at least.
     fn behind_digits(text: &[u8]) -> Option<&[u8]> {
@@ -255,6 +260,9 @@ pub(super) fn is_literal(text: &[u8]) -> bool {
         (count > 0).then(|| &text[count..])
     }
     fn is_number(text: &[u8]) -> Option<bool> {
+        if has_leading_zero(text) {
+            return None;
+        }
         let mut rest = behind_digits(text.strip_prefix(b"-").unwrap_or(text))?;
         if let Some(fraction) = rest.strip_prefix(b".") {
             rest = behind_digits(fraction)?;

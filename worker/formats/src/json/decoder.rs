@@ -156,6 +156,8 @@ impl Record<'_> {
                 Some(index) => {
                     hint = index + 1;
                     let (name, wanted) = &wanted.fields[index];
+                    // Of a field that comes twice the last one counts, with all that is inside.
+                    self.clear(columns, wanted);
                     self.value(columns, wanted, depth + 1)
                         .map_err(|problem| format!("field '{}': {problem}", String::from_utf8_lossy(name)))?;
                 }
@@ -168,12 +170,7 @@ impl Record<'_> {
     fn value(&mut self, columns: &mut [Builder], wanted: &Wanted, depth: usize) -> Result<(), Problem> {
         let start = self.reader.cursor.at;
         if let Some(column) = wanted.column {
-            let builder = &mut columns[column];
-            if builder.len() > self.row {
-                // A field that comes twice: the last one counts.
-                builder.truncate(self.row);
-            }
-            self.reader.append(builder, depth)?;
+            self.reader.append(&mut columns[column], depth)?;
         }
         if wanted.fields.is_empty() {
             return Ok(());
@@ -188,6 +185,16 @@ impl Record<'_> {
             self.nulls(columns, wanted);
         }
         Ok(())
+    }
+
+    /// Drops what the row has so far of a field.
+    fn clear(&self, columns: &mut [Builder], wanted: &Wanted) {
+        if let Some(column) = wanted.column
+            && columns[column].len() > self.row
+        {
+            columns[column].truncate(self.row);
+        }
+        wanted.fields.iter().for_each(|(_, wanted)| self.clear(columns, wanted));
     }
 
     /// The fields inside a `ROW` that is null.

@@ -32,7 +32,7 @@ impl JsonEncoder {
 
 fn quoted_name(name: &str) -> Vec<u8> {
     let mut quoted = Vec::new();
-    push_string(&mut quoted, name);
+    push_string(&mut quoted, name.as_bytes());
     quoted.push(b':');
     quoted
 }
@@ -91,14 +91,14 @@ impl JsonEncoder {
                 let value = array.as_primitive::<Decimal128Type>().value(row);
                 text::push_decimal(out, value, *scale, self.options.plain_decimals);
             }
-            Arrow::Utf8 => push_string(out, array.as_string::<i32>().value(row)),
+            Arrow::Utf8 => push_string(out, array.as_string::<i32>().value(row).as_bytes()),
             Arrow::Binary => {
                 out.push(b'"');
                 scalar::push_base64(out, array.as_binary::<i32>().value(row));
                 out.push(b'"');
             }
             Arrow::Struct(fields) => self.object(out, array.as_struct().columns(), row, |out, column| {
-                push_string(out, fields[column].name());
+                push_string(out, fields[column].name().as_bytes());
                 out.push(b':');
             })?,
             Arrow::List(_) => {
@@ -138,7 +138,7 @@ impl JsonEncoder {
             if entry > 0 {
                 out.push(b',');
             }
-            push_string(out, keys.value(entry));
+            push_string(out, keys.value(entry).as_bytes());
             out.push(b':');
             self.value(out, values.as_ref(), entry)?;
         }
@@ -155,10 +155,9 @@ fn is_finite(array: &dyn Array, row: usize) -> bool {
     }
 }
 
-fn push_string(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Writes a string with the escapes that Jackson writes.
+pub(super) fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    let bytes = text.as_bytes();
     let mut plain = 0;
     for (at, byte) in bytes.iter().enumerate() {
         if *byte >= 0x20 && !matches!(byte, b'"' | b'\\') {
@@ -166,17 +165,19 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
         }
         out.extend_from_slice(&bytes[plain..at]);
         plain = at + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
+        let escape = match byte {
+            b'"' | b'\\' => *byte,
+            0x08 => b'b',
+            0x0C => b'f',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
             control => {
-                out.extend_from_slice(b"\\u00");
-                out.extend([HEX[usize::from(control >> 4)], HEX[usize::from(control & 15)]]);
+                text::push(out, format_args!("\\u{control:04X}"));
+                continue;
             }
-        }
+        };
+        out.extend([b'\\', escape]);
     }
     out.extend_from_slice(&bytes[plain..]);
     out.push(b'"');

@@ -3,10 +3,14 @@
 use model::DataType;
 
 use super::{
-    JsonOptions,
-    cursor::{Cursor, DEPTH_MAX, is_literal, push_unescaped, too_deep},
+    JsonOptions, compact,
+    cursor::{Cursor, DEPTH_MAX, has_leading_zero, is_literal, push_unescaped, too_deep},
 };
-use crate::builder::{Builder, Problem, Values};
+use crate::{
+    builder::{Builder, Problem, Values},
+    scalar,
+    times::TimeTexts,
+};
 
 /// A position in a record, and how values are read from there on.
 pub(super) struct Reader<'a> {
@@ -18,12 +22,14 @@ pub(super) struct Reader<'a> {
     pub(super) lost: bool,
     /// Whether the record is no JSON: then nothing of it is spared.
     broken: bool,
+    texts: TimeTexts,
     scratch: &'a mut Vec<u8>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(record: &'a [u8], scratch: &'a mut Vec<u8>, options: &'a JsonOptions, spares: bool) -> Self {
-        Self { cursor: Cursor::new(record), options, spares, lost: false, broken: false, scratch }
+        let texts = options.timestamps.into();
+        Self { cursor: Cursor::new(record), options, spares, lost: false, broken: false, texts, scratch }
     }
 
     /// Takes a field's name and the colon; `find` is given the name.
@@ -90,26 +96,38 @@ impl<'a> Reader<'a> {
                 Ok(())
             }
             _ if first == b'"' => self.string(builder),
-            Values::Bytes { .. } if builder.is_text() => {
-                let start = self.cursor.at;
-                self.cursor.skip_json(depth)?;
-                builder.append_text(&self.cursor.data[start..self.cursor.at], self.options.timestamps)
+            Values::Bytes { .. } if builder.is_text() && matches!(first, b'{' | b'[') => {
+                self.scratch.clear();
+                compact::push_value(self.scratch, &mut self.cursor, depth)?;
+                builder.append_text(self.scratch, self.texts)
             }
-            Values::Long { .. } if first == b'-' || first.is_ascii_digit() => {
-                let text = self.cursor.scalar()?;
-                match crate::scalar::integer(text).filter(|_| !is_temporal(&builder.data_type)) {
-                    Some(value) => builder.append_long(value),
-                    None => Err(builder.not_a(String::from_utf8_lossy(text))),
-                }
-            }
+            Values::Long { .. } if first == b'-' || first.is_ascii_digit() => self.number(builder),
             _ if matches!(first, b'{' | b'[') => Err(builder.not_a(if first == b'{' { "{…}" } else { "[…]" })),
             _ => {
                 let text = self.cursor.scalar()?;
-                if !is_literal(text) {
+                let is_bytes = matches!(builder.values, Values::Bytes { .. }) && !builder.is_text();
+                if is_bytes || !is_literal(text) {
                     return Err(builder.not_a(String::from_utf8_lossy(text)));
                 }
-                builder.append_text(text, self.options.timestamps)
+                builder.append_text(text, self.texts)
             }
+        }
+    }
+
+    /// Appends a number to a column of whole ones. Where Flink takes a fraction or an exponent, it may lose nothing.
+    fn number(&mut self, builder: &mut Builder) -> Result<(), Problem> {
+        let text = self.cursor.scalar()?;
+        let value = match builder.data_type {
+            DataType::TinyInt | DataType::SmallInt => scalar::integer(text),
+            DataType::Int | DataType::BigInt => {
+                scalar::integer(text).or_else(|| scalar::whole(text).filter(|_| is_literal(text)))
+            }
+            // Dates and times are strings.
+            _ => None,
+        };
+        match value.filter(|_| !has_leading_zero(text)) {
+            Some(value) => builder.append_long(value),
+            None => Err(builder.not_a(String::from_utf8_lossy(text))),
         }
     }
 
@@ -120,8 +138,7 @@ impl<'a> Reader<'a> {
             push_unescaped(self.scratch, text)?;
             text = self.scratch;
         }
-        let text = if builder.is_text() { text } else { text.trim_ascii() };
-        builder.append_text(text, self.options.timestamps)
+        builder.append_text(text, self.texts)
     }
 
     /// Appends a `MAP`. Of a key that comes more than once, the last value counts.
@@ -241,8 +258,4 @@ pub(super) fn find<T>(fields: &[(Box<[u8]>, T)], name: &[u8], hint: usize) -> Op
         return Some(hint);
     }
     fields.iter().position(|(field, _)| **field == *name)
-}
-
-fn is_temporal(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Date | DataType::Time(_) | DataType::Timestamp(_) | DataType::TimestampLtz(_))
 }

@@ -16,7 +16,7 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use super::{damaged, exact_cast};
+use super::{cast::exact_cast, damaged};
 use crate::Encoder;
 
 /// A row group is closed at this size, so that writing takes bounded memory.

@@ -18,7 +18,10 @@ use parquet::{
     file::reader::{ChunkReader, Length},
 };
 
-use super::{damaged, exact_cast};
+use super::{
+    cast::{cut_times, exact_cast},
+    guarded,
+};
 use crate::{Column, schema_of};
 
 /// A row group and as much of its bytes as was added.
@@ -67,13 +70,12 @@ impl RowGroup {
     /// # Errors
     /// Class `Data` if the file is damaged.
     pub fn open(self, done: usize) -> Result<RowGroupRows, Failure> {
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.parts, self.metadata)
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.parts, self.metadata)
             .with_projection(self.mask)
             .with_row_groups(vec![self.index])
             .with_batch_size(ROWS_TARGET)
-            .with_offset(done)
-            .build()
-            .map_err(damaged)?;
+            .with_offset(done);
+        let reader = guarded(|| builder.build())?;
         Ok(RowGroupRows { reader, schema: schema_of(&self.columns), columns: self.columns, rest: None })
     }
 }
@@ -94,9 +96,9 @@ impl RowGroupRows {
     pub fn next(&mut self, rows_max: usize) -> Result<Option<RecordBatch>, Failure> {
         let batch = match self.rest.take() {
             Some(rest) => rest,
-            None => match self.reader.next() {
+            None => match guarded(|| self.reader.next().transpose())? {
                 None => return Ok(None),
-                Some(batch) => self.arrange(&batch.map_err(damaged)?)?,
+                Some(batch) => self.arrange(&batch)?,
             },
         };
         if batch.num_rows() > rows_max {
@@ -115,8 +117,7 @@ impl RowGroupRows {
                 let wanted = column.data_type.to_arrow();
                 match find(batch, &column.path)? {
                     None => Ok(new_null_array(&wanted, batch.num_rows())),
-                    Some(array) if *array.data_type() == wanted => Ok(array),
-                    Some(array) => exact_cast(&array, &wanted, &column.name()),
+                    Some(array) => cut_times(exact_cast(&array, &wanted, &column.name())?, &column.data_type),
                 }
             })
             .collect::<Result<Vec<_>, Failure>>()?;

@@ -1,3 +1,5 @@
+mod values;
+
 use arrow::array::{Array, AsArray, RecordBatch, TimestampMillisecondArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimeUnit};
