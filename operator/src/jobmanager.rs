@@ -82,6 +82,8 @@ pub struct Failure {
     pub class: String,
     /// The message.
     pub message: String,
+    /// Line and column of the mistake in the job's SQL, if they are known.
+    pub position: Option<(i64, i64)>,
 }
 
 /// How a savepoint or a stop goes.
@@ -249,6 +251,7 @@ impl Job {
             failure: failure["message"].as_str().map(|message| Failure {
                 class: failure["class"].as_str().unwrap_or_default().to_owned(),
                 message: shorten(message),
+                position: position(&failure["position"]),
             }),
         }
     }
@@ -273,13 +276,21 @@ impl Failure {
         let labels = &entry["failureLabels"];
         let class = [&labels["class"], &body["class"], &entry["exceptionName"]].into_iter().find_map(Value::as_str);
         let message = [&body["root-exception"], &entry["stacktrace"]].into_iter().find_map(Value::as_str);
-        Self { class: class.unwrap_or("").to_owned(), message: shorten(message.unwrap_or("the job failed")) }
+        Self {
+            class: class.unwrap_or("").to_owned(),
+            message: shorten(message.unwrap_or("the job failed")),
+            position: position(&body["root-position"]).or_else(|| position(&entry["position"])),
+        }
     }
 
     /// Whether the mistake is in the spec, so that only a new one helps.
     pub fn is_user(&self) -> bool {
         self.class.eq_ignore_ascii_case("user")
     }
+}
+
+fn position(body: &Value) -> Option<(i64, i64)> {
+    Some((body["line"].as_i64()?, body["column"].as_i64()?))
 }
 
 impl Operation {
@@ -349,7 +360,10 @@ mod tests {
         let failure = Failure::read(&json!({"root-exception": "line 1, column 8: no column x",
             "exceptionHistory": {"entries": [{"exceptionName": "Failure", "failureLabels": {"class": "User"}}]}}));
         assert!(failure.is_user());
-        assert_eq!(failure.message, "line 1, column 8: no column x");
+        assert_eq!((&*failure.message, failure.position), ("line 1, column 8: no column x", None));
+        let failure = Failure::read(&json!({"root-exception": "line 1, column 8: no column x",
+            "root-position": {"line": 1, "column": 8}, "exceptionHistory": {"entries": []}}));
+        assert_eq!(failure.position, Some((1, 8)));
         assert!(!Failure::read(&Value::Null).is_user());
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         self, CheckpointStatus, Condition, DesiredState, FailureStatus, FlinkJob, FlinkJobStatus, Phase,
         TaskManagerStatus, UpgradeAction, UpgradeStep,
     },
-    jobmanager::Job,
+    jobmanager::{Failure, Job},
 };
 
 /// Numbers that change with every checkpoint are written this often at most.
@@ -118,9 +118,12 @@ fn phase(view: &View<'_>, status: &FlinkJobStatus) -> Phase {
 }
 
 /// What a user has to look at.
+#[derive(Default)]
 struct Problem {
     reason: String,
     message: String,
+    /// Line and column in the job's SQL.
+    position: Option<(i64, i64)>,
     pod: Option<String>,
     /// Whether it does not pass by itself.
     stalls: bool,
@@ -131,30 +134,38 @@ struct Problem {
 fn problem(view: &View<'_>, phase: Phase, status: &FlinkJobStatus) -> Option<Problem> {
     if let Some(error) = view.error {
         let message = error.to_string();
-        return Some(Problem { reason: "InvalidSpec".to_owned(), message, pod: None, stalls: true, spec: true });
+        return Some(Problem {
+            reason: "InvalidSpec".to_owned(),
+            message,
+            stalls: true,
+            spec: true,
+            ..Problem::default()
+        });
     }
     let upgrade = status.upgrade.as_ref();
     if let Some(blocked) = upgrade.and_then(|upgrade| upgrade.blocked.clone()) {
         let reason = "UpgradeBlocked".to_owned();
-        return Some(Problem { reason, message: blocked, pod: None, stalls: false, spec: false });
+        return Some(Problem { reason, message: blocked, ..Problem::default() });
     }
     if let Some(job) = view.facts.job().filter(|_| upgrade.is_none()) {
         let failure = job.failure.clone().unwrap_or_default();
         if job.state == "FAILED" {
             let reason = if failure.is_user() { "InvalidProgram" } else { "JobFailed" }.to_owned();
             let spec = failure.is_user();
-            return Some(Problem { reason, message: failure.message, pod: None, stalls: true, spec });
+            let Failure { message, position, .. } = failure;
+            return Some(Problem { reason, message, position, stalls: true, spec, ..Problem::default() });
         }
         let is_deleted = view.resource.metadata.deletion_timestamp.is_some();
         if matches!(job.state.as_str(), "CANCELED" | "SUSPENDED") && !is_deleted {
             let how = if job.state == "CANCELED" { "canceled" } else { "stopped with a savepoint" };
             let message =
                 format!("the job was {how}, not by the operator; a new sluice.dev/restart annotation starts it");
-            return Some(Problem { reason: "JobStopped".to_owned(), message, pod: None, stalls: true, spec: false });
+            return Some(Problem { reason: "JobStopped".to_owned(), message, stalls: true, ..Problem::default() });
         }
         if !failure.message.is_empty() && !job.is_running() && !job.is_terminal() {
             let reason = restarts::RESTARTING.to_owned();
-            return Some(Problem { reason, message: failure.message, pod: None, stalls: false, spec: false });
+            let Failure { message, position, .. } = failure;
+            return Some(Problem { reason, message, position, ..Problem::default() });
         }
     }
     if matches!(phase, Phase::Suspended | Phase::Finished | Phase::Failed) {
@@ -163,7 +174,7 @@ fn problem(view: &View<'_>, phase: Phase, status: &FlinkJobStatus) -> Option<Pro
     let pod = view.facts.pods.iter().find(|pod| pod.trouble.is_some())?;
     let (reason, message) = pod.trouble.clone()?;
     let stalls = reason != "Unschedulable";
-    Some(Problem { reason, message, pod: Some(pod.name.clone()), stalls, spec: false })
+    Some(Problem { reason, message, pod: Some(pod.name.clone()), stalls, ..Problem::default() })
 }
 
 fn last_failure(view: &View<'_>, problem: Option<&Problem>, last: Option<FailureStatus>) -> Option<FailureStatus> {
@@ -175,6 +186,8 @@ fn last_failure(view: &View<'_>, problem: Option<&Problem>, last: Option<Failure
     Some(FailureStatus {
         reason: problem.reason.clone(),
         message: problem.message.clone(),
+        line: problem.position.map(|(line, _)| line),
+        column: problem.position.map(|(_, column)| column),
         pod: problem.pod.clone(),
         time: text(view.facts.now),
     })

@@ -321,6 +321,12 @@ pub struct FailureStatus {
     pub reason: String,
     /// Why, as a sentence.
     pub message: String,
+    /// The line of the mistake in the job's SQL, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<i64>,
+    /// The column of the mistake in the job's SQL, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<i64>,
     /// The pod, if it was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,

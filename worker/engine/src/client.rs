@@ -61,6 +61,22 @@ impl Client {
         self.call(reqwest::Method::POST, path, Some(body)).await
     }
 
+    /// Waits until a job has finished.
+    pub(crate) async fn finished(&self, job: &str) -> Result<(), Failure> {
+        loop {
+            let answer = self.get(&format!("/jobs/{job}")).await?;
+            match answer["state"].as_str() {
+                Some("FINISHED") => return Ok(()),
+                Some(state @ ("FAILED" | "CANCELED")) => {
+                    let exceptions = self.get(&format!("/jobs/{job}/exceptions")).await?;
+                    let why = exceptions["root-exception"].as_str().unwrap_or(state);
+                    return Err(Failure::external(format!("job {job}: {why}")));
+                }
+                _ => tokio::time::sleep(POLL_INTERVAL).await,
+            }
+        }
+    }
+
     /// Waits for a savepoint and gives its path.
     async fn savepoint_of(&self, job: &str, request: &Value) -> Result<String, Failure> {
         let trigger = request["request-id"]

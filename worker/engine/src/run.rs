@@ -61,7 +61,11 @@ async fn submit_detached(options: &RunOptions, steps: Vec<Step>) -> Result<(), F
                     "job_id": options.job_id,
                 });
                 let answer = client.call(reqwest::Method::POST, "/jobs", Some(&body)).await?;
-                display::line(answer["jobid"].as_str().unwrap_or_default());
+                let id = answer["jobid"].as_str().unwrap_or_default();
+                display::line(id);
+                if job.settings.get(&keys::DML_SYNC) {
+                    client.finished(id).await?;
+                }
             }
         }
     }
@@ -112,6 +116,10 @@ impl<'a> Local<'a> {
             match step {
                 Step::Text(text) => display::line(&text),
                 Step::Job(job) if job.select.is_some() => self.select(&handle, *job, &mut collected).await?,
+                Step::Job(job) if job.settings.get(&keys::DML_SYNC) => {
+                    let id = self.submit(&handle, *job).await?;
+                    finish(progress::follow(&handle, &id).await?)?;
+                }
                 Step::Job(job) => inserts.push(self.submit(&handle, *job).await?),
             }
         }

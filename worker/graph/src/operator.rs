@@ -94,7 +94,7 @@ pub enum WindowKind {
         /// Shift of the alignment.
         offset: i64,
     },
-    /// Overlapping windows; `size` is a multiple of `slide`.
+    /// Windows of one length at regular distances, which overlap or leave gaps.
     Hop {
         /// Length.
         size: i64,

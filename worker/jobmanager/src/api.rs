@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use checkpoint::SnapshotKind;
 use graph::JobGraph;
-use model::{ErrorClass, Failure};
+use model::{ErrorClass, Failure, Position};
 use serde::Serialize;
 use settings::Settings;
 
@@ -171,6 +171,8 @@ pub struct FailureDetail {
     pub class: ErrorClass,
     /// What happened.
     pub message: String,
+    /// Where in the user's script the mistake is, if that is known.
+    pub position: Option<Position>,
     /// When.
     pub time_ms: i64,
     /// The task that reported it, as `name (2/4)`.

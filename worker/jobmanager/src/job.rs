@@ -169,6 +169,7 @@ impl Job {
         job.failures.push_front(FailureDetail {
             class: failure.class,
             message: failure.message.clone(),
+            position: failure.position,
             time_ms: now_ms,
             task: None,
             taskmanager: None,

@@ -1,7 +1,7 @@
 //! A columnar batch of rows, each with a row kind.
 
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt8Array, UInt32Array},
+    array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt8Array, UInt32Array},
     buffer::ScalarBuffer,
     compute,
     datatypes::SchemaRef,
@@ -14,6 +14,15 @@ use crate::Failure;
 pub const ROWS_TARGET: usize = 4096;
 /// How many bytes a full batch has.
 pub const BYTES_TARGET: usize = 1 << 20;
+
+/// Columns of so many rows each, also if there are none.
+///
+/// # Errors
+/// If the columns do not fit the schema or have another number of rows.
+pub fn columns_of(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, Failure> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+}
 
 /// What a row does to the table that a changelog describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -175,7 +184,8 @@ impl Batch {
     /// # Errors
     /// If an index is out of bounds.
     pub fn take(&self, indices: &UInt32Array) -> Result<Self, Failure> {
-        let columns = compute::take_record_batch(&self.columns, indices)?;
+        let columns = self.columns.columns().iter().map(|column| compute::take(column, indices, None));
+        let columns = columns_of(self.columns.schema(), columns.collect::<Result<_, _>>()?, indices.len())?;
         let kinds =
             self.kinds.as_ref().map(|kinds| indices.values().iter().map(|&index| kinds[index as usize]).collect());
         Ok(Self { columns, kinds })
@@ -207,4 +217,30 @@ fn as_kinds(array: &ArrayRef) -> Result<ScalarBuffer<u8>, Failure> {
         .downcast_ref::<UInt8Array>()
         .map(|kinds| kinds.values().clone())
         .ok_or_else(|| Failure::internal("row kinds are not bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+
+    use super::*;
+    use crate::row;
+
+    #[test]
+    fn rows_without_columns_keep_their_number() {
+        let schema = Arc::new(Schema::empty());
+        let batch = Batch::append(columns_of(Arc::clone(&schema), Vec::new(), 3).expect("rows"));
+        assert_eq!(batch.rows(), 3);
+        assert_eq!(batch.take(&UInt32Array::from(vec![2, 0, 1, 1])).expect("taken").rows(), 4);
+        assert_eq!(batch.filter(&BooleanArray::from(vec![true, false, true])).expect("filtered").rows(), 2);
+        assert_eq!(batch.slice(1, 2).rows(), 2);
+        let kinds = ScalarBuffer::from(vec![RowKind::Delete as u8; 3]);
+        let deleted = Batch::changelog(batch.columns().clone(), kinds);
+        let both = Batch::concat(&schema, &[batch.clone(), deleted]).expect("joined");
+        assert_eq!((both.rows(), both.kind(2), both.kind(3)), (6, RowKind::Insert, RowKind::Delete));
+        let encoded = row::encode_batch(batch.columns()).expect("encoded");
+        assert_eq!(row::decode(&schema, encoded.iter()).expect("decoded").num_rows(), 3);
+    }
 }

@@ -33,6 +33,15 @@ impl fmt::Display for ErrorClass {
     }
 }
 
+/// A place in a text that a user wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Counted from 1.
+    pub line: u64,
+    /// In characters, counted from 1.
+    pub column: u64,
+}
+
 /// An error with its class, as it is passed between crates and processes.
 ///
 /// The message names the place (file, line, column, key, path). Crates with several kinds of error keep a
@@ -44,12 +53,22 @@ pub struct Failure {
     pub class: ErrorClass,
     /// Lower-case, without a full stop; causes are appended after a colon.
     pub message: String,
+    /// Where in the user's script the mistake is, if that is known; the message says it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
 }
 
 impl Failure {
     /// A failure of the given class.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into() }
+        Self { class, message: message.into(), position: None }
+    }
+
+    /// The same failure with its position in the user's script; line 0 if that is not known.
+    #[must_use]
+    pub fn at_position(mut self, line: u64, column: u64) -> Self {
+        self.position = (line > 0).then_some(Position { line, column });
+        self
     }
 
     /// The user's mistake.

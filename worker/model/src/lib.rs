@@ -12,7 +12,7 @@ pub mod time;
 pub mod types;
 
 pub use batch::{Batch, RowKind};
-pub use error::{ErrorClass, Failure};
+pub use error::{ErrorClass, Failure, Position};
 pub use schema::{Field, Schema};
 pub use time::{EventTime, Watermark};
 pub use types::DataType;

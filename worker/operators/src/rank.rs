@@ -15,7 +15,7 @@ mod rows;
 use std::cmp::Ordering;
 
 use arrow::{
-    array::{ArrayRef, Int64Array, RecordBatch, UInt32Array},
+    array::{ArrayRef, Int64Array, UInt32Array},
     datatypes::SchemaRef,
 };
 use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
@@ -25,7 +25,7 @@ use graph::{
 };
 use model::{
     Batch, Failure, RowKind, Schema, Watermark,
-    batch::{ROWS_TARGET, is_retraction_code},
+    batch::{ROWS_TARGET, columns_of, is_retraction_code},
     row::{self, Rows},
 };
 use state::{EntryId, Table};
@@ -298,7 +298,7 @@ impl Rank {
                 columns.push(std::sync::Arc::new(Int64Array::from(changes.numbers)));
             }
             let inserts_only = changes.kinds.iter().all(|&kind| kind == RowKind::Insert as u8);
-            let columns = RecordBatch::try_new(self.schema.clone(), columns)?;
+            let columns = columns_of(self.schema.clone(), columns, changes.kinds.len())?;
             self.pending.push(columns, (!inserts_only).then(|| changes.kinds.into()));
         }
         self.table.end_batch()

@@ -17,12 +17,14 @@ use model::{Batch, EventTime, Failure};
 
 use crate::{accumulator::not_null, window_time::WindowTime};
 
-/// Windows whose ends are at regular distances. A slice is the time between two neighbouring ends: windows are made of
-/// whole slices, so what windows share is kept once for each slice.
+/// Windows whose ends are at regular distances. Slices are of one length: windows are made of whole slices, so what
+/// windows share is kept once for each slice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows {
     size: i64,
-    pub(crate) slide: i64,
+    slide: i64,
+    /// The length of a slice: the slide or, where the size is no multiple of it, their greatest common divisor.
+    slice: i64,
     offset: i64,
     /// Windows start every `size` and end every `slide`, instead of being of one length.
     cumulates: bool,
@@ -38,16 +40,20 @@ pub(crate) struct Slices {
 impl Windows {
     pub(crate) fn new(kind: WindowKind) -> Result<Self, Failure> {
         let windows = match kind {
-            WindowKind::Tumble { size, offset } => Self { size, slide: size, offset, cumulates: false },
-            WindowKind::Hop { size, slide, offset } => Self { size, slide, offset, cumulates: false },
-            WindowKind::Cumulate { size, step, offset } => Self { size, slide: step, offset, cumulates: true },
+            WindowKind::Tumble { size, offset } => Self { size, slide: size, slice: size, offset, cumulates: false },
+            WindowKind::Hop { size, slide, offset } => {
+                Self { size, slide, slice: common_divisor(size, slide), offset, cumulates: false }
+            }
+            WindowKind::Cumulate { size, step, offset } => {
+                Self { size, slide: step, slice: step, offset, cumulates: true }
+            }
             WindowKind::Session { .. } => {
                 return Err(Failure::internal("the windows of sessions are not known from the time alone"));
             }
         };
-        if windows.slide <= 0 || windows.size <= 0 || windows.size % windows.slide != 0 {
+        if windows.slide <= 0 || windows.size <= 0 || windows.size % windows.slice != 0 {
             return Err(Failure::user(format!(
-                "a window's size ({} ms) must be a positive multiple of its slide or step ({} ms)",
+                "a window's size ({} ms) must be a positive multiple of its step ({} ms)",
                 windows.size, windows.slide
             )));
         }
@@ -64,7 +70,7 @@ impl Windows {
             .map(|&time| {
                 if time < start || time >= end {
                     end = self.slice_end(time);
-                    start = end.wrapping_sub(self.slide);
+                    start = end.wrapping_sub(self.slice);
                     part = ends.iter().position(|&known| known == end).unwrap_or_else(|| {
                         ends.push(end);
                         ends.len() - 1
@@ -91,25 +97,37 @@ impl Windows {
         (self.cumulates && end < self.last_end(end)).then(|| end.wrapping_add(self.slide))
     }
 
-    /// The end of the slice, and of the first window, that a time belongs to.
+    /// The end of the slice that a time belongs to.
     #[inline]
     pub(crate) fn slice_end(&self, time: EventTime) -> EventTime {
-        let into = time.wrapping_sub(self.offset).rem_euclid(self.slide);
-        time.wrapping_sub(into).wrapping_add(self.slide)
+        let into = time.wrapping_sub(self.offset).rem_euclid(self.slice);
+        time.wrapping_sub(into).wrapping_add(self.slice)
     }
 
-    /// The ends of the windows that a slice belongs to, ascending.
+    /// The ends of the windows that a slice belongs to, ascending. There are none for a time between windows whose
+    /// slide is longer than they are.
     pub(crate) fn ends(&self, slice_end: EventTime) -> impl DoubleEndedIterator<Item = EventTime> + use<> {
-        let slide = self.slide;
-        (0..=self.last_end(slice_end).wrapping_sub(slice_end) / slide)
-            .map(move |index| slice_end.wrapping_add(index * slide))
+        let (slide, last) = (self.slide, self.last_end(slice_end));
+        let before = last.wrapping_sub(slice_end).div_euclid(slide);
+        (0..=before).map(move |index| last.wrapping_sub((before - index) * slide))
     }
 
-    /// The end of the last window that a slice belongs to.
+    /// Whether a slice belongs to any window.
+    #[inline]
+    pub(crate) fn have(&self, slice_end: EventTime) -> bool {
+        self.slide <= self.size || self.last_end(slice_end) >= slice_end
+    }
+
+    /// The end of the last window that a slice belongs to; before the slice's own end if it belongs to none.
     #[inline]
     pub(crate) fn last_end(&self, slice_end: EventTime) -> EventTime {
-        let first = if self.cumulates { self.start(slice_end) } else { slice_end.wrapping_sub(self.slide) };
-        first.wrapping_add(self.size)
+        let start = if self.cumulates {
+            self.start(slice_end)
+        } else {
+            let slice_start = slice_end.wrapping_sub(self.slice);
+            slice_start.wrapping_sub(slice_start.wrapping_sub(self.offset).rem_euclid(self.slide))
+        };
+        start.wrapping_add(self.size)
     }
 
     /// The start of the window that ends at `end`.
@@ -121,6 +139,10 @@ impl Windows {
         let last = end.wrapping_sub(1);
         last.wrapping_sub(last.wrapping_sub(self.offset).rem_euclid(self.size))
     }
+}
+
+fn common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// A timestamp column in milliseconds, rounded down, and which values are not null.

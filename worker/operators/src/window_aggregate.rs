@@ -67,7 +67,7 @@ const MERGES_MAX: usize = 8;
 /// What is still to be done for the current watermark.
 #[derive(Default)]
 struct Firing {
-    /// Ends of windows, ascending.
+    /// Ends of windows and of slices, ascending.
     due: BTreeSet<EventTime>,
     /// Ends of slices that are to be merged into windows.
     slices: BTreeSet<EventTime>,
@@ -213,8 +213,8 @@ impl WindowAggregate {
         self.firing = match &self.merged {
             None => Firing { due: slices, slices: BTreeSet::new() },
             Some(merged) => {
-                let of_slices = slices.iter().flat_map(|&slice| self.windows.ends(slice));
-                let due = of_slices.chain(merged.namespaces()).filter(is_due).collect();
+                // The windows of a slice are added when it is merged into them.
+                let due = slices.iter().copied().chain(merged.namespaces()).filter(is_due).collect();
                 Firing { due, slices }
             }
         };
@@ -267,6 +267,9 @@ impl WindowAggregate {
             merged.load(&self.layout, end, &keys, None, &mut window)?;
             self.layout.merge(&slice, &mut window);
             merged.store(&self.layout, &mut window)?;
+            if end.wrapping_sub(1) <= self.watermark {
+                self.firing.due.insert(end);
+            }
         }
         Ok(more)
     }
@@ -308,8 +311,10 @@ impl Operator for WindowAggregate {
         let mut whole = batch.clone();
         let batch = if self.is_partial { batch } else { self.columns.narrow(batch)? };
         if let Some(clock) = &self.clock {
-            let now = self.time.now(clock, self.watermark);
-            self.fold(&batch, &vec![0; batch.rows()], &[self.windows.slice_end(now)], false)?;
+            let slice_end = self.windows.slice_end(self.time.now(clock, self.watermark));
+            if self.windows.have(slice_end) {
+                self.fold(&batch, &vec![0; batch.rows()], &[slice_end], false)?;
+            }
             return Ok(Flow::Done);
         }
         let mut batch = match self.is_partial {
@@ -317,6 +322,12 @@ impl Operator for WindowAggregate {
             false => timed(batch, &mut whole, self.columns.time, &self.time, output)?.0,
         };
         let mut found = self.slices_of(&batch)?;
+        if found.ends.iter().any(|&end| !self.windows.have(end)) {
+            let inside = found.parts.iter().map(|&part| Some(self.windows.have(found.ends[part as usize])));
+            let inside: BooleanArray = inside.collect();
+            (batch, whole) = (batch.filter(&inside)?, whole.filter(&inside)?);
+            found = self.slices_of(&batch)?;
+        }
         let is_fired = |end: EventTime| end.wrapping_sub(1) <= self.watermark;
         if found.ends.iter().any(|&end| is_fired(end)) {
             let fired: Vec<bool> = found.parts.iter().map(|&part| is_fired(found.ends[part as usize])).collect();

@@ -31,6 +31,8 @@ struct Progress {
     batch: Batch,
     slice_ends: Vec<EventTime>,
     next_row: usize,
+    /// How many windows of the next row were given.
+    next_window: usize,
 }
 
 impl WindowAssign {
@@ -64,7 +66,9 @@ impl WindowAssign {
             if finished {
                 self.current = None;
             }
-            output.emit(self.with_windows(batch, &ends)?);
+            if !batch.is_empty() {
+                output.emit(self.with_windows(batch, &ends)?);
+            }
         }
         Ok(Flow::Done)
     }
@@ -79,7 +83,7 @@ impl WindowAssign {
 }
 
 impl Progress {
-    /// The next repeated rows and the ends of their windows.
+    /// The next repeated rows and the ends of their windows, so many that a batch is full.
     fn next(&mut self, windows: &Windows) -> (UInt32Array, Vec<EventTime>) {
         let (mut rows, mut ends) = (Vec::new(), Vec::new());
         while self.next_row < self.batch.rows() && rows.len() < ROWS_TARGET {
@@ -91,13 +95,17 @@ impl Progress {
                 && self.batch.kind(row + 1) == RowKind::UpdateAfter
                 && self.slice_ends[row + 1] == end;
             let repeated = if is_pair { 2 } else { 1 };
-            for window_end in windows.ends(end).rev() {
+            let mut remaining = windows.ends(end).rev().skip(self.next_window);
+            for window_end in remaining.by_ref().take((ROWS_TARGET - rows.len()).div_ceil(repeated)) {
                 for row in row..row + repeated {
                     rows.push(row as u32);
                     ends.push(window_end);
                 }
+                self.next_window += 1;
             }
-            self.next_row += repeated;
+            if remaining.next().is_none() {
+                (self.next_row, self.next_window) = (row + repeated, 0);
+            }
         }
         (rows.into(), ends)
     }
@@ -117,7 +125,7 @@ impl Operator for WindowAssign {
             output.emit(self.with_windows(batch, &slice_ends)?);
             return Ok(Flow::Done);
         }
-        self.current = (!batch.is_empty()).then_some(Progress { batch, slice_ends, next_row: 0 });
+        self.current = (!batch.is_empty()).then_some(Progress { batch, slice_ends, next_row: 0, next_window: 0 });
         self.advance(output)
     }
 

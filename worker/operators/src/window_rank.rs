@@ -6,12 +6,16 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, Int64Array, RecordBatch, UInt32Array},
+    array::{ArrayRef, Int64Array, UInt32Array},
     datatypes::SchemaRef,
 };
 use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::RankSpec};
-use model::{Batch, EventTime, Failure, Schema, Watermark, batch::ROWS_TARGET, row};
+use model::{
+    Batch, EventTime, Failure, Schema, Watermark,
+    batch::{ROWS_TARGET, columns_of},
+    row,
+};
 use state::Table;
 
 use crate::{
@@ -122,8 +126,9 @@ impl WindowRank {
         if self.with_number {
             columns.push(Arc::new(wanted().map(|(_, number)| number).collect::<Int64Array>()));
         }
-        if wanted().next().is_some() {
-            self.pending.push(RecordBatch::try_new(Arc::clone(&self.schema), columns)?, None);
+        let rows = wanted().count();
+        if rows > 0 {
+            self.pending.push(columns_of(Arc::clone(&self.schema), columns, rows)?, None);
         }
         Ok(())
     }

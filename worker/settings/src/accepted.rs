@@ -52,7 +52,6 @@ accepted! {
     "sql-client.prompt.pattern", [], "An option of Flink's client.";
     "sql-client.verbose", [], "An option of Flink's client.";
     "table.display.max-column-width", [], "An option of Flink's client.";
-    "table.dml-sync", [], "`run` waits for the script's jobs, unless it is told `--detached`.";
     "table.exec.async-state.enabled", [], "How state is read is no choice.";
     "table.exec.deduplicate.mini-batch.compact-changes-enabled", ["false"], "All changes are emitted.";
     "table.exec.legacy-cast-behaviour", ["DISABLED"], "CAST fails for values that the type does not have.";

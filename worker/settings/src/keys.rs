@@ -39,6 +39,7 @@ keys! {
     PARALLELISM: u32 = "parallelism.default", "1", "Subtasks of each operator.";
     MAX_PARALLELISM: Option<u32> = "pipeline.max-parallelism", "", "Number of key groups, fixed for the life of the job's state. Default: as Flink derives it from the parallelism, at least 128.";
     JOB_NAME: Option<String> = "pipeline.name", "", "The job's name.";
+    DML_SYNC: bool = "table.dml-sync", "false", "Whether the statements behind an INSERT wait until its job has ended, so that they read what it wrote.";
     DEAD_LETTER_TABLE: Option<String> = "pipeline.dead-letter-table", "", "A table for malformed records and late rows, with any of the columns reason, operator, place, message, record (STRING). Malformed records then no longer fail the job.";
     BUFFER_TIMEOUT: Duration = "execution.buffer-timeout.interval", "10 ms", "How long rows may wait in an output buffer that is not full.";
     WATERMARK_INTERVAL: Duration = "pipeline.auto-watermark-interval", "200 ms", "How often sources emit watermarks at most.";

@@ -3,7 +3,9 @@
 
 mod checks;
 mod expression;
+mod group_window;
 mod named_window;
+mod outer_field;
 mod refused;
 mod scalar_subquery;
 mod unnest;
@@ -13,16 +15,15 @@ mod wildcard;
 use std::{collections::HashSet, ops::ControlFlow};
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, Query,
-    Select, SelectItem, SetExpr, Spanned, TableAlias, TableFactor, TableFunctionArgs, Value as SqlValue, VisitMut,
-    VisitorMut, With,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select,
+    SelectItem, SetExpr, Spanned, TableAlias, TableFactor, TableFunctionArgs, Value as SqlValue, VisitMut, VisitorMut,
+    With,
 };
 
 use crate::{
     SqlError,
     catalog::Tables,
-    dialect::string,
-    escape, functions,
+    escape,
     statement::{DEFAULT_CATALOG, Name, options_of},
 };
 use expression::rewrite;
@@ -38,18 +39,17 @@ pub(crate) const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SE
 
 /// Prepares a query over the tables, views and functions of the session.
 pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> {
-    match query.visit(&mut Desugar::new(tables)) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
+    let mut desugar = Desugar::new(tables);
+    flow_back(query.visit(&mut desugar))?;
+    if desugar.named > 0 || checks::has_condition_on_query(query) {
+        outer_field::read_by_calls(query, tables);
     }
+    Ok(())
 }
 
 /// Prepares an expression of DDL.
 pub(crate) fn expression(expr: &mut Expr, tables: &Tables) -> Result<(), SqlError> {
-    match expr.visit(&mut Desugar::new(tables)) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    flow_back(expr.visit(&mut Desugar::new(tables)))
 }
 
 struct Desugar<'a> {
@@ -99,8 +99,9 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        flow(checks::conditions(select))?;
         wildcard::expand(select, &self.with, self.tables);
-        group_windows(select);
+        group_window::expand(select);
         name_columns(&mut select.projection);
         ControlFlow::Continue(())
     }
@@ -160,6 +161,13 @@ fn flow(result: Result<(), SqlError>) -> ControlFlow<SqlError> {
     match result {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(error),
+    }
+}
+
+fn flow_back(flow: ControlFlow<SqlError>) -> Result<(), SqlError> {
+    match flow {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
     }
 }
 
@@ -329,32 +337,6 @@ impl<'a> Desugar<'a> {
             _ => unsupported("this table expression", factor),
         }
     }
-}
-
-/// `GROUP BY TUMBLE(…)` groups by the parts of the window.
-fn group_windows(select: &mut Select) {
-    let GroupByExpr::Expressions(groups, _) = &mut select.group_by else { return };
-    let part_of = |expr: &Expr, part: &str| {
-        let Expr::Function(function) = expr else { return None };
-        let mut function = function.clone();
-        let FunctionArguments::List(list) = &mut function.args else { return None };
-        let first = list.args.first_mut()?;
-        let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = first else { return None };
-        let is_window = function.name.to_string() == functions::GROUP_WINDOW;
-        let is_whole = matches!(&value.value, SqlValue::SingleQuotedString(text) if text == functions::WHOLE);
-        if !is_window || !is_whole {
-            return None;
-        }
-        *first = FunctionArg::Unnamed(FunctionArgExpr::Expr(string(part, value.span)));
-        Some(Expr::Function(function))
-    };
-    *groups = std::mem::take(groups)
-        .into_iter()
-        .flat_map(|group| {
-            let parts: Vec<Expr> = functions::PARTS.iter().filter_map(|part| part_of(&group, part)).collect();
-            if parts.is_empty() { vec![group] } else { parts }
-        })
-        .collect();
 }
 
 fn is_unnest(factor: &TableFactor) -> bool {

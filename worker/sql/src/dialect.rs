@@ -1,11 +1,16 @@
 //! Flink's dialect: how identifiers are quoted, and the expressions that only Flink (or the standard) has.
 
+mod infix;
+mod interval;
+mod precedence;
+#[cfg(test)]
+mod tests;
+
 use model::DataType;
 use sqlparser::{
     ast::{
-        BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-        FunctionArguments, Ident, ObjectName, UnaryOperator, Value as SqlValue, ValueWithSpan,
-        helpers::attached_token::AttachedToken,
+        CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+        ObjectName, UnaryOperator, Value as SqlValue, ValueWithSpan, helpers::attached_token::AttachedToken,
     },
     dialect::{Dialect, Precedence},
     keywords::Keyword,
@@ -57,19 +62,16 @@ impl Dialect for FlinkDialect {
         true
     }
 
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        precedence::of_next(parser).map(Ok)
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        precedence::of(precedence)
+    }
+
     fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
-        let word = |ahead: usize, expected: &str| match parser.peek_nth_token(ahead).token {
-            Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected),
-            _ => false,
-        };
-        let is_json = word(0, "IS") && (word(1, "JSON") || (word(1, "NOT") && word(2, "JSON")));
-        if is_json {
-            return Some(parse_is_json(parser, expr.clone()));
-        }
-        let negated = word(0, "NOT");
-        let ahead = usize::from(negated);
-        let ordered = word(ahead, "BETWEEN") && (word(ahead + 1, "SYMMETRIC") || word(ahead + 1, "ASYMMETRIC"));
-        ordered.then(|| parse_between(parser, expr.clone(), self.prec_value(Precedence::Between)))
+        infix::parse(parser, expr)
     }
 
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
@@ -81,6 +83,7 @@ impl Dialect for FlinkDialect {
         let next = parser.peek_nth_token(1).token;
         match (word.value.to_ascii_uppercase().as_str(), &next) {
             ("CASE", _) => Some(parse_case(parser)),
+            ("NOT", _) => Some(infix::parse_not(parser)),
             ("TRIM", Token::LParen) => Some(parse_trim(parser)),
             ("UNKNOWN", _) => {
                 let span = parser.next_token().span;
@@ -90,7 +93,7 @@ impl Dialect for FlinkDialect {
             ("CAST", Token::LParen) => Some(parse_cast(parser, false)),
             ("TRY_CAST", Token::LParen) => Some(parse_cast(parser, true)),
             ("INTERVAL", Token::SingleQuotedString(_) | Token::Number(..) | Token::Minus | Token::Plus) => {
-                Some(parse_interval(parser))
+                Some(interval::parse(parser))
             }
             ("MAP", Token::LBracket) => Some(parse_bracketed(parser, "MAP")),
             ("ARRAY", Token::LBracket) => Some(parse_bracketed(parser, "ARRAY")),
@@ -100,50 +103,6 @@ impl Dialect for FlinkDialect {
             _ => None,
         }
     }
-}
-
-/// `[NOT] BETWEEN SYMMETRIC a AND b`: the bounds in any order; `ASYMMETRIC` says nothing new.
-fn parse_between(parser: &mut Parser<'_>, of: Expr, precedence: u8) -> Result<Expr, ParserError> {
-    let negated = parser.parse_keyword(Keyword::NOT);
-    parser.expect_keyword(Keyword::BETWEEN)?;
-    let symmetric = parser.next_token().token.to_string().eq_ignore_ascii_case("SYMMETRIC");
-    let low = parser.parse_subexpr(precedence)?;
-    parser.expect_keyword(Keyword::AND)?;
-    let high = parser.parse_subexpr(precedence)?;
-    let between = |low: &Expr, high: &Expr| Expr::Between {
-        expr: Box::new(of.clone()),
-        negated: false,
-        low: Box::new(low.clone()),
-        high: Box::new(high.clone()),
-    };
-    let inside = if symmetric {
-        let (either, other) = (Box::new(between(&low, &high)), Box::new(between(&high, &low)));
-        Expr::Nested(Box::new(Expr::BinaryOp { left: either, op: BinaryOperator::Or, right: other }))
-    } else {
-        between(&low, &high)
-    };
-    Ok(if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(inside) } } else { inside })
-}
-
-/// `IS [NOT] JSON [VALUE | SCALAR | ARRAY | OBJECT]`
-fn parse_is_json(parser: &mut Parser<'_>, of: Expr) -> Result<Expr, ParserError> {
-    let span = parser.next_token().span;
-    let negated = parser.parse_keyword(Keyword::NOT);
-    parser.next_token();
-    let kinds =
-        [(Keyword::VALUE, "IS JSON VALUE"), (Keyword::ARRAY, "IS JSON ARRAY"), (Keyword::OBJECT, "IS JSON OBJECT")];
-    let kind = kinds.into_iter().find(|(keyword, _)| parser.parse_keyword(*keyword));
-    let scalar = matches!(&parser.peek_token().token, Token::Word(word) if word.value.eq_ignore_ascii_case("SCALAR"));
-    let name = match kind {
-        Some((_, name)) => name,
-        None if scalar => {
-            parser.next_token();
-            "IS JSON SCALAR"
-        }
-        None => "IS JSON VALUE",
-    };
-    let is = call(name, span, vec![of]);
-    Ok(if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(is) } } else { is })
 }
 
 /// A call of `name` with unnamed arguments.
@@ -273,116 +232,6 @@ fn parse_with_unit(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     args.extend(parser.parse_comma_separated(Parser::parse_expr)?);
     parser.expect_token(&Token::RParen)?;
     Ok(call(&name.token.to_string().to_ascii_uppercase(), name.span, args))
-}
-
-/// `INTERVAL [-] '…' unit [(p)] [TO unit [(p)]]`
-fn parse_interval(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
-    let span = parser.next_token().span;
-    let mut negative = false;
-    loop {
-        if parser.consume_token(&Token::Minus) {
-            negative = !negative;
-        } else if !parser.consume_token(&Token::Plus) {
-            break;
-        }
-    }
-    let token = parser.next_token();
-    let text = match &token.token {
-        Token::SingleQuotedString(text) => text.clone(),
-        Token::Number(text, _) => text.clone(),
-        _ => return parser.expected("the length of the interval", token),
-    };
-    let from = parse_unit(parser)?;
-    let to = if parser.parse_keyword(Keyword::TO) { Some(parse_unit(parser)?) } else { None };
-    match interval(&text, &from, to.as_deref()) {
-        Some((data_type, value)) => Ok(escape::integer(if negative { -value } else { value }, &data_type, span)),
-        None => Err(ParserError::ParserError(format!(
-            "'{text}' is no interval of {from}{}{}",
-            to.map(|to| format!(" TO {to}")).unwrap_or_default(),
-            token.span.start
-        ))),
-    }
-}
-
-fn parse_unit(parser: &mut Parser<'_>) -> Result<String, ParserError> {
-    let unit = parser.parse_identifier()?.value.to_ascii_uppercase();
-    if parser.consume_token(&Token::LParen) {
-        parser.parse_comma_separated(Parser::parse_literal_uint)?;
-        parser.expect_token(&Token::RParen)?;
-    }
-    Ok(unit.strip_suffix('S').map(str::to_owned).unwrap_or(unit))
-}
-
-/// Milliseconds of a unit of day-to-second intervals, with its place in the order of units.
-fn day_time_unit(unit: &str) -> Option<(usize, i64)> {
-    Some(match unit {
-        "WEEK" => (0, 7 * 86_400_000),
-        "DAY" => (1, 86_400_000),
-        "HOUR" => (2, 3_600_000),
-        "MINUTE" => (3, 60_000),
-        "SECOND" => (4, 1_000),
-        _ => return None,
-    })
-}
-
-fn year_month_unit(unit: &str) -> Option<(usize, i64)> {
-    Some(match unit {
-        "YEAR" => (0, 12),
-        "QUARTER" => (1, 3),
-        "MONTH" => (2, 1),
-        _ => return None,
-    })
-}
-
-fn interval(text: &str, from: &str, to: Option<&str>) -> Option<(DataType, i64)> {
-    let text = text.trim();
-    let (sign, text) = match text.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if let Some((first, months)) = year_month_unit(from) {
-        let value = match to {
-            None => text.parse::<i64>().ok()?.checked_mul(months)?,
-            Some(to) => {
-                let (last, _) = year_month_unit(to)?;
-                let (years, rest) = text.split_once('-')?;
-                if first != 0 || last != 2 {
-                    return None;
-                }
-                years.parse::<i64>().ok()?.checked_mul(12)?.checked_add(rest.parse().ok()?)?
-            }
-        };
-        return Some((DataType::IntervalYearMonth, sign * value));
-    }
-    let (first, _) = day_time_unit(from)?;
-    let last = match to {
-        None => first,
-        Some(to) => day_time_unit(to)?.0,
-    };
-    // `1 2:3:4.5` from the first unit to the last.
-    let parts: Vec<&str> = text.split([' ', ':']).filter(|part| !part.is_empty()).collect();
-    if last < first || parts.len() != last - first + 1 {
-        return None;
-    }
-    let units = ["WEEK", "DAY", "HOUR", "MINUTE", "SECOND"];
-    let mut total = 0_i64;
-    for (unit, part) in units[first..=last].iter().zip(parts) {
-        let (_, milliseconds) = day_time_unit(unit)?;
-        let value =
-            if *unit == "SECOND" { seconds(part)? } else { part.parse::<i64>().ok()?.checked_mul(milliseconds)? };
-        total = total.checked_add(value)?;
-    }
-    Some((DataType::IntervalDayTime, sign * total))
-}
-
-/// `4.25` in milliseconds.
-fn seconds(text: &str) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let mut digits: String = fraction.chars().take(3).collect();
-    while digits.len() < 3 {
-        digits.push('0');
-    }
-    whole.parse::<i64>().ok()?.checked_mul(1000)?.checked_add(digits.parse().ok()?)
 }
 
 /// The negation of an expression as written.

@@ -36,7 +36,7 @@ impl std::error::Error for SqlError {}
 
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
-        Self::new(error.class, error.to_string())
+        Self::new(error.class, error.to_string()).at_position(error.line, error.column)
     }
 }
 

@@ -86,6 +86,6 @@ fn windowing(window: &str, args: &[Expr], aggregate: &Aggregate) -> Result<Windo
     if lengths.len() != expected {
         return Err(SqlError::new(format!("{window} in GROUP BY has a time and {} lengths", lengths.len())).into());
     }
-    let window = window_kind(window, &lengths, &ident).map_err(DataFusionError::from)?;
+    let window = window_kind(window, &lengths, &ident, true).map_err(DataFusionError::from)?;
     Ok(Windowing { time: time.clone(), window, processing, partition: None, names: GROUP_WINDOW_COLUMNS })
 }

@@ -1,5 +1,6 @@
 //! The JSON functions of the standard, whose arguments are followed by words: `JSON_VALUE(js, '$.a' NULL ON EMPTY)`.
 
+use graph::Value;
 use model::DataType;
 use sqlparser::{
     ast::{Expr, Function, FunctionArguments},
@@ -10,7 +11,7 @@ use sqlparser::{
 use crate::{
     dialect::{call, string},
     escape,
-    types::parse_type,
+    types::parse_returned_type,
 };
 
 /// Whether the next tokens start one of these functions.
@@ -31,7 +32,7 @@ pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     parser.expect_token(&Token::LParen)?;
     let name = token.token.to_string().to_ascii_uppercase();
     let (args, returning) = match name.as_str() {
-        "JSON_VALUE" => value(parser, token.span)?,
+        "JSON_VALUE" => (value(parser, token.span)?, None),
         "JSON_QUERY" => query(parser, token.span)?,
         "JSON_EXISTS" => (exists(parser, token.span)?, None),
         "JSON_OBJECT" => (object(parser, token.span)?, None),
@@ -70,17 +71,32 @@ fn take(parser: &mut Parser<'_>, words: &[&str]) -> bool {
     there
 }
 
-fn document_and_path(parser: &mut Parser<'_>) -> Result<(Vec<Expr>, Returning), ParserError> {
+fn document_and_path(parser: &mut Parser<'_>) -> Result<Vec<Expr>, ParserError> {
     let document = parser.parse_expr()?;
     parser.expect_token(&Token::Comma)?;
-    let path = parser.parse_expr()?;
-    let returning = if take(parser, &["RETURNING"]) { Some(parse_type(parser)?.0) } else { None };
-    Ok((vec![document, path], returning))
+    Ok(vec![document, parser.parse_expr()?])
 }
 
-/// `{ NULL | ERROR | DEFAULT x } ON { EMPTY | ERROR }`, each at most once.
-fn value(parser: &mut Parser<'_>, span: Span) -> Result<(Vec<Expr>, Returning), ParserError> {
-    let (mut args, returning) = document_and_path(parser)?;
+/// `RETURNING type`, if the function takes the type.
+fn returning(parser: &mut Parser<'_>, takes: fn(&DataType) -> bool, types: &str) -> Result<Returning, ParserError> {
+    if !take(parser, &["RETURNING"]) {
+        return Ok(None);
+    }
+    let place = parser.peek_token();
+    let to = parse_returned_type(parser)?;
+    if takes(&to) { Ok(Some(to)) } else { parser.expected(&format!("{types} after RETURNING"), place) }
+}
+
+/// `{ NULL | ERROR | DEFAULT x } ON { EMPTY | ERROR }`, any number of them; the last of each kind counts.
+fn value(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {
+    let mut args = document_and_path(parser)?;
+    let is_scalar = |to: &DataType| {
+        !matches!(
+            to,
+            DataType::Array(_) | DataType::Map(..) | DataType::Multiset(_) | DataType::Row(_) | DataType::Null
+        )
+    };
+    let returning = returning(parser, is_scalar, "a scalar type")?.filter(|to| *to != DataType::String);
     let none = || (string("NULL", span), string("", span));
     let (mut on_empty, mut on_error) = (None, None);
     while parser.peek_token().token != Token::RParen {
@@ -102,17 +118,23 @@ fn value(parser: &mut Parser<'_>, span: Span) -> Result<(Vec<Expr>, Returning), 
         };
         *slot = Some(behaviour);
     }
-    if on_empty.is_some() || on_error.is_some() {
+    if on_empty.is_some() || on_error.is_some() || returning.is_some() {
         for (kind, default) in [on_empty.unwrap_or_else(none), on_error.unwrap_or_else(none)] {
             args.extend([kind, default]);
         }
     }
-    Ok((args, returning))
+    args.extend(returning.map(|to| escape::literal(Value::Null, &to, span)));
+    Ok(args)
 }
 
 /// `[ WITH … | WITHOUT ] WRAPPER`, then `{ NULL | EMPTY ARRAY | EMPTY OBJECT | ERROR } ON { EMPTY | ERROR }`.
 fn query(parser: &mut Parser<'_>, span: Span) -> Result<(Vec<Expr>, Returning), ParserError> {
-    let (mut args, returning) = document_and_path(parser)?;
+    let mut args = document_and_path(parser)?;
+    let is_json = |to: &DataType| match to {
+        DataType::Array(item) => **item == DataType::String,
+        to => matches!(to, DataType::String | DataType::Varchar(_)),
+    };
+    let returning = returning(parser, is_json, "STRING, VARCHAR or ARRAY<STRING>")?;
     let wrapper = if take(parser, &["WITHOUT"]) {
         Some("WITHOUT")
     } else if take(parser, &["WITH", "CONDITIONAL"]) {
@@ -144,10 +166,7 @@ fn query(parser: &mut Parser<'_>, span: Span) -> Result<(Vec<Expr>, Returning), 
         }
     }
     args.extend([wrapper.unwrap_or("WITHOUT"), on_empty, on_error].map(|word| string(word, span)));
-    if let Some(DataType::Array(item)) = &returning {
-        if **item != DataType::String {
-            return parser.expected("STRING or ARRAY<STRING> after RETURNING", parser.peek_token());
-        }
+    if let Some(DataType::Array(_)) = &returning {
         args.push(string("ARRAY", span));
         return Ok((args, None));
     }
@@ -155,7 +174,7 @@ fn query(parser: &mut Parser<'_>, span: Span) -> Result<(Vec<Expr>, Returning), 
 }
 
 fn exists(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {
-    let (mut args, _) = document_and_path(parser)?;
+    let mut args = document_and_path(parser)?;
     for kind in ["TRUE", "FALSE", "UNKNOWN", "ERROR"] {
         if take(parser, &[kind, "ON", "ERROR"]) {
             args.push(string(kind, span));
@@ -170,16 +189,28 @@ fn on_null(parser: &mut Parser<'_>) -> Option<&'static str> {
     ["NULL ON NULL", "ABSENT ON NULL"].into_iter().find(|words| take(parser, &words.split(' ').collect::<Vec<_>>()))
 }
 
+/// Items between commas, or none, and what is said of nulls behind them.
+fn listed<'p>(
+    parser: &mut Parser<'p>,
+    mut item: impl FnMut(&mut Parser<'p>) -> Result<(), ParserError>,
+) -> Result<Option<&'static str>, ParserError> {
+    let first = on_null(parser);
+    if first.is_some() || parser.peek_token().token == Token::RParen {
+        return Ok(first);
+    }
+    item(parser)?;
+    while parser.consume_token(&Token::Comma) {
+        item(parser)?;
+    }
+    Ok(on_null(parser))
+}
+
 fn object(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {
     let mut args = Vec::new();
-    let mut nulls = on_null(parser);
-    while nulls.is_none() && parser.peek_token().token != Token::RParen {
+    let nulls = listed(parser, |parser| {
         args.extend(field(parser)?);
-        nulls = on_null(parser);
-        if nulls.is_none() && !parser.consume_token(&Token::Comma) {
-            break;
-        }
-    }
+        Ok(())
+    })?;
     args.push(string(nulls.unwrap_or("NULL ON NULL"), span));
     Ok(args)
 }
@@ -187,11 +218,13 @@ fn object(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError>
 /// `[KEY] k { VALUE | : } v`
 fn field(parser: &mut Parser<'_>) -> Result<[Expr; 2], ParserError> {
     // `KEY` alone may be a column.
-    if is_word(parser, 0, "KEY") && !is_word(parser, 1, "VALUE") && parser.peek_nth_token(1).token != Token::Colon {
+    let has_word =
+        is_word(parser, 0, "KEY") && !is_word(parser, 1, "VALUE") && parser.peek_nth_token(1).token != Token::Colon;
+    if has_word {
         parser.next_token();
     }
     let key = parser.parse_expr()?;
-    if !take(parser, &["VALUE"]) && !parser.consume_token(&Token::Colon) {
+    if !take(parser, &["VALUE"]) && (has_word || !parser.consume_token(&Token::Colon)) {
         return parser.expected("VALUE", parser.peek_token());
     }
     Ok([key, json_inside(parser.parse_expr()?)])
@@ -226,15 +259,10 @@ fn filter(parser: &mut Parser<'_>) -> Result<Option<Box<Expr>>, ParserError> {
 
 fn array(parser: &mut Parser<'_>, span: Span) -> Result<Vec<Expr>, ParserError> {
     let mut args = Vec::new();
-    let mut nulls = on_null(parser);
-    while nulls.is_none() && parser.peek_token().token != Token::RParen {
-        let value = parser.parse_expr()?;
-        args.push(json_inside(value));
-        nulls = on_null(parser);
-        if nulls.is_none() && !parser.consume_token(&Token::Comma) {
-            break;
-        }
-    }
+    let nulls = listed(parser, |parser| {
+        args.push(json_inside(parser.parse_expr()?));
+        Ok(())
+    })?;
     // Said always, so that no text among the values is taken for it.
     args.push(string(nulls.unwrap_or("ABSENT ON NULL"), span));
     Ok(args)

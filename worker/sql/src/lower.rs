@@ -25,7 +25,7 @@ use datafusion_common::JoinType;
 use datafusion_expr::LogicalPlan;
 use expressions::Evaluator;
 use graph::{
-    Catalog, ChangelogMode, Edge, Expr, JobGraph, Node, NodeId, OperatorSpec, Partitioning,
+    Catalog, ChangelogMode, Edge, Expr, JobGraph, Node, NodeId, OperatorSpec, Partitioning, Value,
     operator::{CalcSpec, Options, WindowKind},
 };
 use model::{DataType, Field, Schema};
@@ -102,6 +102,9 @@ impl WindowOf {
         WindowColumns { start: width, end: width + 1, time: Some(width + 2), window, processing, of_instants }
     }
 }
+
+/// The name of a column that is there only so that rows have one.
+const ROW: &str = "$row";
 
 /// How deep an expression may be that is evaluated.
 const DEPTH_MAX: usize = 400;
@@ -226,6 +229,7 @@ impl<'a> Lowering<'a> {
 
     /// The operator that computes a relation, with the window's columns if they are among its fields.
     fn materialize(&mut self, relation: Relation) -> Result<(NodeId, Option<WindowColumns>), SqlError> {
+        let relation = relation.with_a_column();
         let relation = match relation.base {
             Base::Numbered(numbered) => self.ranked(*numbered, relation.exprs, relation.names, relation.filter)?,
             _ => relation,
@@ -339,14 +343,18 @@ impl<'a> Lowering<'a> {
         }
         // Rows of the same windows stay such.
         let window = windows.first().copied().flatten().filter(|first| windows.iter().all(|of| *of == Some(*first)));
-        let projection: Vec<Expr> = (0..names.len()).map(Expr::Column).collect();
         let fields = names.iter().zip(types).map(|(name, data_type)| Field::new(name.clone(), data_type));
-        let spec = CalcSpec { filter: None, projection: projection.clone() };
-        let node = self.add(OperatorSpec::Calc(spec), Schema::new(fields.collect()));
+        let mut schema = Schema::new(fields.collect());
+        if schema.fields.is_empty() {
+            schema.fields.push(Field::new(ROW, DataType::Boolean));
+        }
+        let projection = (0..schema.len()).map(Expr::Column).collect();
+        let node = self.add(OperatorSpec::Calc(CalcSpec { filter: None, projection }), schema);
         for input in inputs {
             self.connect(input, node, 0, Partitioning::Forward);
         }
-        Ok(Relation { base: Base::Node { node, window }, exprs: projection, names, filter: None })
+        let exprs = (0..names.len()).map(Expr::Column).collect();
+        Ok(Relation { base: Base::Node { node, window }, exprs, names, filter: None })
     }
 
     /// The columns of a base.
@@ -379,6 +387,15 @@ impl Relation {
             Base::Node { node, .. } => Self { base: Base::Node { node, window: Some(window) }, ..self },
             _ => self,
         }
+    }
+
+    /// The same relation with a column that says nothing, if it has none: the output of every operator has columns.
+    fn with_a_column(mut self) -> Self {
+        if self.exprs.is_empty() {
+            self.exprs.push(Expr::Literal { value: Value::Boolean(true), data_type: DataType::Boolean });
+            self.names.push(ROW.to_owned());
+        }
+        self
     }
 
     /// An expression over the fields as one over the base's columns.

@@ -17,7 +17,9 @@ use sqlparser::{
     tokenizer::Span,
 };
 
-use crate::{SqlError, catalog::Tables, context::Context, group_window, statement::Name, typing, unnest};
+use crate::{
+    SqlError, catalog::Tables, context::Context, correlated, functions, group_window, statement::Name, typing, unnest,
+};
 
 fn parser_options() -> ParserOptions {
     ParserOptions::new()
@@ -36,14 +38,29 @@ pub(crate) fn query(tables: &Tables, query: &Query) -> Result<LogicalPlan, SqlEr
 
 /// The logical plan of a prepared query that is the innermost of these views.
 pub(crate) fn within(tables: &Tables, query: &Query, views: &[Name]) -> Result<LogicalPlan, SqlError> {
+    let planned = planned(tables, query, views)
+        .map_err(|error| correlated::of_joined_values(query, tables).unwrap_or_else(|| locate(&error, query)))?;
+    match correlated::unsupported(&planned) {
+        Some(unsupported) => Err(correlated::find(&unsupported, query).or_at(query.span())),
+        None => Ok(planned),
+    }
+}
+
+/// The logical plan of a query that is asked for only to know what its names mean.
+pub(crate) fn unchecked(tables: &Tables, query: &Query) -> Result<LogicalPlan, DataFusionError> {
+    planned(tables, query, &[])
+}
+
+fn planned(tables: &Tables, query: &Query, views: &[Name]) -> Result<LogicalPlan, DataFusionError> {
     let context = Context::new(tables, views);
     let planner = SqlToRel::new_with_options(&context, parser_options());
-    let planned = planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone())));
-    planned
-        .and_then(unnest::expand)
-        .and_then(group_window::expand)
-        .and_then(typing::annotate)
-        .map_err(|error| locate(&error, query))
+    let planned = planner.sql_statement_to_plan(Statement::Query(Box::new(query.clone())))?;
+    let at_window = |error: DataFusionError| {
+        let found = SqlError::from_planner(&error, &|name| find_name(query, name));
+        find_name(query, functions::GROUP_WINDOW).map_or(error, |place| found.or_at(place).into())
+    };
+    let expanded = unnest::expand(planned).and_then(|plan| group_window::expand(plan).map_err(at_window));
+    expanded.and_then(typing::annotate)
 }
 
 /// An expression of DDL over the columns of a plan.
@@ -74,10 +91,13 @@ pub(crate) fn optimize(plan: LogicalPlan, place: &(impl Visit + Spanned)) -> Res
         Arc::new(OptimizeProjections::new()),
     ]);
     let config = OptimizerContext::new().filter_null_keys(false).with_skip_failing_rules(false);
-    analyzer
-        .execute_and_check(plan, &options, |_, _| {})
-        .and_then(|plan| optimizer.optimize(plan, &config, |_, _| {}))
-        .map_err(|error| locate(&error, place))
+    let analyzed = analyzer.execute_and_check(plan, &options, |_, _| {}).map_err(|error| locate(&error, place))?;
+    let first = correlated::any(&analyzed);
+    let is_at = |of: correlated::Unsupported| correlated::find(&of, place).or_at(place.span());
+    let optimized = optimizer.optimize(analyzed, &config, |_, _| {});
+    let optimized = optimized.map_err(|error| first.map_or_else(|| locate(&error, place), is_at))?;
+    // What the rules leave as it is cannot be lowered.
+    correlated::any(&optimized).map_or(Ok(optimized), |unsupported| Err(is_at(unsupported)))
 }
 
 /// An error of the library with the place of the name it complains about, or else of the whole syntax node.

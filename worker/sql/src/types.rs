@@ -4,15 +4,23 @@ use model::{DataType, Field};
 use sqlparser::{
     keywords::Keyword,
     parser::{Parser, ParserError},
-    tokenizer::Token,
+    tokenizer::{Token, TokenWithSpan},
 };
 
 /// The greatest length, which makes a `VARCHAR` a `STRING`.
 const LENGTH_MAX: u64 = 2_147_483_647;
 
+/// How deep types may be nested.
+const DEPTH_MAX: usize = 100;
+
 /// A type and whether it may be null.
 pub(crate) fn parse_type(parser: &mut Parser<'_>) -> Result<(DataType, bool), ParserError> {
-    let mut data_type = parse_base(parser)?;
+    parse_nested(parser, 0)
+}
+
+fn parse_nested(parser: &mut Parser<'_>, mut depth: usize) -> Result<(DataType, bool), ParserError> {
+    let start = parser.peek_token();
+    let mut data_type = if depth < DEPTH_MAX { parse_base(parser, depth)? } else { return too_deep(parser, start) };
     loop {
         let nullable = parse_nullability(parser)?;
         // `INT ARRAY`, `INT NOT NULL MULTISET`
@@ -23,7 +31,22 @@ pub(crate) fn parse_type(parser: &mut Parser<'_>) -> Result<(DataType, bool), Pa
         } else {
             return Ok((data_type, nullable));
         }
+        depth += 1;
+        if depth > DEPTH_MAX {
+            return too_deep(parser, start);
+        }
     }
+}
+
+fn too_deep<T>(parser: &Parser<'_>, start: TokenWithSpan) -> Result<T, ParserError> {
+    parser.expected(&format!("a data type that is nested at most {DEPTH_MAX} deep"), start)
+}
+
+/// A type behind which `NULL` is no part of it.
+pub(crate) fn parse_returned_type(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
+    let data_type = parse_base(parser, 0)?;
+    // `STRING ARRAY`
+    Ok(if parser.parse_keyword(Keyword::ARRAY) { DataType::Array(Box::new(data_type)) } else { data_type })
 }
 
 /// `[NOT] NULL`; true if absent.
@@ -35,7 +58,7 @@ fn parse_nullability(parser: &mut Parser<'_>) -> Result<bool, ParserError> {
     Ok(true)
 }
 
-fn parse_base(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
+fn parse_base(parser: &mut Parser<'_>, depth: usize) -> Result<DataType, ParserError> {
     let token = parser.next_token();
     let Token::Word(word) = &token.token else { return parser.expected("a data type", token) };
     Ok(match word.value.to_ascii_uppercase().as_str() {
@@ -74,24 +97,24 @@ fn parse_base(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
         "TIMESTAMP" => parse_timestamp(parser)?,
         "TIMESTAMP_LTZ" => DataType::TimestampLtz(parse_precision(parser, 6)?),
         "INTERVAL" => parse_interval(parser)?,
-        "ROW" => parse_row(parser)?,
+        "ROW" => parse_row(parser, depth)?,
         "ARRAY" => {
             parser.expect_token(&Token::Lt)?;
-            let (item, _) = parse_type(parser)?;
+            let (item, _) = parse_nested(parser, depth + 1)?;
             close_angle(parser)?;
             DataType::Array(Box::new(item))
         }
         "MULTISET" => {
             parser.expect_token(&Token::Lt)?;
-            let (element, _) = parse_type(parser)?;
+            let (element, _) = parse_nested(parser, depth + 1)?;
             close_angle(parser)?;
             DataType::Multiset(Box::new(element))
         }
         "MAP" => {
             parser.expect_token(&Token::Lt)?;
-            let (key, _) = parse_type(parser)?;
+            let (key, _) = parse_nested(parser, depth + 1)?;
             parser.expect_token(&Token::Comma)?;
-            let (value, _) = parse_type(parser)?;
+            let (value, _) = parse_nested(parser, depth + 1)?;
             close_angle(parser)?;
             DataType::Map(Box::new(key), Box::new(value))
         }
@@ -131,14 +154,14 @@ fn parse_interval(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
 }
 
 /// `ROW<a INT 'comment', …>` or `ROW(a INT, …)`
-fn parse_row(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
+fn parse_row(parser: &mut Parser<'_>, depth: usize) -> Result<DataType, ParserError> {
     let parenthesised = parser.consume_token(&Token::LParen);
     if !parenthesised {
         parser.expect_token(&Token::Lt)?;
     }
     let fields = parser.parse_comma_separated(|parser| {
         let name = parser.parse_identifier()?.value;
-        let (data_type, nullable) = parse_type(parser)?;
+        let (data_type, nullable) = parse_nested(parser, depth + 1)?;
         if matches!(parser.peek_token().token, Token::SingleQuotedString(_)) {
             parser.next_token();
         }

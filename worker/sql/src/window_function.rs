@@ -89,7 +89,7 @@ fn plan_window_function(
     };
     let processing = is_processing(&input, &column, &time_ident)?;
     let lengths = lengths.into_iter().map(|length| length.map(interval).transpose()).collect::<Result<Vec<_>, _>>()?;
-    let window = window_kind(&function, &lengths, &ident)?;
+    let window = window_kind(&function, &lengths, &ident, false)?;
     let partition = Some(partition);
     let names = nodes::window_columns(input.schema());
     let names = names.ok_or_else(|| SqlError::at_ident("so many windows over each other are not supported", &ident))?;
@@ -224,10 +224,15 @@ fn interval(expr: Syntax) -> Result<(i64, Span), SqlError> {
     }
 }
 
+/// In how many windows of `HOP` or `CUMULATE` a row may be: each is kept and emitted by itself.
+const WINDOWS_MAX: i64 = 100_000;
+
+/// The windows of a function with these lengths. Those that `GROUP BY` names may overlap in part, or leave gaps.
 pub(crate) fn window_kind(
     function: &str,
     lengths: &[Option<(i64, Span)>],
     ident: &Ident,
+    in_group_by: bool,
 ) -> Result<WindowKind, SqlError> {
     let missing = || SqlError::at_ident("a length is missing", ident);
     let positive = |length: Option<(i64, Span)>| match length {
@@ -235,29 +240,43 @@ pub(crate) fn window_kind(
         Some((_, span)) => Err(SqlError::at_span("a window's length must be positive", span)),
         None => Err(missing()),
     };
+    let offset = |length: Option<(i64, Span)>| length.map_or(0, |(offset, _)| offset);
     match (function, lengths) {
-        ("TUMBLE", [size, offset]) => {
-            Ok(WindowKind::Tumble { size: positive(*size)?, offset: offset.map_or(0, |(offset, _)| offset) })
+        ("TUMBLE", [size, shift]) => Ok(WindowKind::Tumble { size: positive(*size)?, offset: offset(*shift) }),
+        ("HOP", [distance, length, shift]) => {
+            let (slide, size) = (positive(*distance)?, positive(*length)?);
+            let span = length.map_or(ident.span, |(_, span)| span);
+            check_windows(function, size, (slide, "slide"), !in_group_by, span)?;
+            Ok(WindowKind::Hop { size, slide, offset: offset(*shift) })
         }
-        ("HOP", [slide, size, offset]) => {
-            let (slide_length, size_length) = (positive(*slide)?, positive(*size)?);
-            if size_length % slide_length != 0 {
-                let span = size.map_or(ident.span, |(_, span)| span);
-                return Err(SqlError::at_span("the size of HOP must be a multiple of its slide", span));
-            }
-            let offset = offset.map_or(0, |(offset, _)| offset);
-            Ok(WindowKind::Hop { size: size_length, slide: slide_length, offset })
-        }
-        ("CUMULATE", [step, size, offset]) => {
-            let (step_length, size_length) = (positive(*step)?, positive(*size)?);
-            if size_length % step_length != 0 {
-                let span = size.map_or(ident.span, |(_, span)| span);
-                return Err(SqlError::at_span("the size of CUMULATE must be a multiple of its step", span));
-            }
-            let offset = offset.map_or(0, |(offset, _)| offset);
-            Ok(WindowKind::Cumulate { size: size_length, step: step_length, offset })
+        ("CUMULATE", [distance, length, shift]) => {
+            let (step, size) = (positive(*distance)?, positive(*length)?);
+            check_windows(function, size, (step, "step"), true, length.map_or(ident.span, |(_, span)| span))?;
+            Ok(WindowKind::Cumulate { size, step, offset: offset(*shift) })
         }
         ("SESSION", [gap]) => Ok(WindowKind::Session { gap: positive(*gap)? }),
         _ => Err(missing()),
     }
+}
+
+/// Refuses windows that do not consist of whole steps, and so many that a row would be in too many.
+fn check_windows(
+    function: &str,
+    size: i64,
+    (step, name): (i64, &str),
+    whole: bool,
+    place: Span,
+) -> Result<(), SqlError> {
+    if whole && size % step != 0 {
+        return Err(SqlError::at_span(format!("the size of {function} must be a multiple of its {name}"), place));
+    }
+    let count = size / step + i64::from(size % step != 0);
+    if count > WINDOWS_MAX {
+        let message = format!(
+            "{function} puts each row into {count} windows, more than the {WINDOWS_MAX} that are supported: its size is \
+             {size} ms and its {name} {step} ms"
+        );
+        return Err(SqlError::at_span(message, place));
+    }
+    Ok(())
 }

@@ -1,7 +1,13 @@
 //! The planner, from scripts to job graphs.
 
+#[path = "planner/arbitrary.rs"]
+mod arbitrary;
 #[path = "planner/changelog.rs"]
 mod changelog;
+#[path = "planner/correlated.rs"]
+mod correlated;
+#[path = "planner/dialect.rs"]
+mod dialect;
 #[path = "planner/golden.rs"]
 mod golden;
 #[path = "planner/graphs.rs"]

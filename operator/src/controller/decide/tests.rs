@@ -244,7 +244,7 @@ fn a_mistake_in_the_program_is_told_and_a_new_one_recovers() {
     world.pass(false);
     world.job().state = "FAILED".to_owned();
     let message = "line 1, column 8: no column x".to_owned();
-    world.job().failure = Some(Failure { class: "User".to_owned(), message: message.clone() });
+    world.job().failure = Some(Failure { class: "User".to_owned(), message: message.clone(), position: None });
     world.settle();
     assert_eq!(world.condition("SpecValid"), (false, "InvalidProgram".to_owned()));
     assert!(world.condition("Stalled").0);

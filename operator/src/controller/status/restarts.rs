@@ -21,7 +21,8 @@ pub(super) fn observe(view: &View<'_>, status: &mut FlinkJobStatus) {
         Engine::Job(job) => {
             if let Some(message) = count(job, started, now) {
                 let reason = RESTARTING.to_owned();
-                status.last_failure = Some(FailureStatus { reason, message, pod: None, time: text(now) });
+                let time = text(now);
+                status.last_failure = Some(FailureStatus { reason, message, time, ..FailureStatus::default() });
             }
             if job.is_running() {
                 flows(job, started, now);

@@ -21,10 +21,12 @@ use crate::{
 };
 
 mod path;
+mod returning;
 mod value;
 mod write;
 
 use path::{Found, Path};
+use returning::Returning;
 use value::Json;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
@@ -61,15 +63,15 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("JSON_STRING", &[Any], returns::string, Bound(json_string)),
     function("JSON_UNQUOTE", &[TextParameter], returns::string, Plain(json_unquote)),
     // Text and path, then twice what is given ('NULL', 'ERROR', 'DEFAULT') and the default: for an empty result, for
-    // an error.
+    // an error; then a null of the type that is wanted.
     function(
         "JSON_VALUE",
-        &[TextParameter, TextParameter, TextParameter, TextParameter, TextParameter, TextParameter],
-        returns::string,
+        &[TextParameter, TextParameter, TextParameter, TextParameter, TextParameter, TextParameter, Any],
+        value_type,
         Bound(json_value),
     )
     .nullable()
-    .optional(4)
+    .optional(5)
     .fallible(),
 ];
 
@@ -193,30 +195,43 @@ fn write_json(out: &mut StringBuilder, json: &Json) -> Result<(), Failure> {
     json.write(out).map_err(|_| Failure::internal("JSON cannot be written"))
 }
 
-/// A scalar as text: strings without quotes.
+fn value_type(arguments: &Arguments<'_>) -> Result<DataType, Failure> {
+    Ok(arguments.types.get(6).cloned().unwrap_or(DataType::String))
+}
+
+/// A scalar as a value of the type that is wanted; as a text, a string has no quotes.
 fn json_value(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     let (on_empty, on_error) = (Instead::new(arguments, 2)?, Instead::new(arguments, 4)?);
+    let returning = Returning::new(&value_type(arguments)?)?;
     Ok(Arc::new(move |inputs| {
-        let mut out = StringBuilder::new();
+        // The texts of the values that are found, and what the other rows are.
+        let mut texts: Vec<Option<String>> = vec![None; inputs.rows];
+        let mut instead: Vec<Option<&Instead>> = vec![None; inputs.rows];
         each(inputs, |row, found, lax| {
             match found {
-                None => out.append_null(),
-                Some(Found::Error) => on_error.append(&mut out, inputs, row)?,
-                Some(Found::Nothing) => on_empty.append(&mut out, inputs, row)?,
+                None => {}
+                Some(Found::Error) => instead[row] = Some(&on_error),
+                Some(Found::Nothing) => instead[row] = Some(&on_empty),
                 Some(Found::Value(value)) => match &*value {
-                    Json::Null => on_empty.append(&mut out, inputs, row)?,
-                    Json::String(text) => out.append_value(text),
+                    Json::Null => instead[row] = Some(&on_empty),
                     json if json.is_scalar() => {
-                        write_json(&mut out, json)?;
-                        out.append_value("");
+                        texts[row] = returning.text(json);
+                        instead[row] = Some(&on_error);
                     }
-                    _ if lax => on_empty.append(&mut out, inputs, row)?,
-                    _ => on_error.append(&mut out, inputs, row)?,
+                    _ => instead[row] = Some(if lax { &on_empty } else { &on_error }),
                 },
             }
             Ok(())
         })?;
-        Ok(Arc::new(out.finish()))
+        let values = returning.of_found(texts.into())?;
+        let mut others = StringBuilder::new();
+        for (row, instead) in instead.into_iter().enumerate() {
+            match instead.filter(|_| values.is_null(row)) {
+                Some(instead) => instead.append(&mut others, inputs, row)?,
+                None => others.append_null(),
+            }
+        }
+        returning::or(&values, &returning.of_defaults(others.finish())?)
     }))
 }
 

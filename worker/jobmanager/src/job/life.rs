@@ -273,6 +273,7 @@ impl Job {
         FailureDetail {
             class: failure.class,
             message: failure.message.clone(),
+            position: failure.position,
             time_ms: context.now_ms,
             task: name,
             taskmanager: link.map(|link| context.workers.name(link)),

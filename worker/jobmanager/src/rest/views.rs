@@ -202,6 +202,7 @@ fn sluice(job: &JobDetail) -> Value {
         json!({
             "class": failure.class,
             "message": failure.message,
+            "position": failure.position,
             "timestamp": failure.time_ms,
             "task": failure.task,
             "taskmanager-id": failure.taskmanager,
@@ -253,6 +254,7 @@ pub(super) fn exceptions(job: &JobDetail) -> Value {
         json!({
             "exceptionName": failure.class,
             "stacktrace": failure.message,
+            "position": failure.position,
             "timestamp": failure.time_ms,
             "failureLabels": { "class": failure.class },
             "taskName": failure.task,
@@ -262,6 +264,7 @@ pub(super) fn exceptions(job: &JobDetail) -> Value {
     };
     json!({
         "root-exception": job.failure.as_ref().map(|failure| &failure.message),
+        "root-position": job.failure.as_ref().and_then(|failure| failure.position),
         "timestamp": job.failure.as_ref().map(|failure| failure.time_ms),
         "all-exceptions": [],
         "truncated": false,

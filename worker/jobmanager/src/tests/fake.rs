@@ -214,7 +214,11 @@ impl Running {
                 };
                 for (id, uid) in self.tasks() {
                     let body = if declines {
-                        let failure = TaskFailure { class: "external".to_owned(), message: "no disk".to_owned() };
+                        let failure = TaskFailure {
+                            class: "external".to_owned(),
+                            message: "no disk".to_owned(),
+                            ..Default::default()
+                        };
                         to_job_manager::Body::CheckpointDeclined(CheckpointDeclined {
                             id: Some(id),
                             checkpoint_id: trigger.checkpoint_id,

@@ -139,7 +139,10 @@ async fn mistakes_are_told_as_json() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let client = Client { port: listener.local_addr().expect("bound").port() };
     tokio::spawn(serve_rest(handle.clone(), listener));
-    handle.reject(Some(JOB.to_owned()), model::Failure::user("line 1: no table t")).await.expect("shown");
+    handle
+        .reject(Some(JOB.to_owned()), model::Failure::user("line 1: no table t").at_position(1, 15))
+        .await
+        .expect("shown");
     let cases = [
         ("GET", "/jobs/none".to_owned(), "", 404, "no job none"),
         ("GET", "/nowhere".to_owned(), "", 404, "no such path"),
@@ -159,6 +162,12 @@ async fn mistakes_are_told_as_json() {
     }
     let job = client.get(&format!("/jobs/{JOB}")).await;
     assert_eq!((&job["state"], &job["sluice"]["failure"]["class"]), (&json!("FAILED"), &json!("user")));
-    assert_eq!(client.get(&format!("/jobs/{JOB}/exceptions")).await["root-exception"], json!("line 1: no table t"));
+    let exceptions = client.get(&format!("/jobs/{JOB}/exceptions")).await;
+    assert_eq!(exceptions["root-exception"], json!("line 1: no table t"));
+    let position = json!({ "line": 1, "column": 15 });
+    let entry = &exceptions["exceptionHistory"]["entries"][0];
+    for found in [&exceptions["root-position"], &entry["position"], &job["sluice"]["failure"]["position"]] {
+        assert_eq!(*found, position);
+    }
     assert_eq!(client.get("/healthz").await["status"], json!("ok"));
 }

@@ -159,7 +159,8 @@ async fn a_new_jobmanager_takes_over_and_the_old_one_is_fenced() {
 
 #[tokio::test]
 async fn the_users_mistake_fails_the_job_and_other_failures_restart_it() {
-    let failure = |class: &str| TaskFailure { class: class.to_owned(), message: "division".to_owned() };
+    let failure =
+        |class: &str| TaskFailure { class: class.to_owned(), message: "division".to_owned(), ..Default::default() };
     for (class, status) in [("user", JobStatus::Failed), ("external", JobStatus::Running)] {
         let (handle, _) = jobmanager(&storage());
         let script = Script { failures: vec![failure(class)], ..Script::default() };

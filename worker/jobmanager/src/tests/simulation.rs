@@ -161,7 +161,11 @@ impl World {
                     worker.said.push_back(status(id.clone(), TaskState::Running, None));
                 }
                 if fail {
-                    let failure = TaskFailure { class: "external".to_owned(), message: "no network".to_owned() };
+                    let failure = TaskFailure {
+                        class: "external".to_owned(),
+                        message: "no network".to_owned(),
+                        ..Default::default()
+                    };
                     worker.said.push_back(status(tasks[0].0.clone(), TaskState::Failed, Some(failure)));
                 }
             }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, UInt32Array},
+    array::{ArrayRef, UInt32Array},
     compute,
     datatypes::SchemaRef,
 };
@@ -14,7 +14,7 @@ use dataflow::{OpenContext, Snapshot};
 use graph::operator::SemiJoinSpec;
 use model::{
     Batch, Failure,
-    batch::is_retraction_code,
+    batch::{columns_of, is_retraction_code},
     row::{self, Rows},
 };
 use state::{EntryId, Table};
@@ -133,7 +133,7 @@ impl Counted {
         let kinds: Vec<u8> = found.rows.iter().map(|&row| found.batch.kind(row as usize) as u8).collect();
         let rows = UInt32Array::from(found.other_rows);
         let columns = found.others.columns().iter().map(|column| compute::take(column, &rows, None));
-        let columns = RecordBatch::try_new(Arc::clone(&self.left_schema), columns.collect::<Result<_, _>>()?)?;
+        let columns = columns_of(Arc::clone(&self.left_schema), columns.collect::<Result<_, _>>()?, rows.len())?;
         pending.push(columns, Some(kinds.into()));
         Ok(())
     }

@@ -100,3 +100,16 @@ fn many_windows_for_many_rows_come_in_pieces() {
     cluster.process(0, batch(&rows));
     assert_eq!(cluster.take().len(), 4096 * 20);
 }
+
+#[test]
+fn a_row_between_windows_is_in_none_and_many_windows_of_one_row_fill_many_batches() {
+    let mut cluster = cluster(WindowKind::Hop { size: 5_000, slide: 10_000, offset: 0 });
+    cluster.process(0, batch(&[(Insert, row(1, 7_000)), (Insert, row(2, 12_000))]));
+    assert_eq!(windows(&mut cluster), [expected("+I 2", "00:00:10", "00:00:15", "00:00:14.999")]);
+    cluster.process(0, batch(&[(Insert, row(3, 5_000))]));
+    assert_eq!((windows(&mut cluster), cluster.late_rows), (vec![], 0));
+    let mut cluster = self::cluster(WindowKind::Hop { size: 20_000, slide: 1, offset: 0 });
+    cluster.process(0, batch(&[(UpdateBefore, row(1, 0)), (UpdateAfter, row(1, 0)), (Insert, row(2, 0))]));
+    assert!(cluster.emitted.iter().all(|batch| batch.rows() <= 4097));
+    assert_eq!(cluster.take().len(), 60_000);
+}

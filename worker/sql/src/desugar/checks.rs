@@ -1,14 +1,23 @@
 //! What is asked of queries before they are planned: their clauses and joins are supported, their tables told apart.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::ControlFlow};
 
-use sqlparser::ast::{
-    Expr, GroupByExpr, JoinOperator, LimitClause, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned,
-    TableFactor, Value as SqlValue,
+use sqlparser::{
+    ast::{
+        BinaryOperator, Expr, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Query, Select, SetExpr,
+        SetOperator, SetQuantifier, Spanned, TableFactor, UnaryOperator, Value as SqlValue, Visit, visit_expressions,
+    },
+    tokenizer::Span,
 };
 
 use super::{is_unnest, last_ident, refused, unsupported};
 use crate::SqlError;
+
+/// How many queries set operations may combine without brackets.
+const SETS_MAX: usize = 1000;
+
+/// How many tables one `FROM` may join.
+const TABLES_MAX: usize = 500;
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 pub(super) fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
@@ -31,6 +40,13 @@ pub(super) fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
 /// Refuses what queries cannot have, at its place.
 pub(super) fn query(query: &Query) -> Result<(), SqlError> {
     refused::in_query(query)?;
+    let (mut first, mut sets) = (&*query.body, 1);
+    while let SetExpr::SetOperation { left, .. } = first {
+        (first, sets) = (&**left, sets + 1);
+    }
+    if sets > SETS_MAX {
+        return Err(SqlError::at(format!("more than {SETS_MAX} queries are combined by set operations"), first));
+    }
     if let Some(order_by) = &query.order_by
         && query.limit_clause.is_none()
     {
@@ -48,6 +64,10 @@ pub(super) fn query(query: &Query) -> Result<(), SqlError> {
 /// Refuses what a `SELECT` cannot have, at its place.
 pub(super) fn select(select: &Select) -> Result<(), SqlError> {
     refused::in_select(select)?;
+    let tables: usize = select.from.iter().map(|table| 1 + table.joins.len()).sum();
+    if tables > TABLES_MAX {
+        return Err(SqlError::at_span(format!("FROM joins more than {TABLES_MAX} tables"), select.select_token.0.span));
+    }
     check_names(select)?;
     for join in select.from.iter().flat_map(|table| &table.joins) {
         let name = match &join.join_operator {
@@ -69,6 +89,64 @@ pub(super) fn select(select: &Select) -> Result<(), SqlError> {
         return unsupported("DISTINCT ON", select);
     }
     Ok(())
+}
+
+/// Refuses `IN` and `EXISTS` with a query anywhere but in conditions that `AND` joins in `WHERE` or `HAVING`.
+pub(super) fn conditions(select: &Select) -> Result<(), SqlError> {
+    select.selection.iter().chain(&select.having).try_for_each(joined)?;
+    nowhere_in(&select.projection)?;
+    nowhere_in(&select.group_by)?;
+    for join in select.from.iter().flat_map(|table| &table.joins) {
+        if let JoinOperator::Join(by) | JoinOperator::Inner(by) = &join.join_operator
+            && let JoinConstraint::On(condition) = by
+        {
+            nowhere_in(condition)?;
+        }
+    }
+    Ok(())
+}
+
+fn joined(condition: &Expr) -> Result<(), SqlError> {
+    match condition {
+        Expr::Nested(inner) => joined(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => joined(left).and_then(|()| joined(right)),
+        Expr::Exists { .. } => Ok(()),
+        Expr::InSubquery { expr, .. } => nowhere_in(&**expr),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => match unnested(expr) {
+            negated @ (Expr::Exists { .. } | Expr::InSubquery { .. }) => joined(negated),
+            other => nowhere_in(other),
+        },
+        other => nowhere_in(other),
+    }
+}
+
+fn unnested(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => unnested(inner),
+        other => other,
+    }
+}
+
+/// Whether a query has `IN` or `EXISTS` with a query somewhere.
+pub(super) fn has_condition_on_query(query: &Query) -> bool {
+    condition_on_query(query).is_break()
+}
+
+fn condition_on_query(node: &impl Visit) -> ControlFlow<Span> {
+    visit_expressions(node, |expr| match expr {
+        Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(expr.span()),
+        _ => ControlFlow::Continue(()),
+    })
+}
+
+fn nowhere_in(node: &impl Visit) -> Result<(), SqlError> {
+    match condition_on_query(node) {
+        ControlFlow::Break(place) => Err(SqlError::at_span(
+            "IN and EXISTS with a query are only supported as conditions joined by AND in WHERE and HAVING",
+            place,
+        )),
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 /// Refuses two tables of one name in `FROM`.

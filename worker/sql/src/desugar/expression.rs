@@ -161,6 +161,19 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), SqlError> {
             return Err(SqlError::at_span(message, escape::place(of)));
         }
         Expr::ILike { .. } => return unsupported("ILIKE", &*expr),
+        Expr::RLike { .. }
+        | Expr::Cast { .. }
+        | Expr::Convert { .. }
+        | Expr::AtTimeZone { .. }
+        | Expr::Collate { .. }
+        | Expr::IsNormalized { .. }
+        | Expr::JsonAccess { .. }
+        | Expr::MemberOf(_)
+        | Expr::Array(_)
+        | Expr::Struct { .. }
+        | Expr::Map(_)
+        | Expr::Lambda(_)
+        | Expr::Interval(_) => return refused::expression(expr),
         Expr::SimilarTo { negated, expr: of, pattern, escape_char } => {
             let mut args = vec![take(of), take(pattern)];
             if let Some(escape) = escape_char {

@@ -1,11 +1,13 @@
 //! Clauses that the parser reads and that mean nothing here: each is refused, so that none is left out unseen.
 
 use sqlparser::{
-    ast::{Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select, Spanned, TableFactor},
+    ast::{
+        Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select, Spanned, TableFactor,
+    },
     tokenizer::Span,
 };
 
-use crate::{SqlError, functions};
+use crate::{SqlError, escape, functions};
 
 /// The first clause that is there.
 fn refuse(clauses: &[(bool, &str)], place: Span) -> Result<(), SqlError> {
@@ -13,6 +15,26 @@ fn refuse(clauses: &[(bool, &str)], place: Span) -> Result<(), SqlError> {
         Some((_, clause)) => Err(SqlError::at_span(format!("{clause} is not supported"), place)),
         None => Ok(()),
     }
+}
+
+/// Expressions of other dialects.
+pub(super) fn expression(expr: &Expr) -> Result<(), SqlError> {
+    let what = match expr {
+        Expr::RLike { .. } => "RLIKE or REGEXP",
+        Expr::Cast { .. } => "a cast that is not written CAST(… AS …) or TRY_CAST(… AS …)",
+        Expr::Convert { .. } => "CONVERT",
+        Expr::AtTimeZone { .. } => "AT TIME ZONE",
+        Expr::Collate { .. } => "COLLATE",
+        Expr::IsNormalized { .. } => "IS NORMALIZED",
+        Expr::JsonAccess { .. } => "a path behind a colon",
+        Expr::MemberOf(_) => "MEMBER OF",
+        Expr::Array(_) => "an array that is not written ARRAY[…]",
+        Expr::Map(_) => "a map that is not written MAP[…]",
+        Expr::Lambda(_) => "a lambda expression",
+        Expr::Interval(_) => "an interval that is no constant",
+        _ => "this expression",
+    };
+    refuse(&[(true, what)], escape::place(expr))
 }
 
 /// Clauses behind a query.

@@ -11,7 +11,7 @@ use sqlparser::ast::{
 };
 
 use super::last_ident;
-use crate::{SqlError, functions};
+use crate::{SqlError, functions, scope::JOINED_VALUE};
 
 /// Joins the queries of one value in `WHERE`, named from the number `named` on; tells how many there are.
 pub(super) fn join(select: &mut Select, named: usize) -> Result<usize, SqlError> {
@@ -59,7 +59,7 @@ impl VisitorMut for Taken {
             && self.depth == 0
             && has_one_row(query)
         {
-            let name = Ident::with_quote('`', format!("$s{}", self.named));
+            let name = Ident::with_quote('`', format!("{JOINED_VALUE}{}", self.named));
             self.named += 1;
             let column = Expr::CompoundIdentifier(vec![name.clone(), value()]);
             let Expr::Subquery(subquery) = std::mem::replace(expr, column) else { return ControlFlow::Continue(()) };

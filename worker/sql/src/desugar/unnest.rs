@@ -2,22 +2,11 @@
 
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Select, TableFactor};
 
-use super::last_ident;
-use crate::{
-    dialect::{call, string},
-    functions,
-};
+use super::outer_field::{self, name_of};
 
 /// A field of a column in `UNNEST(…)` is read by a call: the library's planner knows only whole columns of what stands
 /// before.
 pub(super) fn read_fields(select: &mut Select) {
-    let name_of = |factor: &TableFactor| match factor {
-        TableFactor::Table { name, alias, .. } => {
-            alias.as_ref().map(|alias| alias.name.value.clone()).or_else(|| Some(last_ident(name).ok()?.value))
-        }
-        TableFactor::Derived { alias, .. } => alias.as_ref().map(|alias| alias.name.value.clone()),
-        _ => None,
-    };
     let factors = |select: &Select| -> Vec<String> {
         let each = select.from.iter();
         each.flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)))
@@ -47,14 +36,7 @@ pub(super) fn read_fields(select: &mut Select) {
                 let whole = 1 + usize::from(parts.first().is_some_and(|first| tables.contains(&first.value)));
                 if parts.len() > whole {
                     let fields = parts.split_off(whole);
-                    let column = match parts.as_slice() {
-                        [only] => Expr::Identifier(only.clone()),
-                        _ => Expr::CompoundIdentifier(parts.clone()),
-                    };
-                    *collection = fields.into_iter().fold(column, |of, field| {
-                        let name = string(&field.value, field.span);
-                        call(functions::FIELD, field.span, vec![of, name])
-                    });
+                    *collection = outer_field::read(std::mem::take(parts), fields);
                 }
             }
         }

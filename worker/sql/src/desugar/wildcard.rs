@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use sqlparser::{
-    ast::{Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Spanned, With},
+    ast::{Expr, Ident, Select, SelectItem, Spanned, With},
     tokenizer::Span,
 };
 
-use crate::{catalog::Tables, plan};
+use crate::{catalog::Tables, plan, scope};
 
 /// Writes out what `*` stands for if two columns would have one name. What cannot be planned is left to be refused.
 pub(super) fn expand(select: &mut Select, with: &[Option<With>], tables: &Tables) {
@@ -44,32 +44,7 @@ fn name(item: &SelectItem) -> Option<&str> {
 
 /// The columns that a wildcard stands for, each as an item.
 fn columns(item: &SelectItem, select: &Select, with: &[Option<With>], tables: &Tables) -> Option<Vec<SelectItem>> {
-    let all = Select {
-        distinct: None,
-        projection: vec![item.clone()],
-        selection: None,
-        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
-        having: None,
-        ..select.clone()
-    };
-    let mut around = with.iter().flatten().cloned();
-    let with = around.next().map(|mut first| {
-        first.cte_tables.extend(around.flat_map(|with| with.cte_tables));
-        first
-    });
-    let query = Query {
-        with,
-        body: Box::new(SetExpr::Select(Box::new(all))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    };
-    let planned = plan::query(tables, &query).ok()?;
+    let planned = plan::unchecked(tables, &scope::of_item(item.clone(), select, with)).ok()?;
     let ident = |name: &str, span: Span| Ident::with_quote_and_span('`', span, name);
     let span = item.span();
     let columns = planned.schema().iter().map(|(qualifier, field)| {

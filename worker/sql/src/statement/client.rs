@@ -69,7 +69,13 @@ impl StatementParser<'_> {
             let _ = self.parser.consume_token(&Token::Comma);
         }
         let token = self.parser.peek_token();
-        let explained = if self.word("STATEMENT") { self.statement_set()? } else { self.statement()? };
+        let explained = if self.word("STATEMENT") {
+            self.statement_set()?
+        } else if self.peek_word(0, "EXPLAIN") {
+            return Ok(self.parser.expected("a statement to explain", token)?);
+        } else {
+            self.statement()?
+        };
         match explained {
             Statement::Query(_) | Statement::Insert(_) | Statement::Inserts(_) => {
                 Ok(Statement::Explain { explained: Box::new(explained), as_json })

@@ -100,7 +100,14 @@ impl StatementParser<'_> {
             "INSERT" => Ok(Statement::Insert(self.insert()?)),
             "EXECUTE" => {
                 self.parser.next_token();
-                if self.word("STATEMENT") { self.statement_set() } else { self.statement() }
+                let executed = self.parser.peek_token();
+                if self.word("STATEMENT") {
+                    self.statement_set()
+                } else if self.peek_word(0, "EXECUTE") || self.peek_word(0, "EXPLAIN") {
+                    Ok(self.parser.expected("a statement to execute", executed)?)
+                } else {
+                    self.statement()
+                }
             }
             "BEGIN" => self.statement_set_after_set(),
             "SELECT" | "WITH" | "VALUES" | "TABLE" => Ok(Statement::Query(self.query()?)),

@@ -95,7 +95,7 @@ fn mistakes_have_a_message_and_a_place() {
         ),
         (
             "SELECT price FROM bid WHERE price = 1 OR auction IN (SELECT id FROM auction)",
-            (1, 1),
+            (1, 42),
             "only supported as conditions joined by AND",
         ),
         ("SELECT id FROM auction EXCEPT ALL SELECT id FROM person", (1, 1), "EXCEPT ALL is not supported"),
@@ -147,6 +147,21 @@ fn mistakes_have_a_message_and_a_place() {
             "SELECT * FROM TABLE(HOP(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '3' SECOND, INTERVAL '10' SECOND))",
             (1, 79),
             "must be a multiple of its slide",
+        ),
+        (
+            "SELECT * FROM TABLE(HOP(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '0.001' SECOND, INTERVAL '1' DAY))",
+            (1, 83),
+            "HOP puts each row into 86400000 windows, more than the 100000 that are supported",
+        ),
+        (
+            "SELECT * FROM TABLE(CUMULATE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '0.001' SECOND, INTERVAL '1' DAY))",
+            (1, 88),
+            "CUMULATE puts each row into 86400000 windows",
+        ),
+        (
+            "SELECT COUNT(*)\nFROM bid GROUP BY HOP(dateTime, INTERVAL '0.007' SECOND, INTERVAL '1' DAY)",
+            (2, 19),
+            "HOP puts each row into 12342858 windows",
         ),
         (
             "SELECT * FROM TABLE(CUMULATE(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '2' DAY, INTERVAL '3' DAY))",

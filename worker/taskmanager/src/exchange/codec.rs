@@ -196,4 +196,15 @@ mod tests {
             assert_eq!(received.kinds(), sent.kinds());
         }
     }
+
+    #[test]
+    fn rows_without_columns_arrive() {
+        let schema = Arc::new(Schema::empty());
+        let columns = model::batch::columns_of(Arc::clone(&schema), Vec::new(), 5).expect("rows");
+        let kinds = ScalarBuffer::from(vec![0u8, 3, 0, 3, 0]);
+        for batch in [Batch::append(columns.clone()), Batch::changelog(columns.clone(), kinds)] {
+            let received = decode(encode(batch.clone()).expect("encoded"), &schema).expect("decoded");
+            assert_eq!((received.rows(), received.kinds()), (5, batch.kinds()));
+        }
+    }
 }

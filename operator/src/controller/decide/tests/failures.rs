@@ -16,7 +16,8 @@ fn failures_are_told_and_rescales_are_not_taken_for_them() {
     world.job().state = "RUNNING".to_owned();
     world.job().restarts = Some(1);
     world.job().last_downtime_millis = Some(2340);
-    world.job().failure = Some(Failure { class: "External".to_owned(), message: "TaskManager a is lost".to_owned() });
+    world.job().failure =
+        Some(Failure { class: "External".to_owned(), message: "TaskManager a is lost".to_owned(), position: None });
     world.settle();
     assert!(world.events.contains(&"Restarted"));
     let status = world.status();
@@ -83,10 +84,16 @@ fn a_mistake_in_an_upgrade_is_corrected_even_with_fallback_wait() {
     while world.starts.len() < 2 {
         world.pass(false);
     }
-    let failure = Failure { class: "User".to_owned(), message: "line 1, column 8: no column 2".to_owned() };
+    let failure = Failure {
+        class: "User".to_owned(),
+        message: "line 1, column 8: no column 2".to_owned(),
+        position: Some((1, 8)),
+    };
     *world.job() = Job { state: "FAILED".to_owned(), failure: Some(failure), ..Job::default() };
     world.settle();
     assert_eq!(world.condition("SpecValid"), (false, "InvalidProgram".to_owned()));
+    let failure = world.status().last_failure.unwrap();
+    assert_eq!((failure.line, failure.column), (Some(1), Some(8)));
     program(&mut world, "SELECT 3");
     world.settle();
     assert_eq!(world.starts[2], (UID.to_owned(), Some(SAVEPOINT.to_owned())), "with what the first try was to restore");
