@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use connectors::Environment;
 use jobmanager::{Handle, JobManager, JobSubmission};
 use model::{ErrorClass, Failure};
 use settings::{Settings, keys};
@@ -17,11 +18,8 @@ use crate::{
 /// Runs the process.
 pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
     let (file, given) = (options.process.settings()?, options.process.given()?);
-    let (handle, service) = JobManager::new(jobmanager::Options {
-        settings: file.clone(),
-        storage: cluster::storage(&file),
-        build: cluster::BUILD.to_owned(),
-    });
+    let environment = Environment::new(cluster::storage(&file), tokio::runtime::Handle::current());
+    let (handle, service) = JobManager::new(cluster::jobmanager_options(&file, environment));
     serve_rest(&handle, &file).await?;
     let rpc = serve_rpc(&handle, &file).await?;
     if let Some(path) = &options.job {
