@@ -24,8 +24,11 @@ use crate::{
 };
 use column::{Clocked, ColumnPlan};
 
-pub(crate) const DESCRIPTOR: Descriptor =
-    Descriptor { name: "datagen", source: Some(SourceEntry { capabilities, build, metadata: &[] }), sink: None };
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "datagen",
+    source: Some(SourceEntry { capabilities, enumerate: None, build, metadata: &[] }),
+    sink: None,
+};
 
 const ROWS_PER_SECOND_DEFAULT: u64 = 10_000;
 

@@ -4,8 +4,10 @@
 mod commit;
 mod compression;
 mod discovery;
+mod enumerator;
 mod fetch;
 mod format;
+mod leftovers;
 mod lines;
 mod metadata;
 mod part;
@@ -35,7 +37,12 @@ use partition_commit::PartitionCommit;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     name: "filesystem",
-    source: Some(SourceEntry { capabilities: source_capabilities, build: source::build, metadata: metadata::KEYS }),
+    source: Some(SourceEntry {
+        capabilities: source_capabilities,
+        enumerate: Some(enumerator::enumerate),
+        build: source::build,
+        metadata: metadata::KEYS,
+    }),
     sink: Some(SinkEntry { capabilities: sink_capabilities, build: sink::build }),
 };
 

@@ -21,7 +21,7 @@ mod testing;
 
 pub use environment::{Collector, Environment, PrintOutput};
 pub use print::value_text;
-pub use registry::{build_sink, build_source, catalog};
+pub use registry::{build_sink, build_source, catalog, enumerate_splits};
 
 use graph::operator::SourceSpec;
 

@@ -33,8 +33,11 @@ use event::{Events, Kind, Shape};
 use settings::ByteSize;
 use values::Texts;
 
-pub(crate) const DESCRIPTOR: Descriptor =
-    Descriptor { name: "nexmark", source: Some(SourceEntry { capabilities, build, metadata: &[] }), sink: None };
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "nexmark",
+    source: Some(SourceEntry { capabilities, enumerate: None, build, metadata: &[] }),
+    sink: None,
+};
 
 /// 2026-01-01 00:00:00: fixed, so that runs can be compared.
 const BASE_TIME_DEFAULT: u64 = 1_767_225_600_000;

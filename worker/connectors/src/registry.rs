@@ -1,8 +1,10 @@
 //! The connectors of this build: one entry each, sorted by name.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use checkpoint::Item;
 use dataflow::{OpenContext, Sink, Source};
+use futures::future::BoxFuture;
 use graph::{
     Catalog, SinkCapabilities, SourceCapabilities, TableSpec,
     operator::{SinkSpec, SourceSpec},
@@ -18,10 +20,19 @@ pub(crate) struct Descriptor {
     pub(crate) sink: Option<SinkEntry>,
 }
 
+/// The splits of a table beside those that restored states hold; none if there is no list to be made.
+pub(crate) type Enumerate = for<'a> fn(
+    &'a SourceSpec,
+    &'a BTreeMap<String, Vec<Item>>,
+    &'a Environment,
+) -> BoxFuture<'a, Result<Option<Vec<Item>>, Failure>>;
+
 /// The source side of a connector.
 pub(crate) struct SourceEntry {
     /// Checks the table's options.
     pub(crate) capabilities: fn(&TableSpec) -> Result<SourceCapabilities, Failure>,
+    /// Lists the splits that its subtasks share; none if they share no list.
+    pub(crate) enumerate: Option<Enumerate>,
     pub(crate) build: fn(&SourceSpec, &mut OpenContext, &Environment) -> Result<Box<dyn Source>, Failure>,
     /// Keys and types of what it tells about a row beside its fields.
     pub(crate) metadata: &'static [(&'static str, DataType)],
@@ -48,6 +59,23 @@ pub(crate) const CONNECTORS: &[Descriptor] = &[
 /// How the planner sees the connectors of this build.
 pub fn catalog() -> Arc<dyn Catalog> {
     Arc::new(Connectors)
+}
+
+/// Lists the splits that the subtasks of a table's source are to share, beside those that their restored states hold;
+/// none if there is no list to be made. It is made once and dealt out, each n-th split to subtask n modulo the
+/// parallelism: subtasks that listed by themselves would not find the same.
+///
+/// # Errors
+/// As [`Catalog::source`]; or if what is to be listed does not exist or cannot be reached.
+pub async fn enumerate_splits(
+    spec: &SourceSpec,
+    restored: &BTreeMap<String, Vec<Item>>,
+    environment: &Environment,
+) -> Result<Option<Vec<Item>>, Failure> {
+    match source_entry(&spec.table)?.enumerate {
+        Some(enumerate) => enumerate(spec, restored, environment).await,
+        None => Ok(None),
+    }
 }
 
 /// Builds the source of a table.

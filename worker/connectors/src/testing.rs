@@ -18,7 +18,7 @@ use graph::{
     TableSpec,
     operator::{SourceColumn, SourceSpec},
 };
-use model::{DataType, Field, Schema};
+use model::{DataType, Failure, Field, Schema};
 use storage::{Storage, StorageOptions};
 
 use crate::Environment;
@@ -93,6 +93,7 @@ pub(crate) fn context(subtask: u32, parallelism: u32) -> OpenContext {
         clock: Arc::<HandClock>::default(),
         restored: BTreeMap::new(),
         is_restored: false,
+        splits: None,
         keyed,
     }
 }
@@ -100,6 +101,38 @@ pub(crate) fn context(subtask: u32, parallelism: u32) -> OpenContext {
 /// The context of a subtask that is restored from the lists of all subtasks.
 pub(crate) fn restored(subtask: u32, parallelism: u32, lists: &BTreeMap<String, Vec<Item>>) -> OpenContext {
     OpenContext { restored: lists.clone(), is_restored: true, ..context(subtask, parallelism) }
+}
+
+/// The source of one subtask alone, with all that its enumerator lists.
+pub(crate) async fn open(
+    spec: &SourceSpec,
+    mut context: OpenContext,
+    environment: &Environment,
+) -> Result<Box<dyn Source>, Failure> {
+    context.splits = crate::enumerate_splits(spec, &context.restored, environment).await?;
+    crate::build_source(spec, &mut context, environment)
+}
+
+/// The sources of all subtasks, each with its share of one list.
+pub(crate) async fn open_all(
+    spec: &SourceSpec,
+    parallelism: u32,
+    lists: Option<&BTreeMap<String, Vec<Item>>>,
+    environment: &Environment,
+) -> Vec<Box<dyn Source>> {
+    let none = BTreeMap::new();
+    let listed = crate::enumerate_splits(spec, lists.unwrap_or(&none), environment).await.unwrap();
+    let build = |subtask: u32| {
+        let mut context = match lists {
+            None => context(subtask, parallelism),
+            Some(lists) => restored(subtask, parallelism, lists),
+        };
+        let share =
+            |all: &Vec<Item>| all.iter().skip(subtask as usize).step_by(parallelism as usize).cloned().collect();
+        context.splits = listed.as_ref().map(share);
+        crate::build_source(spec, &mut context, environment).unwrap()
+    };
+    (0..parallelism).map(build).collect()
 }
 
 /// Each row as text, columns separated by `|`.
@@ -154,19 +187,8 @@ pub(crate) async fn read_with_restores(
 ) -> Vec<String> {
     let mut out = Vec::new();
     let mut lists: Option<BTreeMap<String, Vec<Item>>> = None;
-    let open = |parallelism: u32, lists: &Option<BTreeMap<String, Vec<Item>>>| -> Vec<Box<dyn Source>> {
-        (0..parallelism)
-            .map(|subtask| {
-                let mut context = match lists {
-                    None => context(subtask, parallelism),
-                    Some(lists) => restored(subtask, parallelism, lists),
-                };
-                crate::build_source(spec, &mut context, environment).unwrap()
-            })
-            .collect()
-    };
     for (parallelism, rows) in stops {
-        let mut sources = open(*parallelism, &lists);
+        let mut sources = open_all(spec, *parallelism, lists.as_ref(), environment).await;
         for (index, source) in sources.iter_mut().enumerate() {
             // Subtasks get unequally far; some not even to their first row.
             read(source.as_mut(), rows * index, &mut out).await;
@@ -177,7 +199,7 @@ pub(crate) async fn read_with_restores(
         }
         lists = Some(next);
     }
-    for mut source in open(last, &lists) {
+    for mut source in open_all(spec, last, lists.as_ref(), environment).await {
         assert!(read(source.as_mut(), usize::MAX, &mut out).await);
     }
     out.sort();

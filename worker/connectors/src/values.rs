@@ -18,8 +18,11 @@ use crate::{
     registry::{Descriptor, SourceEntry},
 };
 
-pub(crate) const DESCRIPTOR: Descriptor =
-    Descriptor { name: "values", source: Some(SourceEntry { capabilities, build, metadata: &[] }), sink: None };
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "values",
+    source: Some(SourceEntry { capabilities, enumerate: None, build, metadata: &[] }),
+    sink: None,
+};
 
 const STATE: &str = "values-position";
 const SPLIT: &str = "values";

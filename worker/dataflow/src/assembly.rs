@@ -44,6 +44,8 @@ pub struct JobContext {
     pub max_parallelism: u32,
     /// The snapshot to restore from.
     pub restore: Option<Manifest>,
+    /// By operator uid and subtask, what the tasks here were dealt of the splits of sources whose subtasks share a list.
+    pub splits: BTreeMap<(String, u32), Vec<Item>>,
     /// Builds operators.
     pub registry: Arc<dyn Registry>,
     /// Where state files are.
@@ -257,7 +259,9 @@ impl Assembly<'_> {
     async fn context(&self, node: usize) -> Result<OpenContext, Failure> {
         let uid = &self.job.graph.nodes[node].uid;
         let (restored, keyed_states) = self.restored(node);
-        self.open(uid.clone(), restored, self.backend(node, uid), keyed_states).await
+        let mut context = self.open(uid.clone(), restored, self.backend(node, uid), keyed_states).await?;
+        context.splits = self.job.splits.get(&(uid.clone(), self.subtask)).cloned();
+        Ok(context)
     }
 
     /// What the snapshot holds of a node.
@@ -304,6 +308,7 @@ impl Assembly<'_> {
             clock: Arc::clone(&job.clock),
             restored,
             is_restored: job.restore.is_some(),
+            splits: None,
             keyed,
         })
     }

@@ -191,6 +191,9 @@ pub struct OpenContext {
     pub restored: BTreeMap<String, Vec<Item>>,
     /// Whether this start is a restore from a snapshot.
     pub is_restored: bool,
+    /// A source's share of the splits that were listed for this start, beside those in its restored state; none if its
+    /// subtasks share no list.
+    pub splits: Option<Vec<Item>>,
     /// The store for this subtask's key groups, already restored. Tables are registered in it by name.
     pub keyed: KeyedStore,
 }

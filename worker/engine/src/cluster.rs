@@ -50,6 +50,16 @@ pub(crate) fn clear_local_directory(settings: &Settings) {
     }
 }
 
+/// What a JobManager of this build is made of.
+pub(crate) fn jobmanager_options(settings: &Settings, environment: Environment) -> jobmanager::Options {
+    jobmanager::Options {
+        settings: settings.clone(),
+        storage: environment.storage.clone(),
+        enumerator: Arc::new(EngineRegistry { environment }),
+        build: BUILD.to_owned(),
+    }
+}
+
 /// What a TaskManager of this build is made of.
 pub(crate) fn taskmanager_options(
     settings: &Settings,
@@ -76,12 +86,7 @@ pub(crate) fn taskmanager_options(
 /// Starts a cluster with so many slots in this process.
 pub(crate) fn start(settings: &Settings, slots: u32, environment: Environment) -> Result<Handle, Failure> {
     clear_local_directory(settings);
-    let options = jobmanager::Options {
-        settings: settings.clone(),
-        storage: environment.storage.clone(),
-        build: BUILD.to_owned(),
-    };
-    let (handle, service) = JobManager::new(options);
+    let (handle, service) = JobManager::new(jobmanager_options(settings, environment.clone()));
     tokio::spawn(async move {
         if let Err(failure) = service.run().await {
             tracing::error!("JobManager: {failure}");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use connectors::Environment;
 use jobmanager::{Handle, JobManager, JobSubmission};
 use model::{ErrorClass, Failure};
 use settings::{Settings, keys};
@@ -24,11 +25,8 @@ pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
     if let (Some(problem), None) = (&problem, &options.job) {
         return Err(problem.clone());
     }
-    let (handle, service) = JobManager::new(jobmanager::Options {
-        settings: file.clone(),
-        storage: cluster::storage(&file),
-        build: cluster::BUILD.to_owned(),
-    });
+    let environment = Environment::new(cluster::storage(&file), tokio::runtime::Handle::current());
+    let (handle, service) = JobManager::new(cluster::jobmanager_options(&file, environment));
     serve_rest(&handle, &file).await?;
     let rpc = serve_rpc(&handle, &file).await?;
     if let Some(path) = &options.job {

@@ -72,6 +72,9 @@ impl Cluster {
             Event::Recovered(job, result) => {
                 self.with_job(now_ms, &job, &mut out, |job, context| job.recovered(result, context));
             }
+            Event::Enumerated(job, number, result) => {
+                self.with_job(now_ms, &job, &mut out, |job, context| job.enumerated(number, result, context));
+            }
             Event::Verified(job, result) => {
                 self.with_job(now_ms, &job, &mut out, |job, context| job.verified(result, context));
             }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use checkpoint::{JobState, Manifest, SnapshotRef};
+use graph::JobGraph;
 use model::Failure;
 use wire::v1::{ToJobManager, ToTaskManager};
 
-use crate::api::{JobId, JobSubmission};
+use crate::{
+    api::{JobId, JobSubmission},
+    splits::Splits,
+};
 
 /// Numbers the connections of TaskManagers.
 pub type LinkId = u64;
@@ -30,6 +34,8 @@ pub enum Event {
     Message(LinkId, ToJobManager),
     /// The answer to [`Action::Recover`].
     Recovered(JobId, Result<Recovery, Failure>),
+    /// The answer to [`Action::Enumerate`] of this number.
+    Enumerated(JobId, u64, Result<Splits, Failure>),
     /// The answer to [`Action::Verify`].
     Verified(JobId, Result<(), Failure>),
     /// The answer to [`Action::Commit`].
@@ -100,6 +106,17 @@ pub enum Action {
     Open(JobId, LedgerSpec),
     /// Claim the pointer (or see that it is still ours), and read what to go on from.
     Recover(JobId),
+    /// List the splits of the job's sources.
+    Enumerate {
+        /// The job.
+        job: JobId,
+        /// Tells the answer from those to earlier requests.
+        number: u64,
+        /// What the job consists of.
+        graph: Arc<JobGraph>,
+        /// What it goes on from.
+        restored: Option<Arc<Manifest>>,
+    },
     /// See whether the pointer is still ours.
     Verify(JobId),
     /// Write the metadata of a complete snapshot, then, if `advance`, the pointer.

@@ -1,10 +1,10 @@
 //! One job: the phases of its life, and what it does about each event.
 //!
 //! ```text
-//! Recovering ─► Waiting ─► Deployed ─► Concluding ─► Done
-//!     ▲            ▲          │  ▲ failure, cancel, rescale
-//!     │            │          ▼
-//!     └─ Backoff ◄─┴─────── Closing ─► Concluding / Done
+//! Recovering ─► Waiting ─► Listing ─► Deployed ─► Concluding ─► Done
+//!     ▲            ▲          │          │ failure, cancel, rescale
+//!     │            │          ▼          ▼
+//!     └─ Backoff ◄─┴──────────┴─────── Closing ─► Concluding / Done
 //! ```
 //! Each start of tasks is an *attempt*, with a number that rises also across processes. Messages of older attempts are
 //! ignored. A start always recovers first: it reads the pointer and so notices whether the job is still ours.
@@ -13,6 +13,7 @@ mod attempt;
 mod checkpoints;
 mod detail;
 mod life;
+mod listing;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,6 +31,7 @@ use crate::{
     coordinator::{Coordinator, TaskKey},
     event::{Action, LedgerSpec, LinkId, RequestId},
     restart::Restarts,
+    splits::Splits,
     workers::Workers,
 };
 
@@ -54,6 +56,8 @@ enum Phase {
     Recovering,
     /// For slots.
     Waiting,
+    /// There are slots; the splits of the sources are listed. The number tells the answer from earlier ones.
+    Listing(u64),
     /// Tasks are starting or running.
     Deployed(Attempt),
     /// Tasks are being cancelled.
@@ -91,6 +95,9 @@ pub(crate) struct Job {
     max_parallelism: u32,
     /// What the next attempt goes on from, once recovered.
     restore: Option<(SnapshotRef, Arc<Manifest>)>,
+    /// The splits of the sources for the next attempt, once listed.
+    splits: Option<Splits>,
+    last_listing: u64,
     last_attempt: u64,
     /// When the pointer was last known to be ours.
     verified_ms: i64,
@@ -205,6 +212,8 @@ impl Job {
             desired_parallelism: parallelism,
             max_parallelism,
             restore: None,
+            splits: None,
+            last_listing: 0,
             last_attempt: 0,
             verified_ms: now_ms,
             restart_count: 0,
@@ -291,7 +300,7 @@ impl Job {
         match &self.phase {
             _ if self.cancel_wanted && !self.is_done() => JobStatus::Cancelling,
             Phase::Recovering => starting(JobStatus::Initializing),
-            Phase::Waiting => starting(JobStatus::Created),
+            Phase::Waiting | Phase::Listing(_) => starting(JobStatus::Created),
             Phase::Deployed(attempt) if attempt.is_up() || attempt.released => JobStatus::Running,
             Phase::Deployed(attempt) if attempt.is_first => JobStatus::Initializing,
             Phase::Deployed(_) | Phase::Backoff { .. } => JobStatus::Restarting,

@@ -9,7 +9,7 @@ use checkpoint::{
 };
 use futures::StreamExt;
 use model::{ErrorClass, Failure};
-use storage::Storage;
+use storage::{Object, Storage};
 
 use crate::event::{LedgerSpec, Recovery};
 
@@ -302,7 +302,7 @@ impl Ledger {
         let Some(claimed) = self.storage.head(&layout::pointer_record(root, self.started_at)).await? else {
             return Ok(Garbage::default());
         };
-        let objects = self.storage.list(root).await?;
+        let objects = self.files_below(root).await?;
         let objects: Vec<_> = objects
             .into_iter()
             .map(|object| retention::Object { uri: object.uri, modified_ms: object.modified_ms })
@@ -311,12 +311,19 @@ impl Ledger {
         Ok(Garbage { files })
     }
 
+    /// All files below a folder, those too that a killed process did not finish.
+    async fn files_below(&self, folder: &str) -> Result<Vec<Object>, Failure> {
+        let mut files = self.storage.list(folder).await?;
+        files.extend(self.storage.unfinished(folder).await?);
+        Ok(files)
+    }
+
     /// The files of a checkpoint that was never committed.
     pub(crate) async fn of_checkpoint(&self, directory: &str) -> Result<Garbage, Failure> {
         if self.kept().iter().any(|snapshot| snapshot.uri == directory) {
             return Ok(Garbage::default());
         }
-        let objects = self.storage.list(directory).await?;
+        let objects = self.files_below(directory).await?;
         Ok(Garbage { files: objects.into_iter().map(|object| object.uri).collect() })
     }
 }

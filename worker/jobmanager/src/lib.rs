@@ -14,6 +14,7 @@ mod ledger;
 mod rest;
 mod restart;
 mod service;
+mod splits;
 mod workers;
 
 pub use api::{JobDetail, JobId, JobResult, JobStatus, JobSubmission, Progress, SubtaskFigures};
@@ -21,6 +22,7 @@ pub use grpc::{AttachService, grpc_service};
 pub use handle::Handle;
 pub use rest::serve_rest;
 pub use service::{JobManager, Options, Service};
+pub use splits::{SplitEnumerator, Splits};
 
 #[cfg(test)]
 mod tests;

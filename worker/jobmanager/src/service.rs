@@ -2,10 +2,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures::FutureExt;
 use model::Failure;
 use settings::Settings;
 use storage::Storage;
@@ -21,6 +23,7 @@ use crate::{
     event::{Action, Event, LinkId, RequestId},
     handle::{COMMANDS_MAX, Command, Handle},
     ledger::Ledger,
+    splits::SplitEnumerator,
 };
 
 /// Messages of all TaskManagers together that may wait.
@@ -34,6 +37,8 @@ pub struct Options {
     pub settings: Settings,
     /// Where snapshots and pointers are.
     pub storage: Storage,
+    /// Lists the splits of sources.
+    pub enumerator: Arc<dyn SplitEnumerator>,
     /// Version of the build; TaskManagers must have the same.
     pub build: String,
 }
@@ -53,6 +58,7 @@ impl JobManager {
         let service = Service {
             cluster: Cluster::new(options.settings, options.build, seed),
             storage: options.storage,
+            enumerator: options.enumerator,
             owner: owner.simple().to_string(),
             commands,
             messages,
@@ -78,6 +84,7 @@ struct Link {
 pub struct Service {
     cluster: Cluster,
     storage: Storage,
+    enumerator: Arc<dyn SplitEnumerator>,
     owner: String,
     commands: mpsc::Receiver<Command>,
     messages: mpsc::Receiver<Event>,
@@ -293,6 +300,15 @@ impl Service {
             }
             Action::Fenced(failure) => *fenced = Some(failure),
             Action::Recover(job) => self.recover(job),
+            Action::Enumerate { job, number, graph, restored } => {
+                let enumerator = Arc::clone(&self.enumerator);
+                self.work.spawn(async move {
+                    // A connector that panics costs its job, not the JobManager.
+                    let listing = AssertUnwindSafe(enumerator.enumerate(graph, restored)).catch_unwind().await;
+                    let listing = listing.unwrap_or_else(|_| Err(Failure::internal("listing splits panicked")));
+                    Some(Event::Enumerated(job, number, listing))
+                });
+            }
             Action::Verify(job) => self.with_ledger(job, |job, ledger, _| async move {
                 let result = ledger.lock().await.refresh().await.map(drop);
                 (Some(Event::Verified(job, result)), None)

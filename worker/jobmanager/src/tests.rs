@@ -1,7 +1,7 @@
 //! Tests of the whole crate: the core by scripted events, the service with fake TaskManagers.
 
 mod core;
-mod fake;
+pub(crate) mod fake;
 mod rest;
 mod service;
 mod simulation;

@@ -52,6 +52,7 @@ fn main() -> Result<(), Failure> {
             clock: Arc::new(NoClock),
             restored: BTreeMap::new(),
             is_restored: false,
+            splits: None,
             keyed: runtime.block_on(store)?,
         };
         operators::build(node, inputs, &mut context)

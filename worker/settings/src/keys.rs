@@ -1,11 +1,11 @@
 //! The options, one line each. `docs/configuration.md` is generated from this list.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use model::Failure;
 
 use crate::{
-    Key, Value, accepted,
+    Key, Parsed, Value, accepted,
     value::{AggPhaseStrategy, ByteSize, CheckpointMode, NotNullEnforcer, RestartStrategy, StateBackend, TimeZone},
 };
 
@@ -18,8 +18,8 @@ pub struct Entry {
     pub default: &'static str,
     /// What it does.
     pub doc: &'static str,
-    /// Whether a text is a value of it; the error says what was expected.
-    pub check: fn(&str) -> Result<(), String>,
+    /// Reads a value of it; the error says what was expected.
+    pub(crate) parse: fn(&str) -> Result<Parsed, String>,
 }
 
 macro_rules! keys {
@@ -30,7 +30,7 @@ macro_rules! keys {
         /// All options in the order of declaration.
         pub const ALL: &[Entry] = &[$(Entry {
             name: $name, default: $default, doc: $doc,
-            check: |text| <$type as Value>::parse(text).map(drop),
+            parse: |text| <$type as Value>::parse(text).map(|value| Arc::new(value) as Parsed),
         }),+];
     };
 }
@@ -100,14 +100,19 @@ pub const ALIASES: &[(&str, &str, &str)] = &[("table.exec.resource.default-paral
 /// # Errors
 /// Class `User`, naming the option, and the nearest one that exists if the name is unknown.
 pub fn check(name: &str, value: &str) -> Result<(), Failure> {
+    parse(name, value).map(drop)
+}
+
+/// Reads one option's value, and gives it with the name under which it counts; none if nothing reads it.
+pub(crate) fn parse(name: &str, value: &str) -> Result<Option<(&'static str, Parsed)>, Failure> {
     let alias = ALIASES.iter().find(|(alias, ..)| *alias == name);
     if alias.is_some_and(|(_, _, unset)| *unset == value.trim()) {
-        return Ok(());
+        return Ok(None);
     }
     let known = alias.map_or(name, |(_, known, _)| known);
     let Some(entry) = ALL.iter().find(|entry| entry.name == known) else {
         if let Some(option) = accepted::find(name) {
-            return option.check(value);
+            return option.check(value).map(|()| None);
         }
         if let Some(why) = accepted::refused(name) {
             return Err(Failure::user(format!("option {name} is not supported: {why}")));
@@ -116,7 +121,8 @@ pub fn check(name: &str, value: &str) -> Result<(), Failure> {
             .map_or(String::new(), |near| format!(", did you mean {near}?"));
         return Err(Failure::user(format!("unknown option {name}{hint}")));
     };
-    (entry.check)(value).map_err(|error| Failure::user(format!("option {name}: {error}")))
+    let parsed = (entry.parse)(value).map_err(|error| Failure::user(format!("option {name}: {error}")))?;
+    Ok(Some((entry.name, parsed)))
 }
 
 /// How alike names must be for one to be a hint for the other, from 0 to 1.
@@ -165,8 +171,25 @@ mod tests {
     #[test]
     fn every_default_parses() {
         for entry in ALL {
-            assert_eq!((entry.check)(entry.default), Ok(()), "{}", entry.name);
+            assert_eq!((entry.parse)(entry.default).err(), None, "{}", entry.name);
         }
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_when_it_is_given_and_changes_nothing() {
+        let mut settings =
+            Settings::from_map(&[("parallelism.default".to_owned(), "3".to_owned())].into()).expect("valid");
+        let before = settings.clone();
+        for name in ["parallelism.default", "table.exec.resource.default-parallelism"] {
+            let failure = settings.set(name, "many").expect_err("no number");
+            let expected = format!("option {name}: 'many' is not a number from 0 to 4294967295");
+            assert_eq!((failure.class, failure.message), (model::ErrorClass::User, expected));
+            assert_eq!((&settings, settings.get(&PARALLELISM)), (&before, 3));
+        }
+        let mut merged =
+            Settings::from_map(&[("parallelism.default".to_owned(), " 7 ".to_owned())].into()).expect("valid");
+        merged.merge(&before);
+        assert_eq!((merged.get(&PARALLELISM), merged.get(&TASKMANAGER_SLOTS)), (3, 1));
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub mod accepted;
 pub mod keys;
 pub mod value;
 
-use std::collections::BTreeMap;
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use model::Failure;
 
@@ -26,11 +26,31 @@ pub struct Key<T: 'static> {
     pub parse: fn(&str) -> Result<T, String>,
 }
 
+/// A value of whatever type its option has.
+pub(crate) type Parsed = Arc<dyn Any + Send + Sync>;
+
 /// Values by name, checked against [`keys::ALL`]. Later layers win: defaults, file, `SET`, `--set`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Settings {
+    /// As they were written.
     values: BTreeMap<String, String>,
+    /// What was read from them, of the options in [`keys::ALL`].
+    parsed: BTreeMap<&'static str, Parsed>,
 }
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Settings").field(&self.values).finish()
+    }
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+impl Eq for Settings {}
 
 impl Settings {
     /// Reads a YAML file's text: nested maps or dotted keys, as Flink's `config.yaml`.
@@ -61,26 +81,32 @@ impl Settings {
     /// # Errors
     /// Class `User` if the option does not exist or the value does not parse.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Failure> {
-        keys::check(name, value)?;
-        match keys::ALIASES.iter().find(|(alias, ..)| *alias == name) {
+        let parsed = keys::parse(name, value)?;
+        let known = match keys::ALIASES.iter().find(|(alias, ..)| *alias == name) {
             // It says that the other option decides.
-            Some((_, _, unset)) if *unset == value.trim() => {}
-            Some((_, known, _)) => drop(self.values.insert((*known).to_owned(), value.to_owned())),
-            None => drop(self.values.insert(name.to_owned(), value.to_owned())),
-        }
+            Some((_, _, unset)) if *unset == value.trim() => return Ok(()),
+            Some((_, known, _)) => known,
+            None => name,
+        };
+        self.parsed.extend(parsed);
+        self.values.insert(known.to_owned(), value.to_owned());
         Ok(())
     }
 
     /// Sets all of `other`'s options over these.
     pub fn merge(&mut self, other: &Self) {
         self.values.extend(other.values.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.parsed.extend(other.parsed.iter().map(|(name, value)| (*name, Arc::clone(value))));
     }
 
     /// The value of an option, or its default.
-    pub fn get<T>(&self, key: &Key<T>) -> T {
-        let text = self.values.get(key.name).map_or(key.default, String::as_str);
-        match (key.parse)(text).or_else(|_| (key.parse)(key.default)) {
+    pub fn get<T: Clone + 'static>(&self, key: &Key<T>) -> T {
+        if let Some(value) = self.parsed.get(key.name).and_then(|value| value.downcast_ref::<T>()) {
+            return value.clone();
+        }
+        match (key.parse)(key.default) {
             Ok(value) => value,
+            // A test reads all defaults.
             Err(error) => unreachable!("the default of {} does not parse: {error}", key.name),
         }
     }

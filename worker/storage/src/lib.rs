@@ -3,6 +3,7 @@
 //! Knows bytes and names only. It must not know what is stored, who owns it, or when it may be deleted.
 
 mod error;
+mod local;
 mod location;
 mod storage;
 mod stores;
@@ -15,4 +16,10 @@ pub use stream::{Reader, Writer};
 /// A URI with more segments: `join("s3://bucket/jobs/", "a")` is `s3://bucket/jobs/a`.
 pub fn join(uri: &str, name: &str) -> String {
     format!("{}/{}", uri.trim_end_matches('/'), name.trim_start_matches('/'))
+}
+
+/// What an unfinished file (see [`Storage::unfinished`]) was to become; none if the URI is not of one.
+pub fn finished_uri(unfinished: &str) -> Option<String> {
+    let (folder, name) = unfinished.rsplit_once('/')?;
+    local::finished_name(name).map(|name| format!("{folder}/{name}"))
 }

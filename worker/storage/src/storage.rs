@@ -5,10 +5,11 @@ use std::{ops::Range, path::Path, sync::Arc};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use model::Failure;
-use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, local::LocalFileSystem};
+use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode};
 
 use crate::{
     error::{failure, is_missing},
+    local::{self, LocalFiles},
     location::{Location, StoreId},
     stores::{BACKOFF_INITIAL, BACKOFF_MAX, RETRIES_MAX, StorageOptions, Store, Stores},
     stream::{PART_BYTES, Reader, Writer},
@@ -197,14 +198,23 @@ impl Storage {
     /// # Errors
     /// As [`Self::get`].
     pub async fn reader(&self, uri: &str) -> Result<Reader, Failure> {
+        self.stream(uri, GetOptions::default()).await
+    }
+
+    /// The first `length` bytes of an object as a stream; fewer if the object is shorter.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn reader_of(&self, uri: &str, length: u64) -> Result<Reader, Failure> {
+        // No store has a range without bytes.
+        self.stream(uri, GetOptions { range: Some((0..length.max(1)).into()), ..GetOptions::default() }).await
+    }
+
+    async fn stream(&self, uri: &str, options: GetOptions) -> Result<Reader, Failure> {
         let target = self.target(uri)?;
-        let result = target
-            .store
-            .client
-            .get_opts(&target.location.path, GetOptions::default())
-            .await
-            .map_err(|error| target.failure(&error))?;
-        let size = result.meta.size;
+        let result = target.store.client.get_opts(&target.location.path, options).await;
+        let result = result.map_err(|error| target.failure(&error))?;
+        let size = result.range.end - result.range.start;
         Ok(Reader::new(uri, target.location, size, result.into_stream()))
     }
 
@@ -228,8 +238,7 @@ impl Storage {
         if target.location.store != StoreId::Local {
             return Ok(false);
         }
-        let path = LocalFileSystem::new().path_to_filesystem(&target.location.path);
-        let path = path.map_err(|error| target.failure(&error))?;
+        let path = local::file_of(&target.location.path);
         if let Some(folder) = path.parent()
             && tokio::fs::create_dir_all(folder).await.is_err()
         {
@@ -255,6 +264,20 @@ impl Storage {
             .map_err(|error| target.failure(&error))?;
         objects.sort_by(|a: &Object, b| a.uri.cmp(&b.uri));
         Ok(objects)
+    }
+
+    /// The files that hold what is being written below a path, in local folders: a process that was killed leaves them.
+    /// Nothing else shows them; [`crate::finished_uri`] tells what they were to become.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub async fn unfinished(&self, uri_prefix: &str) -> Result<Vec<Object>, Failure> {
+        let target = self.target(uri_prefix)?;
+        if target.location.store != StoreId::Local {
+            return Ok(Vec::new());
+        }
+        let found = LocalFiles::unfinished(&target.location.path).await.map_err(|error| target.failure(&error))?;
+        Ok(found.iter().map(|meta| target.object(meta)).collect())
     }
 
     /// Length and age of an object, if there is one.

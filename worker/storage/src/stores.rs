@@ -11,12 +11,11 @@ use model::Failure;
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
     aws::{AmazonS3Builder, S3ConditionalPut},
-    local::LocalFileSystem,
     memory::InMemory,
 };
 use url::{Host, Url};
 
-use crate::location::StoreId;
+use crate::{local::LocalFiles, location::StoreId};
 
 /// Attempts after the first one of a request that failed outside.
 pub(crate) const RETRIES_MAX: usize = 5;
@@ -87,7 +86,7 @@ impl Stores {
             return Ok(store.clone());
         }
         let store = match id {
-            StoreId::Local => Store::plain(Arc::new(LocalFileSystem::new())),
+            StoreId::Local => Store::plain(Arc::new(LocalFiles)),
             StoreId::Memory { name } => MEMORY
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -8,14 +8,14 @@ use std::{
     },
 };
 
-use checkpoint::Manifest;
+use checkpoint::{Item, Manifest};
 use dataflow::{ChannelReceiver, ChannelSender, JobContext, TaskCommand, TaskMetrics, Wiring, channel};
 use graph::{JobGraph, PhysicalGraph};
 use model::Failure;
 use settings::Settings;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use wire::v1::{Deploy, SubtaskId, SubtaskMetrics, TaskState, ToJobManager};
+use wire::v1::{Deploy, SourceSplits, SubtaskId, SubtaskMetrics, TaskState, ToJobManager};
 
 use crate::{
     TaskManager,
@@ -173,6 +173,7 @@ fn job_context(manager: &TaskManager, deploy: &Deploy) -> Result<JobContext, Fai
         settings: Arc::new(settings),
         max_parallelism: deploy.max_parallelism,
         restore,
+        splits: deploy.splits.iter().map(share).collect(),
         registry: Arc::clone(&options.registry),
         storage: options.storage.clone(),
         runtime: options.runtime.clone(),
@@ -180,6 +181,11 @@ fn job_context(manager: &TaskManager, deploy: &Deploy) -> Result<JobContext, Fai
         directory: options.directory.join(format!("{}-{}", deploy.job_id, deploy.attempt)),
         slot_memory_bytes: options.managed_memory_bytes / manager.slots.len().max(1),
     })
+}
+
+fn share(share: &SourceSplits) -> ((String, u32), Vec<Item>) {
+    let splits = share.splits.iter().map(|split| Item(split.to_vec())).collect();
+    ((share.operator_uid.clone(), share.subtask), splits)
 }
 
 /// The open ends of one subtask.

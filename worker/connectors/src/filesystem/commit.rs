@@ -116,7 +116,13 @@ async fn place(storage: &Storage, file: &StagedFile, is_first: bool, mark: Optio
     if !is_first && storage.exists(target).await? {
         return Ok(());
     }
-    let Err(failure) = storage.copy(staged, target).await else { return Ok(()) };
+    let Err(failure) = storage.copy(staged, target).await else {
+        if !is_first {
+            // Older engines copied a local file under this name first, and may have been killed before they renamed it.
+            storage.delete(&format!("{target}#0")).await?;
+        }
+        return Ok(());
+    };
     if storage.exists(staged).await? {
         return Err(failure);
     }

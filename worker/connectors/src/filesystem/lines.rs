@@ -72,10 +72,10 @@ impl LineReader {
         // The byte before tells whether a line begins at the start.
         let skipping = split.start > 0 && position.offset == split.start;
         let from = position.offset - u64::from(skipping);
-        let (storage, file) = (storage.clone(), split.file.clone());
+        let (storage, file, size) = (storage.clone(), split.file.clone(), split.end);
         let blocks = Fetch::start(&split.file, BLOCKS_WAITING_MAX, runtime, |sender| async move {
             match compression {
-                Some(compression) => fetch_compressed(&storage, &file, compression, from, &sender).await,
+                Some(compression) => fetch_compressed(&storage, &file, (compression, size), from, &sender).await,
                 None => fetch(&storage, &file, from, &sender).await,
             }
         });
@@ -284,17 +284,18 @@ async fn fetch(storage: &Storage, file: &str, from: u64, sender: &mpsc::Sender<B
     Ok(())
 }
 
-/// Sends the decompressed bytes of a file from an offset on.
+/// Sends the decompressed bytes of a file from an offset on. Nothing is read of what the file has grown by since it was
+/// listed with this size.
 async fn fetch_compressed(
     storage: &Storage,
     file: &str,
-    compression: Compression,
+    (compression, size): (Compression, u64),
     from: u64,
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Failure> {
     /// Compressed bytes that are decompressed at a time, so that the runtime's thread is not held for long.
     const PIECE_BYTES: usize = 64 << 10;
-    let mut reader = storage.reader(file).await?;
+    let mut reader = storage.reader_of(file, size).await?;
     let mut decompressor = Decompressor::new(compression, file)?;
     let mut skip = from;
     let mut behind = |mut output: Bytes| {

@@ -2,7 +2,8 @@
 //! moves them to their final names.
 //!
 //! Names hold the operator's uid, the subtask and a random number of the attempt, so a restarted attempt overwrites
-//! nothing. What an attempt staged and no snapshot holds is never moved, and stays: a savepoint may hold it.
+//! nothing. What an attempt staged and no snapshot holds is never moved, and stays: a savepoint may hold it. What it did
+//! not finish is deleted by the next attempt.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,6 +16,7 @@ use model::{Batch, Failure, Schema, Watermark};
 use super::{
     Options,
     commit::{self, Prepared, StagedFile},
+    leftovers::Cleaner,
     part::Part,
     partition,
     partition_commit::Waiting,
@@ -40,8 +42,16 @@ pub(super) fn build(
     // Of the uid as it is, and of no other's.
     let operator = format!("{:016x}", model::key::hash(context.uid.as_bytes()));
     let attempt = uuid::Uuid::new_v4().simple().to_string();
+    let prefix = format!("part-{uid}-{}-{}", context.subtask, &attempt[..12]);
+    let cleaner = Cleaner {
+        operator: format!("part-{uid}-"),
+        attempt: prefix.clone(),
+        subtask: context.subtask,
+        parallelism: context.parallelism,
+    };
     Ok(Box::new(FileSink {
-        prefix: format!("part-{uid}-{}-{}", context.subtask, &attempt[..12]),
+        prefix,
+        cleaner,
         environment: environment.clone(),
         options,
         schema: super::stored_schema(table),
@@ -69,6 +79,7 @@ struct FileSink {
     partitions: Vec<(usize, String)>,
     /// What all names begin with.
     prefix: String,
+    cleaner: Cleaner,
     /// Open files by the folder they go to.
     parts: BTreeMap<String, Part>,
     /// Closed since the last checkpoint.
@@ -141,6 +152,8 @@ impl FileSink {
 impl Sink for FileSink {
     fn start(&mut self, job_id: &str) {
         self.staging = format!("_staging/{job_id}-{}", self.operator);
+        let (storage, folder) = (self.environment.storage.clone(), storage::join(&self.options.path, &self.staging));
+        self.environment.runtime.spawn(self.cleaner.clone().clean(storage, folder));
     }
 
     fn watermark(&mut self, watermark: Watermark) {

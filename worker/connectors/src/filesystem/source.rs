@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{Environment, rate::RateLimiter};
 
-const STATE: &str = "file-splits";
-/// What stands for the files that are not yet listed, so that event time waits for them.
+pub(super) const STATE: &str = "file-splits";
+/// What stands for watched files that are not yet listed, so that event time waits for them.
 const LISTING: &str = "<listing>";
 
 pub(super) fn build(
@@ -32,17 +32,8 @@ pub(super) fn build(
     let options = Options::read(&spec.table)?;
     let place = Place { subtask: context.subtask, parallelism: context.parallelism };
     let watched = options.monitor_interval.is_some();
-    let states = context
-        .restored(STATE)
-        .iter()
-        .map(|item| serde_json::from_slice(&item.0))
-        .collect::<Result<Vec<State>, _>>()
-        .map_err(|error| Failure::data(format!("operator {}: file splits in the snapshot: {error}", context.uid)))?;
-    let state = if states.is_empty() {
-        State::fresh(place)
-    } else {
-        State::restore(states, place, watched).map_err(|failure| failure.at(&context.uid))?
-    };
+    let state =
+        state(context, place, watched).map_err(|failure| failure.at(format_args!("operator {}", context.uid)))?;
     Ok(Box::new(FileSource {
         layout: Layout::new(&spec.table, crate::output_columns(spec), &spec.filters, &options.default_partition)?,
         schema: super::stored_schema(&spec.table),
@@ -59,6 +50,23 @@ pub(super) fn build(
         rejected: Vec::new(),
         options,
     }))
+}
+
+/// What the snapshot holds for this subtask, and what it was dealt of the list that was made for all.
+fn state(context: &OpenContext, place: Place, watched: bool) -> Result<State, Failure> {
+    let states = split::states(context.restored(STATE))?;
+    if watched {
+        let is_fresh = states.is_empty();
+        return Ok(if is_fresh { State::fresh(place) } else { State::restore(states, place, watched) });
+    }
+    let is_listed = split::is_listed(&states);
+    let mut state = State::restore(states, place, watched);
+    match &context.splits {
+        Some(dealt) => state.splits.extend(dealt.iter().map(split::from_item).collect::<Result<Vec<_>, _>>()?),
+        None if is_listed => {}
+        None => return Err(Failure::internal("nobody has listed the files")),
+    }
+    Ok(state)
 }
 
 struct FileSource {
@@ -118,12 +126,8 @@ impl Reading {
 }
 
 impl FileSource {
-    fn interval(&self) -> Option<Duration> {
-        self.options.monitor_interval
-    }
-
-    /// Lists the files. Cancel-safe: the listing goes on in the background.
-    async fn list(&mut self) -> Result<(), Failure> {
+    /// Lists watched files. Cancel-safe: the listing goes on in the background.
+    async fn list(&mut self, interval: Duration) -> Result<(), Failure> {
         let listing = self.listing.get_or_insert_with(|| {
             let (storage, path) = (self.environment.storage.clone(), self.options.path.clone());
             self.environment.runtime.spawn(async move { discovery::list(&storage, &path).await })
@@ -133,22 +137,10 @@ impl FileSource {
         let files = result.map_err(|error| Failure::internal(format!("listing files: {error}")))??;
         let splits = split::cut(&files, self.options.format.is_cut_at_lines(), self.layout.needs_facts());
         let first = !self.state.unlisted.is_empty();
-        match self.interval() {
-            None => {
-                if files.is_empty() {
-                    let path = &self.options.path;
-                    return Err(Failure::user(format!("{path}: there is no such file, nor any below it")));
-                }
-                self.state.list_once(splits);
-                self.finished = Some(Arc::from(LISTING));
-            }
-            Some(interval) => {
-                self.next_listing = Instant::now() + interval;
-                let reading = self.reading.as_ref().map(Reading::split);
-                if self.state.list_watched(splits, self.place, reading) || first {
-                    self.finished = Some(Arc::from(LISTING));
-                }
-            }
+        self.next_listing = Instant::now() + interval;
+        let reading = self.reading.as_ref().map(Reading::split);
+        if self.state.list_watched(splits, self.place, reading) || first {
+            self.finished = Some(Arc::from(LISTING));
         }
         Ok(())
     }
@@ -204,19 +196,18 @@ impl Source for FileSource {
             if let Some(split) = self.finished.take() {
                 return Ok(SourceEvent::SplitFinished(split));
             }
-            if !self.state.unlisted.is_empty() {
-                self.list().await?;
+            let interval = self.options.monitor_interval;
+            if let Some(interval) = interval.filter(|_| !self.state.unlisted.is_empty()) {
+                self.list(interval).await?;
                 continue;
             }
             let Some(reading) = &mut self.reading else {
                 if self.open_next().await? {
                     continue;
                 }
-                if self.interval().is_none() {
-                    return Ok(SourceEvent::End);
-                }
+                let Some(interval) = interval else { return Ok(SourceEvent::End) };
                 tokio::time::sleep_until(self.next_listing).await;
-                self.list().await?;
+                self.list(interval).await?;
                 continue;
             };
             let rows_max = match &mut self.limiter {

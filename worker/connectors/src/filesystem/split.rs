@@ -1,12 +1,16 @@
 //! Splits: parts of files, which subtask reads them, and how that survives a restore.
 //!
-//! No coordinator deals them out. Files that are read once: every subtask makes the same list and takes each
+//! Files that are read once: the enumerator beside the JobManager lists them for all subtasks, and each is dealt every
 //! p-th split; the snapshot holds what is left, which a restore deals out anew without listing. Watched files: a hash of
 //! the file's name decides, so that one subtask knows all that was ever read of a file and nothing is read of what it grows
 //! by. The snapshot also remembers what is finished, of either, since a restored job may begin to watch.
+//!
+//! In engines without an enumerator each subtask listed by itself. A snapshot of theirs in which some had not done so yet is
+//! completed from one new list: by what no subtask holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use checkpoint::Item;
 use model::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +82,7 @@ pub(super) fn is_compressed(uri: &str) -> bool {
     Compression::of(uri).is_some()
 }
 
-/// A share in the list of all splits: those whose place, modulo the parallelism, is one of the subtasks.
+/// What stands in a snapshot for a list that was not yet made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Share {
     pub(super) parallelism: u32,
@@ -90,7 +94,7 @@ pub(super) struct Share {
 pub(super) struct State {
     /// Splits not read to their end.
     pub(super) splits: Vec<Split>,
-    /// The part of the list that was not yet made: a share of a share, and so on; empty if the list was made.
+    /// Not empty if this subtask has not listed the files: of watched ones, or by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unlisted: Vec<Share>,
     /// Starts of finished splits, by file.
@@ -123,13 +127,14 @@ impl Place {
 }
 
 impl State {
-    /// The state of a subtask that starts afresh.
+    /// The state of a subtask that starts afresh and is to list watched files.
     pub(super) fn fresh(place: Place) -> Self {
         Self { unlisted: vec![place.share()], ..Self::default() }
     }
 
     /// A subtask's state made of the states of all subtasks of a snapshot.
-    pub(super) fn restore(states: Vec<Self>, place: Place, watched: bool) -> Result<Self, Failure> {
+    pub(super) fn restore(states: Vec<Self>, place: Place, watched: bool) -> Self {
+        let has_gaps = !is_listed(&states);
         let mut all = Self::default();
         let mut left = BTreeSet::new();
         for state in states {
@@ -137,27 +142,25 @@ impl State {
             for (file, starts) in state.finished {
                 all.finished.entry(file).or_default().extend(starts);
             }
-            merge_unlisted(&mut all.unlisted, state.unlisted)?;
         }
         all.finished.retain(|file, _| place.owns(file));
         if watched {
             all.splits = left.into_iter().filter(|split| place.owns(&split.file)).collect();
             // What is watched is listed again anyway.
-            all.has_gaps = !all.unlisted.is_empty();
+            all.has_gaps = has_gaps;
             all.unlisted = vec![place.share()];
         } else {
-            all.splits = dealt(left, &place.share());
-            if !all.unlisted.is_empty() {
-                all.unlisted.push(place.share());
-            }
+            let (subtask, parallelism) = (place.subtask as usize, place.parallelism.max(1) as usize);
+            all.splits = left.into_iter().skip(subtask).step_by(parallelism).collect();
         }
-        Ok(all)
+        all
     }
 
-    /// Takes this subtask's part of the list of all splits that are read once.
-    pub(super) fn list_once(&mut self, all: Vec<Split>) {
-        let shares = std::mem::take(&mut self.unlisted);
-        self.splits.extend(shares.iter().fold(all, dealt));
+    /// File and start of the splits that are begun, to be read, or finished.
+    fn known(&self) -> impl Iterator<Item = (&str, u64)> {
+        let finished = self.finished.iter();
+        let finished = finished.flat_map(|(file, starts)| starts.iter().map(|&start| (file.as_str(), start)));
+        self.splits.iter().map(|split| (split.file.as_str(), split.start)).chain(finished)
     }
 
     /// Remembers that a split was read.
@@ -169,10 +172,8 @@ impl State {
     pub(super) fn list_watched(&mut self, all: Vec<Split>, place: Place, reading: Option<&Split>) -> bool {
         self.unlisted.clear();
         let has_gaps = std::mem::take(&mut self.has_gaps);
-        let begun = self.splits.iter().chain(reading).map(|split| (split.file.as_str(), split.start));
-        let finished =
-            self.finished.iter().flat_map(|(file, starts)| starts.iter().map(|&start| (file.as_str(), start)));
-        let known: BTreeSet<(&str, u64)> = begun.chain(finished).collect();
+        let reading = reading.map(|split| (split.file.as_str(), split.start));
+        let known: BTreeSet<(&str, u64)> = self.known().chain(reading).collect();
         let is_known = |split: &Split| {
             let file = split.file.as_str();
             known.contains(&(file, split.start))
@@ -185,30 +186,31 @@ impl State {
     }
 }
 
-fn dealt(splits: impl IntoIterator<Item = Split>, share: &Share) -> Vec<Split> {
-    let mine = |index: usize| share.subtasks.contains(&((index % share.parallelism.max(1) as usize) as u32));
-    splits.into_iter().enumerate().filter(|(index, _)| mine(*index)).map(|(_, split)| split).collect()
+/// The states of all subtasks of a snapshot.
+pub(super) fn states(items: &[Item]) -> Result<Vec<State>, Failure> {
+    let states = items.iter().map(|item| serde_json::from_slice(&item.0));
+    states.collect::<Result<_, _>>().map_err(|error| Failure::data(format!("file splits in the snapshot: {error}")))
 }
 
-/// Shares of the same list differ in their last step only.
-fn merge_unlisted(all: &mut Vec<Share>, part: Vec<Share>) -> Result<(), Failure> {
-    if part.is_empty() {
-        return Ok(());
-    }
-    if all.is_empty() {
-        *all = part;
-        return Ok(());
-    }
-    let same = all.len() == part.len()
-        && all[..all.len() - 1] == part[..part.len() - 1]
-        && all.last().map(|share| share.parallelism) == part.last().map(|share| share.parallelism);
-    match (all.last_mut(), part.into_iter().last()) {
-        (Some(all), Some(part)) if same => {
-            all.subtasks.extend(part.subtasks);
-            Ok(())
-        }
-        _ => Err(Failure::data("the subtasks of the snapshot disagree about which files were listed")),
-    }
+/// Whether the states of a snapshot hold all splits of the files that were there at the start.
+pub(super) fn is_listed(states: &[State]) -> bool {
+    !states.is_empty() && states.iter().all(|state| state.unlisted.is_empty())
+}
+
+/// The splits of a list that no state of a snapshot holds.
+pub(super) fn unknown(all: Vec<Split>, states: &[State]) -> Vec<Split> {
+    let known: BTreeSet<(&str, u64)> = states.iter().flat_map(State::known).collect();
+    all.into_iter().filter(|split| !known.contains(&(split.file.as_str(), split.start))).collect()
+}
+
+/// A split as the JobManager passes it on.
+pub(super) fn to_item(split: &Split) -> Result<Item, Failure> {
+    serde_json::to_vec(split).map(Item).map_err(|error| Failure::internal(format!("file splits: {error}")))
+}
+
+/// A split that the JobManager passed on.
+pub(super) fn from_item(item: &Item) -> Result<Split, Failure> {
+    serde_json::from_slice(&item.0).map_err(|error| Failure::internal(format!("file splits: {error}")))
 }
 
 #[cfg(test)]
@@ -221,7 +223,7 @@ mod tests {
 
     fn restore(states: &[State], parallelism: u32, watched: bool) -> Vec<State> {
         let place = |subtask| Place { subtask, parallelism };
-        (0..parallelism).map(|subtask| State::restore(states.to_vec(), place(subtask), watched).unwrap()).collect()
+        (0..parallelism).map(|subtask| State::restore(states.to_vec(), place(subtask), watched)).collect()
     }
 
     /// All splits of all subtasks; each once.
@@ -250,24 +252,42 @@ mod tests {
         assert_eq!(cut(&[compressed], true, false).len(), 1);
     }
 
+    /// The states of subtasks of which each reads every p-th split.
+    fn dealt(all: &[Split], parallelism: usize) -> Vec<State> {
+        let share = |subtask| all.iter().skip(subtask).step_by(parallelism).cloned().collect();
+        (0..parallelism).map(|subtask| State { splits: share(subtask), ..State::default() }).collect()
+    }
+
     #[test]
-    fn no_split_is_lost_if_some_subtasks_had_not_listed() {
+    fn what_was_listed_is_dealt_anew_and_nothing_more() {
         let all = cut(&files(), true, false);
-        let mut states: Vec<State> = (0..3).map(|subtask| State::fresh(Place { subtask, parallelism: 3 })).collect();
-        states[1].list_once(all.clone());
-        // Two restores before the others list.
-        let mut second = restore(&states, 2, false);
-        second[0].list_once(all.clone());
-        let mut third = restore(&second, 4, false);
-        for state in &mut third {
-            assert!(!state.unlisted.is_empty());
-            state.list_once(all.clone());
-        }
-        assert_eq!(union(&third), all);
-        // All have listed: nothing is listed again, so files that came later are not read.
-        let fourth = restore(&third, 5, false);
-        assert!(fourth.iter().all(|state| state.unlisted.is_empty()));
-        assert_eq!(union(&fourth), all);
+        let mut states = dealt(&all, 3);
+        assert!(is_listed(&states) && !is_listed(&[]));
+        let finished = states[1].splits.remove(0);
+        states[1].finish(&finished);
+        let restored = restore(&restore(&states, 5, false), 2, false);
+        assert!(is_listed(&restored));
+        let left: Vec<_> = all.iter().filter(|split| **split != finished).cloned().collect();
+        assert_eq!(union(&restored), left);
+        assert!(unknown(all, &restored).is_empty());
+    }
+
+    #[test]
+    fn a_snapshot_in_which_some_subtasks_had_not_listed_is_completed_from_one_list() {
+        let all = cut(&files(), true, false);
+        let mut states = dealt(&all, 3);
+        let finished = states[1].splits.remove(0);
+        states[1].finish(&finished);
+        // As an engine wrote them whose subtasks listed by themselves.
+        states[0] = serde_json::from_str(r#"{"splits":[],"unlisted":[{"parallelism":3,"subtasks":[0]}]}"#).unwrap();
+        states[2] = State::fresh(Place { subtask: 2, parallelism: 3 });
+        assert!(!is_listed(&states));
+        let listed = unknown(all.clone(), &states);
+        let mut restored = restore(&states, 2, false);
+        restored[0].splits.extend(listed);
+        assert!(is_listed(&restored));
+        let left: Vec<_> = all.into_iter().filter(|split| *split != finished).collect();
+        assert_eq!(union(&restored), left);
     }
 
     #[test]
@@ -315,13 +335,15 @@ mod tests {
         let all = cut(&files(), true, false);
         let place = |subtask, parallelism| Place { subtask, parallelism };
         for listed in [2, 1] {
-            let mut states: Vec<State> = (0..2).map(|subtask| State::fresh(place(subtask, 2))).collect();
+            let mut states = dealt(&all, 2);
             for state in &mut states[..listed] {
-                state.list_once(all.clone());
                 for _ in 0..3 {
                     let split = state.splits.remove(0);
                     state.finish(&split);
                 }
+            }
+            for (subtask, state) in states.iter_mut().enumerate().skip(listed) {
+                *state = State::fresh(place(subtask as u32, 2));
             }
             // Once more without watching, by more subtasks.
             let mut restored = restore(&restore(&states, 3, false), 2, true);

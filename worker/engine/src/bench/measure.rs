@@ -79,10 +79,14 @@ async fn source_seconds(graph: &JobGraph, parallelism: u32) -> Result<f64, Failu
     let mut threads = Vec::new();
     for node in &graph.nodes {
         let OperatorSpec::Source(spec) = &node.operator else { continue };
+        let storage = cluster::storage(&Settings::default());
+        let environment = Environment::new(storage, tokio::runtime::Handle::current());
+        let listed = connectors::enumerate_splits(spec, &std::collections::BTreeMap::new(), &environment).await?;
         for subtask in 0..parallelism {
             let mut context = open_context(&node.uid, subtask, parallelism).await?;
-            let storage = cluster::storage(&Settings::default());
-            let environment = Environment::new(storage, tokio::runtime::Handle::current());
+            let share =
+                |all: &Vec<Item>| all.iter().skip(subtask as usize).step_by(parallelism as usize).cloned().collect();
+            context.splits = listed.as_ref().map(share);
             let mut source = connectors::build_source(spec, &mut context, &environment)?;
             threads.push(tokio::task::spawn_blocking(move || {
                 tokio::runtime::Handle::current().block_on(async move {
@@ -114,6 +118,7 @@ async fn open_context(uid: &str, subtask: u32, parallelism: u32) -> Result<OpenC
         clock: Arc::new(SystemClock),
         restored: std::collections::BTreeMap::<String, Vec<Item>>::new(),
         is_restored: false,
+        splits: None,
         keyed: KeyedStore::open(options, Vec::new(), cluster::storage(&Settings::default())).await?,
     })
 }

@@ -75,6 +75,11 @@ impl Attempt {
         self.slots.iter().map(|slot| slot.link).collect::<BTreeSet<_>>().into_iter()
     }
 
+    /// The tasks behind a connection.
+    pub(crate) fn tasks_of(&self, link: LinkId) -> impl Iterator<Item = TaskKey> {
+        self.tasks.iter().filter(move |(_, task)| task.link == link).map(|(key, _)| *key)
+    }
+
     pub(crate) fn keys(&self) -> BTreeSet<TaskKey> {
         self.tasks.keys().copied().collect()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use checkpoint::{JobState, Manifest, SnapshotKind, restore};
+use checkpoint::{JobState, Manifest, SnapshotKind, SnapshotRef, restore};
 use graph::PhysicalGraph;
 use model::{ErrorClass, Failure};
 use settings::keys;
@@ -16,6 +16,7 @@ use crate::{
     api::{FailureDetail, JobResult, JobStatus, RestoreDetail},
     coordinator::TaskKey,
     event::{Action, LinkId, Recovery},
+    splits,
     workers::Layout,
 };
 
@@ -74,6 +75,10 @@ impl Job {
             self.max_parallelism = manifest.max_parallelism;
             self.remember_rescale(manifest);
         }
+        let place = |snapshot: &Option<(SnapshotRef, _)>| snapshot.as_ref().map(|(reference, _)| reference.uri.clone());
+        if place(&self.restore) != place(&recovery.snapshot) {
+            self.splits = None;
+        }
         self.restore = recovery.snapshot;
         self.phase = Phase::Waiting;
     }
@@ -111,6 +116,9 @@ impl Job {
             // It has waited long: what it would go on from may be old.
             return self.recover(context);
         }
+        if needed <= context.workers.available_to(&self.id) && self.splits.is_none() {
+            return self.list_splits(context);
+        }
         // Who scales down wants to take TaskManagers away.
         let layout = if self.desired_parallelism < self.parallelism { Layout::Packed } else { Layout::Spread };
         let Some(slots) = context.workers.allocate(&self.id, needed, layout) else {
@@ -119,6 +127,8 @@ impl Job {
                 tracing::info!(job = %self.id, needed, missing, "waiting for slots");
             }
             self.missing_slots = missing;
+            // By the time there are slots, it would be old.
+            self.splits = None;
             return;
         };
         self.missing_slots = 0;
@@ -146,18 +156,20 @@ impl Job {
             max_parallelism: self.max_parallelism,
             slots: attempt.assignments(),
             restore_json,
+            splits: Vec::new(),
         };
+        let listed = self.splits.take().unwrap_or_default();
         tracing::info!(job = %self.id, attempt = attempt.number, parallelism = self.parallelism, "deploying");
         for link in attempt.links() {
-            context.out.push(send(link, Body::Deploy(deploy.clone())));
+            let splits = splits::deal(&listed, &self.graph, &self.physical, attempt.tasks_of(link));
+            context.out.push(send(link, Body::Deploy(Deploy { splits, ..deploy.clone() })));
         }
         self.phase = Phase::Deployed(attempt);
     }
 
     fn restore_json(&mut self, now_ms: i64) -> Result<String, Failure> {
         let Some((reference, manifest)) = &self.restore else { return Ok(String::new()) };
-        let uids: BTreeSet<&str> = self.graph.nodes.iter().map(|node| node.uid.as_str()).collect();
-        let claimed = restore::plan(manifest, &uids, None, true)?;
+        let claimed = self.claimed(manifest)?;
         self.coordinator.stats.restored += 1;
         self.coordinator.stats.latest_restored =
             Some(RestoreDetail { id: reference.id, time_ms: now_ms, kind: manifest.kind, path: reference.uri.clone() });
@@ -298,7 +310,9 @@ impl Job {
             Phase::Closing { attempt, deadline_ms, .. } => {
                 self.phase = Phase::Closing { attempt, next, deadline_ms };
             }
-            Phase::Recovering | Phase::Waiting | Phase::Backoff { .. } => self.go_on(next, context),
+            Phase::Recovering | Phase::Waiting | Phase::Listing(_) | Phase::Backoff { .. } => {
+                self.go_on(next, context);
+            }
             ended @ (Phase::Concluding(_) | Phase::Done(_)) => self.phase = ended,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use checkpoint::{JobState, Manifest, SnapshotKind, SnapshotRef};
+use checkpoint::{Item, JobState, Manifest, SnapshotKind, SnapshotRef};
 use model::{ErrorClass, Failure};
 use settings::Settings;
 use wire::v1::{
@@ -12,7 +12,7 @@ use wire::v1::{
 
 use super::fake::{graph, message, states, status};
 use crate::{
-    JobDetail, JobStatus, JobSubmission,
+    JobDetail, JobStatus, JobSubmission, Splits,
     cluster::Cluster,
     event::{Action, Event, LinkId, Recovery, Request},
 };
@@ -25,6 +25,8 @@ struct Stage {
     now_ms: i64,
     deploy: Option<Deploy>,
     next_request: u64,
+    /// Whether the test answers when splits are to be listed; otherwise there are none.
+    lists: bool,
 }
 
 const CHECKPOINTED: &[(&str, &str)] = &[
@@ -73,6 +75,7 @@ impl Stage {
             now_ms: 1_000_000,
             deploy: None,
             next_request: 100,
+            lists: false,
         }
     }
 
@@ -85,6 +88,12 @@ impl Stage {
                 && let Some(Body::Deploy(deploy)) = &message.body
             {
                 self.deploy = Some(deploy.clone());
+            }
+            if let Action::Enumerate { job, number, .. } = &action
+                && !self.lists
+            {
+                said.extend(self.step(Event::Enumerated(job.clone(), *number, Ok(Splits::new()))));
+                continue;
             }
             // Comes every now and then; has a test of its own.
             if !matches!(action, Action::Verify(_)) {
@@ -213,6 +222,7 @@ fn short(action: &Action) -> String {
         Action::Close(link) => format!("close {link}"),
         Action::Open(..) => "open".to_owned(),
         Action::Recover(_) => "recover".to_owned(),
+        Action::Enumerate { number, .. } => format!("list {number}"),
         Action::Verify(_) => "verify".to_owned(),
         Action::Commit { manifest, advance, .. } => {
             format!("write {}{}", manifest.checkpoint_id, if *advance { " advance" } else { "" })
@@ -626,4 +636,51 @@ fn a_taskmanager_of_another_build_is_refused() {
     let said = stage.step(Event::Message(1, message(to_job_manager::Body::Register(register))));
     assert_eq!(said, ["close 1"]);
     assert_eq!(stage.cluster.taskmanagers(), []);
+}
+
+#[test]
+fn splits_are_listed_once_there_are_slots_and_dealt_out() {
+    let mut stage = Stage::new();
+    stage.lists = true;
+    stage.submit(CHECKPOINTED);
+    assert_eq!(stage.recovered(Ok(recovery(None))), Vec::<String>::new());
+    let said = stage.attach(1, 1);
+    assert_eq!(said, ["registered 1", "list 1000000"]);
+    assert_eq!((stage.status(), stage.pass(3000)), (JobStatus::Created, Vec::new()));
+    let items = [7, 8, 9].map(|number| Item(vec![number]));
+    let listed = |number| Event::Enumerated(JOB.to_owned(), number, Ok([("source".to_owned(), items.to_vec())].into()));
+    assert_eq!(stage.step(listed(999_999)), Vec::<String>::new(), "the answer to another request");
+    // So long that the pointer is read again; what was listed still holds.
+    stage.pass(60_000);
+    assert_eq!(stage.step(listed(1_000_000)), ["recover"]);
+    assert_eq!(stage.recovered(Ok(recovery(None))), ["deploy 1 on 1 from nothing"]);
+    let splits = stage.deploy.as_ref().expect("deployed").splits.clone();
+    let shares: Vec<_> = splits.iter().map(|share| (share.operator_uid.as_str(), share.subtask)).collect();
+    assert_eq!(shares, [("source", 0)]);
+    assert!(splits[0].splits.iter().map(|split| split[0]).eq([7, 8, 9]));
+    // A restart lists anew.
+    stage.both(TaskState::Running);
+    stage.report(0, TaskState::Failed, Some(Failure::external("no network")));
+    stage.report(1, TaskState::Canceled, None);
+    stage.pass(6000);
+    assert_eq!(stage.recovered(Ok(recovery(Some(1)))), ["list 1069000"]);
+}
+
+#[test]
+fn a_list_that_cannot_be_made_fails_the_job_and_a_cancel_does_not_wait_for_it() {
+    for is_cancelled in [false, true] {
+        let mut stage = Stage::new();
+        stage.lists = true;
+        stage.attach(1, 1);
+        stage.submit(CHECKPOINTED);
+        assert_eq!(stage.recovered(Ok(recovery(None))), ["list 1000000"]);
+        if is_cancelled {
+            assert_eq!(stage.request(Request::Cancel), ["end canceled", "answer"]);
+        }
+        let failure = Failure::user("orders: there is no such file");
+        let said = stage.step(Event::Enumerated(JOB.to_owned(), 1_000_000, Err(failure)));
+        assert_eq!(said, Vec::<String>::new());
+        let expected = if is_cancelled { JobStatus::Cancelling } else { JobStatus::Failed };
+        assert_eq!(stage.status(), expected);
+    }
 }

@@ -5,19 +5,19 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use checkpoint::{Item, SubtaskState};
+use checkpoint::{Item, Manifest, SubtaskState};
 use graph::{
     ChangelogMode, Edge, JobGraph, Node, OperatorSpec, Partitioning, PhysicalGraph, TableSpec,
     operator::{SinkSpec, SourceSpec},
 };
-use model::Schema;
+use model::{Failure, Schema};
 use tokio::sync::{mpsc, watch};
 use wire::v1::{
     CheckpointAck, CheckpointDeclined, Deploy, Heartbeat, Register, SubtaskId, SubtaskMetrics, TaskFailure, TaskState,
     TaskStatus, ToJobManager, ToTaskManager, to_job_manager, to_task_manager::Body,
 };
 
-use crate::Handle;
+use crate::{Handle, SplitEnumerator, Splits};
 
 /// A source, and a sink behind an exchange: two vertices.
 pub(crate) fn graph() -> JobGraph {
@@ -38,6 +38,16 @@ pub(crate) fn graph() -> JobGraph {
     }
     graph.edges.push(Edge { from: 0, to: 1, port: 0, partitioning: Partitioning::Rebalance });
     graph
+}
+
+/// Lists nothing.
+pub(crate) struct NoSplits;
+
+#[async_trait::async_trait]
+impl SplitEnumerator for NoSplits {
+    async fn enumerate(&self, _: Arc<JobGraph>, _: Option<Arc<Manifest>>) -> Result<Splits, Failure> {
+        Ok(Splits::new())
+    }
 }
 
 /// The state that a task acknowledges: which checkpoint it was.

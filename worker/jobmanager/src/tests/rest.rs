@@ -1,7 +1,6 @@
 //! REST as clients use it: over a socket, by Flink's paths and fields.
 
 use serde_json::{Value, json};
-use settings::Settings;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -9,9 +8,9 @@ use tokio::{
 
 use super::{
     fake::{FakeTaskManager, Script, graph},
-    service::storage,
+    service::{options, storage},
 };
-use crate::{JobManager, Options, serve_rest};
+use crate::{JobManager, serve_rest};
 
 const JOB: &str = "0123456789abcdef0123456789abcdef";
 
@@ -63,7 +62,7 @@ impl Client {
 
 #[tokio::test]
 async fn a_job_by_rest_from_submission_to_its_stop() {
-    let options = Options { settings: Settings::default(), storage: storage(), build: "test".to_owned() };
+    let options = options(storage());
     let (handle, service) = JobManager::new(options);
     tokio::spawn(service.run());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -133,7 +132,7 @@ async fn a_job_by_rest_from_submission_to_its_stop() {
 
 #[tokio::test]
 async fn mistakes_are_told_as_json() {
-    let options = Options { settings: Settings::default(), storage: storage(), build: "test".to_owned() };
+    let options = options(storage());
     let (handle, service) = JobManager::new(options);
     tokio::spawn(service.run());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

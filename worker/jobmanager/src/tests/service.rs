@@ -1,6 +1,6 @@
 //! The service on real (memory) storage, with fake TaskManagers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use checkpoint::Manifest;
 use model::ErrorClass;
@@ -9,7 +9,7 @@ use storage::{Storage, StorageOptions};
 use tokio::task::JoinHandle;
 use wire::v1::{SnapshotType, TaskFailure, to_task_manager::Body};
 
-use super::fake::{FakeTaskManager, Script, graph};
+use super::fake::{FakeTaskManager, NoSplits, Script, graph};
 use crate::{Handle, JobDetail, JobManager, JobStatus, JobSubmission, Options};
 
 const JOB: &str = "0123456789abcdef0123456789abcdef";
@@ -24,9 +24,13 @@ pub(crate) fn storage() -> Storage {
     })
 }
 
+/// What a JobManager of these tests is made of.
+pub(crate) fn options(storage: Storage) -> Options {
+    Options { settings: Settings::default(), storage, enumerator: Arc::new(NoSplits), build: "test".to_owned() }
+}
+
 fn jobmanager(storage: &Storage) -> (Handle, JoinHandle<Result<(), model::Failure>>) {
-    let (handle, service) =
-        JobManager::new(Options { settings: Settings::default(), storage: storage.clone(), build: "test".to_owned() });
+    let (handle, service) = JobManager::new(options(storage.clone()));
     (handle, tokio::spawn(service.run()))
 }
 
@@ -289,6 +293,23 @@ async fn only_what_is_retained_stays_in_storage() {
                 return;
             }
             assert!(metadata >= 2, "a retained checkpoint is gone");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("in time");
+}
+
+#[tokio::test]
+async fn what_a_killed_process_did_not_finish_is_swept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let left = folder.path().join(JOB).join("chk-7-1/.state.0123456789ab.unfinished");
+    std::fs::create_dir_all(left.parent().expect("a folder")).expect("made");
+    std::fs::File::create(&left).and_then(|file| file.set_modified(std::time::UNIX_EPOCH)).expect("written");
+    let (handle, _) = jobmanager(&storage());
+    let directory = folder.path().to_str().expect("UTF-8");
+    handle.submit(submission(&[("execution.checkpointing.dir", directory)])).await.expect("accepted");
+    let wait = async {
+        while left.exists() {
             tokio::task::yield_now().await;
         }
     };

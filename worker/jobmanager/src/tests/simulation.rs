@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use checkpoint::{Intent, JobState, Manifest, Record, Resolution, SnapshotRef, Start, pointer};
+use checkpoint::{Intent, Item, JobState, Manifest, Record, Resolution, SnapshotRef, Start, pointer};
 use graph::{JobGraph, PhysicalGraph};
 use model::Failure;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
@@ -21,7 +21,7 @@ use super::{
     fake::{graph, message, states, status},
 };
 use crate::{
-    JobStatus, JobSubmission,
+    JobStatus, JobSubmission, Splits,
     cluster::Cluster,
     event::{Action, Event, LinkId, Recovery},
 };
@@ -139,7 +139,11 @@ impl World {
                 Action::Send(link, message) => self.deliver(manager, link, message.body.expect("a body")),
                 Action::Close(link) => drop(self.managers[manager].workers.remove(&link)),
                 Action::Fenced(_) => self.managers[manager].fenced = true,
-                Action::Recover(_) | Action::Verify(_) | Action::Commit { .. } | Action::End(..) => {
+                Action::Recover(_)
+                | Action::Enumerate { .. }
+                | Action::Verify(_)
+                | Action::Commit { .. }
+                | Action::End(..) => {
                     self.managers[manager].storage_work.push_back(action);
                 }
                 Action::Open(..) | Action::Discard(..) | Action::Answer(..) => {}
@@ -235,6 +239,12 @@ impl World {
                 let mine = manager.mine.as_ref().and_then(|mine| mine.checkpoint.as_ref());
                 let wanted = mine.map(|checkpoint| checkpoint.id);
                 assert_eq!(restored.map(|manifest| manifest.checkpoint_id), wanted, "{owner} restores something else");
+                let listed_for = wanted.unwrap_or(0).to_be_bytes();
+                let mut listed = deploy.splits.iter().flat_map(|share| &share.splits);
+                assert!(
+                    !deploy.splits.is_empty() && listed.all(|split| split[..] == listed_for),
+                    "{owner}: another list"
+                );
             }
             _ => {}
         }
@@ -246,6 +256,9 @@ impl World {
         let job = JOB.to_owned();
         let event = match action {
             Action::Recover(_) => Event::Recovered(job, self.recover(manager)),
+            Action::Enumerate { number, restored, .. } => {
+                Event::Enumerated(job, number, self.enumerate(manager, restored.as_deref()))
+            }
             Action::Verify(_) => Event::Verified(job, self.recover(manager).map(drop)),
             Action::Commit { manifest, directory, advance, .. } => {
                 let id = manifest.checkpoint_id;
@@ -260,6 +273,18 @@ impl World {
             other => unreachable!("{other:?} is no storage work"),
         };
         self.step(manager, event);
+    }
+
+    /// A list for what the JobManager goes on from: the number of the snapshot.
+    fn enumerate(&mut self, manager: usize, restored: Option<&Manifest>) -> Result<Splits, Failure> {
+        let mine = self.managers[manager].mine.as_ref().and_then(|mine| mine.checkpoint.as_ref());
+        assert_eq!(restored.map(|manifest| manifest.checkpoint_id), mine.map(|checkpoint| checkpoint.id));
+        if self.one_in(10) {
+            return Err(Failure::external("the store is away"));
+        }
+        let listed_for = restored.map_or(0, |manifest| manifest.checkpoint_id);
+        let item = Item(listed_for.to_be_bytes().to_vec());
+        Ok([("source".to_owned(), vec![item; 3])].into())
     }
 
     fn recover(&mut self, manager: usize) -> Result<Recovery, Failure> {

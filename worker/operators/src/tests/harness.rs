@@ -75,6 +75,7 @@ pub(super) fn context(options: &[(&str, &str)], clock: &Arc<TestClock>) -> OpenC
         clock: Arc::<TestClock>::clone(clock),
         restored: BTreeMap::new(),
         is_restored: false,
+        splits: None,
         keyed: runtime.block_on(store).expect("opens"),
     }
 }
@@ -179,6 +180,7 @@ impl Cluster {
                 clock: Arc::<TestClock>::clone(&self.clock),
                 restored: restored.clone(),
                 is_restored: !keyed.is_empty(),
+                splits: None,
                 keyed: self.runtime.block_on(store)?,
             };
             let operator = crate::build(&self.node, &self.inputs, &mut context)?;

@@ -37,7 +37,7 @@ async fn compressed_files_are_read_and_resumed() {
         let bytes = std::fs::read(&path).unwrap();
         for damaged in [bytes[..bytes.len() / 3].to_vec(), b"plain text".to_vec()] {
             std::fs::write(&path, damaged).unwrap();
-            let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+            let mut source = crate::testing::open(&spec, context(0, 1), &environment()).await.unwrap();
             let failure = failure_of(source.as_mut()).await;
             assert_eq!(failure.class, ErrorClass::Data);
             assert!(failure.message.contains(&format!("rows.json.{suffix}: {name}: ")), "{failure}");
@@ -45,10 +45,8 @@ async fn compressed_files_are_read_and_resumed() {
     }
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("rows.json.bz2"), "x").unwrap();
-    let mut source =
-        crate::build_source(&source_of_all(table(directory.path(), "json", &[])), &mut context(0, 1), &environment())
-            .unwrap();
-    let failure = failure_of(source.as_mut()).await;
+    let spec = source_of_all(table(directory.path(), "json", &[]));
+    let failure = crate::testing::open(&spec, context(0, 1), &environment()).await.err().unwrap();
     assert!(failure.message.ends_with("rows.json.bz2: only gzip and zstd compression are supported"), "{failure}");
 }
 

@@ -8,12 +8,12 @@ async fn malformed_records_are_named_or_counted() {
     let path = directory.path().join("rows.json");
     std::fs::write(&path, "{\"n\":1}\n\n{\"n\":\"x\"}\n{\"n\":2}\nno JSON").unwrap();
     let spec = source_of_all(table(&path, "json", &[]));
-    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    let mut source = crate::testing::open(&spec, context(0, 1), &environment()).await.unwrap();
     let failure = failure_of(source.as_mut()).await;
     assert_eq!(failure.class, ErrorClass::Data);
     assert_eq!(failure.message, format!("{}, line 3 (byte 9): field 'n': 'x' is not a BIGINT", path.display()));
     let spec = source_of_all(table(&path, "json", &[("json.ignore-parse-errors", "true")]));
-    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    let mut source = crate::testing::open(&spec, context(0, 1), &environment()).await.unwrap();
     let mut rows = Vec::new();
     assert!(read(source.as_mut(), usize::MAX, &mut rows).await);
     // The record of which a field is lost is counted like the one that is lost.
@@ -21,7 +21,8 @@ async fn malformed_records_are_named_or_counted() {
     assert_eq!(source.skipped_rows(), 2);
     assert!(source.take_rejected().is_empty());
 
-    let mut source = crate::build_source(&source_of_all(table(&path, "json", &[])), &mut context(0, 1), &environment());
+    let mut source =
+        crate::testing::open(&source_of_all(table(&path, "json", &[])), context(0, 1), &environment()).await;
     let source = source.as_mut().unwrap();
     source.keep_rejected();
     let mut rows = Vec::new();
@@ -45,7 +46,7 @@ async fn problem(format: &str, name: &str, content: &[u8]) -> String {
     let path = directory.path().join(name);
     std::fs::write(&path, content).unwrap();
     let spec = source_of_all(table(&path, format, &[]));
-    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    let mut source = crate::testing::open(&spec, context(0, 1), &environment()).await.unwrap();
     let failure = failure_of(source.as_mut()).await;
     assert_eq!(failure.class, ErrorClass::Data, "{failure}");
     failure.message.strip_prefix(&*path.to_string_lossy()).unwrap_or_else(|| panic!("no file in: {failure}")).to_owned()
@@ -57,7 +58,7 @@ async fn many_malformed_records_are_given_a_few_at_a_time() {
     let path = directory.path().join("rows.json");
     std::fs::write(&path, "x\n".repeat(100_000) + "{\"n\":1}\n").unwrap();
     let spec = source_of_all(table(&path, "json", &[]));
-    let mut source = crate::build_source(&spec, &mut context(0, 1), &environment()).unwrap();
+    let mut source = crate::testing::open(&spec, context(0, 1), &environment()).await.unwrap();
     source.keep_rejected();
     let (mut kept, mut rows) = (0, 0);
     loop {

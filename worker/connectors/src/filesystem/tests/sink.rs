@@ -229,3 +229,34 @@ async fn files_roll_by_size_and_partitions_are_folders() {
     only.filters = vec![Expr::call("=", vec![Expr::Column(0), text], DataType::Boolean)];
     assert_eq!(rows(&only, 2).await, ["a", "a"]);
 }
+
+#[tokio::test]
+async fn what_a_killed_attempt_did_not_finish_is_deleted_by_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = table(directory.path(), "json", &[]);
+    let environment = environment();
+    let mut first = super::sink(&table, &environment);
+    first.start("job");
+    first.write(batch(0..10)).await.unwrap();
+    let staged = prepared_files(&first.prepare().await.unwrap()).remove(0).staged;
+    let (folder, name) = staged.rsplit_once('/').unwrap();
+    let left = |name: &str| format!("{folder}/.{name}.0123456789ab.unfinished");
+    let another = name.replacen("-0-", "-1-", 1);
+    // As if its process had been killed; the second is of a subtask that the next attempt has, too.
+    for name in [left(name), left("part-of-another")] {
+        std::fs::write(name, "{").unwrap();
+    }
+    assert_ne!(another, name);
+    let spec = SinkSpec { table: table.clone(), input: ChangelogMode::APPEND };
+    let mut second = crate::build_sink(&spec, &mut context(0, 2), &environment).unwrap();
+    std::fs::write(left(&another), "{").unwrap();
+    second.start("job");
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while Path::new(&left(name)).exists() {
+        assert!(std::time::Instant::now() < deadline, "it stays");
+        tokio::task::yield_now().await;
+    }
+    for kept in [staged.clone(), left(&another), left("part-of-another")] {
+        assert!(Path::new(&kept).exists(), "{kept}");
+    }
+}

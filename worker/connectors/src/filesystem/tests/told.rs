@@ -56,13 +56,13 @@ async fn a_query_that_is_restored_may_want_more_of_files_than_before() {
         std::fs::write(directory.path().join(format!("{n}.json")), format!("{{\"n\":{n}}}\n")).unwrap();
     }
     let plain = source_of(told(directory.path()), &[("n", DataType::BigInt)]);
-    let mut first = crate::build_source(&plain, &mut context(0, 1), &environment()).unwrap();
+    let mut first = crate::testing::open(&plain, context(0, 1), &environment()).await.unwrap();
     let mut out = Vec::new();
     read(first.as_mut(), 1, &mut out).await;
     let lists = snapshot(std::slice::from_mut(&mut first));
     assert!(!String::from_utf8_lossy(&lists["file-splits"][0].0).contains("facts"), "not wanted, so not kept");
     let more = source_of(told(directory.path()), &[("n", DataType::BigInt), ("size", DataType::BigInt)]);
-    let mut second = crate::build_source(&more, &mut crate::testing::restored(0, 1, &lists), &environment()).unwrap();
+    let mut second = crate::testing::open(&more, crate::testing::restored(0, 1, &lists), &environment()).await.unwrap();
     assert!(read(second.as_mut(), usize::MAX, &mut out).await);
     assert_eq!(out, ["0", "1|8", "2|8"]);
 }
