@@ -18,7 +18,7 @@ use arrow::{
     },
 };
 
-use crate::Failure;
+use crate::{Failure, key};
 
 /// The version of this encoding, written into every state file.
 pub const ENCODING_VERSION: u8 = 1;
@@ -32,6 +32,8 @@ pub struct Rows {
     bytes: Vec<u8>,
     /// `offsets[i]..offsets[i + 1]` is row `i`.
     offsets: Vec<usize>,
+    /// The hash of each row, once [`Rows::hash_all`] has computed them.
+    hashes: Option<Box<[u64]>>,
 }
 
 impl Rows {
@@ -52,12 +54,14 @@ impl Rows {
         }
         self.bytes.extend_from_slice(row);
         self.offsets.push(self.bytes.len());
+        self.hashes = None;
     }
 
     /// Removes all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.offsets.clear();
+        self.hashes = None;
     }
 
     /// Removes a row; those behind it move up.
@@ -66,6 +70,7 @@ impl Rows {
         self.bytes.drain(start..end);
         self.offsets.remove(index + 1);
         self.offsets[index + 1..].iter_mut().for_each(|offset| *offset -= end - start);
+        self.hashes = None;
     }
 
     /// Removes all rows but the first ones.
@@ -73,18 +78,35 @@ impl Rows {
         if rows < self.len() {
             self.bytes.truncate(self.offsets[rows]);
             self.offsets.truncate(rows + 1);
+            self.hashes = None;
         }
     }
 
     /// Memory that the rows take.
     pub fn heap_bytes(&self) -> usize {
-        self.bytes.capacity() + self.offsets.capacity() * size_of::<usize>()
+        let hashes = self.hashes.as_ref().map_or(0, |hashes| size_of_val(&**hashes));
+        self.bytes.capacity() + self.offsets.capacity() * size_of::<usize>() + hashes
     }
 
     /// The bytes of one row.
     #[inline]
     pub fn row(&self, index: usize) -> &[u8] {
         &self.bytes[self.offsets[index]..self.offsets[index + 1]]
+    }
+
+    /// Computes the hash of every row, so that [`Rows::hash`] need not: for keys, whose hashes are used several times.
+    /// They are forgotten when rows are added or removed.
+    pub fn hash_all(&mut self) {
+        self.hashes = Some(self.iter().map(key::hash).collect());
+    }
+
+    /// The [`key::hash`] of one row.
+    #[inline]
+    pub fn hash(&self, index: usize) -> u64 {
+        match &self.hashes {
+            Some(hashes) => hashes[index],
+            None => key::hash(self.row(index)),
+        }
     }
 
     /// The bytes of the last row.
@@ -125,7 +147,17 @@ pub fn encode(columns: &[ArrayRef], rows: usize) -> Result<Rows, Failure> {
         column.write(&mut bytes, &mut cursors);
     }
     debug_assert!(cursors == offsets[1..], "every row is filled to its end");
-    Ok(Rows { bytes, offsets })
+    Ok(Rows { bytes, offsets, hashes: None })
+}
+
+/// As [`encode`], with the hash of each row.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_keys(columns: &[ArrayRef], rows: usize) -> Result<Rows, Failure> {
+    let mut keys = encode(columns, rows)?;
+    keys.hash_all();
+    Ok(keys)
 }
 
 /// Encodes all columns of a batch.

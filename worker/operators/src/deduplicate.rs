@@ -137,7 +137,7 @@ impl Deduplicate {
     /// Lets the earliest row of each key wait, if it is earlier than the one that waits.
     fn take(&mut self, batch: &Batch, times: &[EventTime]) -> Result<(), Failure> {
         let keys: Vec<ArrayRef> = self.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
-        let keys = row::encode(&keys, batch.rows())?;
+        let keys = row::encode_keys(&keys, batch.rows())?;
         let groups = self.grouper.group(&keys);
         let mut best: Vec<usize> = groups.first_rows.iter().map(|&row| row as usize).collect();
         for (row, &group) in groups.of_row.iter().enumerate() {

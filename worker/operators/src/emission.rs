@@ -6,16 +6,27 @@ use arrow::{array::RecordBatch, buffer::ScalarBuffer};
 use dataflow::{Flow, Output};
 use model::{Batch, Failure, RowKind, batch::ROWS_TARGET};
 
-/// Bytes of rows that are decoded at a time, about: no column of texts can have more than 2 GB.
-const DECODED_BYTES: usize = if cfg!(test) { 256 } else { 64 << 20 };
+use crate::limits::Limits;
 
 /// Batches to be emitted, in order.
-#[derive(Default)]
 pub(crate) struct Pending {
     batches: VecDeque<Batch>,
+    /// Bytes of rows that are decoded at a time.
+    decoded_bytes: usize,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self::within(Limits::default())
+    }
 }
 
 impl Pending {
+    /// With these limits.
+    pub(crate) fn within(limits: Limits) -> Self {
+        Self { batches: VecDeque::new(), decoded_bytes: limits.decoded_bytes }
+    }
+
     /// Adds rows, cut into batches. −U and +U of a pair stay together.
     pub(crate) fn push(&mut self, columns: RecordBatch, kinds: Option<ScalarBuffer<u8>>) {
         let all = Batch::new(columns, kinds);
@@ -44,7 +55,7 @@ impl Pending {
             bytes += row.len();
             let end = start + part.len();
             let is_half = kinds.get(end - 1) == Some(&(RowKind::UpdateBefore as u8));
-            if rows.peek().is_none() || bytes >= DECODED_BYTES && !is_half {
+            if rows.peek().is_none() || bytes >= self.decoded_bytes && !is_half {
                 let kinds = kinds.get(start..end).filter(|kinds| kinds.iter().any(|kind| *kind != 0));
                 self.push(columns(start..end, std::mem::take(&mut part))?, kinds.map(|kinds| kinds.to_vec().into()));
                 (start, bytes) = (end, 0);

@@ -56,7 +56,7 @@ impl FirstArrival {
 impl Operator for FirstArrival {
     fn process(&mut self, _port: usize, batch: Batch, output: &mut Output) -> Result<Flow, Failure> {
         let keys: Vec<ArrayRef> = self.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
-        let keys = row::encode(&keys, batch.rows())?;
+        let keys = row::encode_keys(&keys, batch.rows())?;
         let firsts = self.grouper.group(&keys).first_rows;
         let mut entries = Vec::with_capacity(firsts.len());
         self.arrived.hydrate(0, &keys, Some(&firsts), &mut entries)?;

@@ -22,6 +22,7 @@ use crate::{
     accumulator::{self, AccumulatorTable, Coming, LargeSets, Layout, Lifetime, Work},
     emission::Pending,
     grouping::{Grouper, Groups},
+    limits::Limits,
     signature::{self, Signature},
 };
 
@@ -91,6 +92,7 @@ impl GroupAggregate {
         spec: &GroupAggregateSpec,
         node: &Node,
         input: &Schema,
+        limits: Limits,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
         let rows = spec.partial.as_ref().unwrap_or(input);
@@ -98,7 +100,8 @@ impl GroupAggregate {
             return Err(Failure::internal("the input columns are not the keys and the accumulators"));
         }
         let columns = InputColumns::new(&spec.keys, &spec.aggregates, None, rows)?;
-        let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), spec.keys.is_empty())?;
+        let (retracts, keeps_empty) = (!spec.input.is_append(), spec.keys.is_empty());
+        let layout = Layout::new(&columns.aggregates, &columns.schema, retracts, keeps_empty, limits)?;
         let signature = columns.signature(&layout);
         Ok(Self {
             signature: Signature::new(signature, context)?,
@@ -122,7 +125,7 @@ impl GroupAggregate {
             true => batch.columns().columns()[..count].to_vec(),
             false => self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect(),
         };
-        let encoded = row::encode(&keys, batch.rows())?;
+        let encoded = row::encode_keys(&keys, batch.rows())?;
         let groups = self.grouper.group(&encoded);
         let mut work = Work::default();
         self.table.load(&self.layout, 0, &encoded, Some(&groups.first_rows), &mut work)?;
@@ -133,7 +136,7 @@ impl GroupAggregate {
         let coming = partial.as_ref().map_or(Coming::Rows(batch.columns()), Coming::Partial);
         self.large.take(coming, &encoded, &groups, &mut work)?;
         match &partial {
-            Some(partial) => self.layout.merge_into(partial, &groups.of_row, &mut work),
+            Some(partial) => self.layout.merge_into(partial, &groups.of_row, &mut work)?,
             None => self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?,
         }
         self.large.put_back(&self.layout, &encoded, &groups, &mut work)?;

@@ -1,7 +1,7 @@
 //! Finds the rows of a batch that share a key, so that state is looked up once for each key and batch.
 
 use hashbrown::HashTable;
-use model::{key, row::Rows};
+use model::row::Rows;
 
 /// The groups of a batch's rows.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl Grouper {
             .enumerate()
             .map(|(row, bytes)| {
                 let part_of_row = part(row);
-                let hash = key::hash(bytes) ^ u64::from(part_of_row).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let hash = keys.hash(row) ^ u64::from(part_of_row).wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 let same = |&(other_hash, group): &(u64, u32)| {
                     let first = first_rows[group as usize] as usize;
                     other_hash == hash && part(first) == part_of_row && keys.row(first) == bytes

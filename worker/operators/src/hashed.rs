@@ -14,14 +14,10 @@ use dataflow::{OpenContext, Snapshot};
 use model::{Failure, key, row::Rows};
 use state::{EntryId, StateValue, Table};
 
-use crate::buckets::{bucket_of, parent};
-
-/// Pieces of a key that are in memory at once when all are read.
-pub(crate) const PIECES_AT_ONCE: u32 = if cfg!(test) { 2 } else { 32 };
-
-/// What a piece of rows holds at most, about, unless a single row or equal rows take more. Small, since a row more
-/// rewrites a piece; tests see many pieces with few rows.
-pub(crate) const PIECE_BYTES: usize = if cfg!(test) { 256 } else { 2 << 10 };
+use crate::{
+    buckets::{bucket_of, parent},
+    limits::Limits,
+};
 
 /// A piece of a collection.
 pub(crate) trait Piece: StateValue + Default {
@@ -34,8 +30,8 @@ pub(crate) trait Piece: StateValue + Default {
     /// Whether there are no elements.
     fn is_empty(&self) -> bool;
 
-    /// How many full pieces the elements would make.
-    fn fills(&self) -> usize;
+    /// How many full pieces the elements would make if one holds so many bytes.
+    fn fills(&self, piece_bytes: usize) -> usize;
 
     /// Takes elements out, by their bytes.
     fn split_off(&mut self, takes: impl FnMut(&[u8]) -> bool) -> Self;
@@ -59,6 +55,7 @@ pub(crate) struct Hashed<P> {
     pub(crate) table: Table<P>,
     /// So many bytes at the end of an element do not count for its hash.
     uncounted: usize,
+    pub(crate) limits: Limits,
 }
 
 /// A key's pieces.
@@ -71,8 +68,13 @@ pub(crate) struct Found {
 
 impl<P: Piece> Hashed<P> {
     /// Opens the table with this name.
-    pub(crate) fn open(name: &str, uncounted: usize, context: &mut OpenContext) -> Result<Self, Failure> {
-        Ok(Self { table: context.expiring_table(name)?, uncounted })
+    pub(crate) fn open(
+        name: &str,
+        uncounted: usize,
+        limits: Limits,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
+        Ok(Self { table: context.expiring_table(name)?, uncounted, limits })
     }
 
     /// The first pieces of the keys in these rows.
@@ -96,15 +98,20 @@ impl<P: Piece> Hashed<P> {
         Ok(entries[0])
     }
 
-    /// The next pieces of keys, from the `from`-th on, at most [`PIECES_AT_ONCE`] of each. After the last there is nothing,
-    /// and the batch has ended.
+    /// The numbers of the pieces with which parts of a key begin that are read at once.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = u32> + use<P> {
+        (0..).step_by(self.limits.pieces_at_once as usize)
+    }
+
+    /// The next pieces of keys, from the `from`-th on, at most as many of each as are read at once. After the last
+    /// there is nothing, and the batch has ended.
     pub(crate) fn next_pieces(&mut self, keys: &Rows, rows: &[u32], from: u32) -> Result<Vec<Found>, Failure> {
         let mut firsts = Vec::with_capacity(rows.len());
         self.first_pieces(keys, rows, &mut firsts)?;
         let mut places = Vec::new();
         let mut found = Vec::with_capacity(rows.len());
         for (&row, &first) in rows.iter().zip(&firsts) {
-            let end = self.more(first).saturating_add(1).min(from + PIECES_AT_ONCE);
+            let end = self.more(first).saturating_add(1).min(from + self.limits.pieces_at_once);
             let pieces = if self.table.get(first).is_some() { from..end } else { 0..0 };
             found.push((first, pieces.len()));
             places.extend(pieces.map(|piece| (i64::from(piece), row)));
@@ -176,11 +183,11 @@ impl<P: Piece> Hashed<P> {
         if entry != first {
             self.keep_alive(first);
         }
-        let now = self.table.now();
+        let (now, piece_bytes) = (self.table.now(), self.limits.piece_bytes);
         let piece = self.table.get_mut(entry).get_or_insert_default();
-        let (was_empty, before) = (piece.is_empty(), piece.fills());
+        let (was_empty, before) = (piece.is_empty(), piece.fills(piece_bytes));
         let result = change(piece, now);
-        let (is_empty, after) = (piece.is_empty(), piece.fills());
+        let (is_empty, after) = (piece.is_empty(), piece.fills(piece_bytes));
         // Equal elements cannot be split: not each one too many adds a piece.
         if more == 0 && after > 1 {
             self.cut(key, first, after)?;

@@ -24,7 +24,7 @@ pub(crate) use self::{
     piece::Piece,
     side::{Sides, all_valid},
 };
-use crate::{grouping::Grouper, projection::Projection, signature::Signature};
+use crate::{grouping::Grouper, limits::Limits, projection::Projection, signature::Signature};
 
 /// Pieces of matches that are looked at in one call at most, even if the condition leaves little of them.
 const PIECES_MAX: usize = 8;
@@ -50,7 +50,12 @@ struct Side {
 }
 
 impl Join {
-    pub(crate) fn new(spec: &JoinSpec, node: &Node, context: &mut OpenContext) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        spec: &JoinSpec,
+        node: &Node,
+        limits: Limits,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
         let (left, right) = (&spec.left_schema, &spec.right_schema);
         let nulls_equal = spec.nulls_equal;
         let sides = Sides { left, right, left_keys: &spec.left_keys, right_keys: &spec.right_keys, nulls_equal };
@@ -62,8 +67,8 @@ impl Join {
         Ok(Self {
             signature: Signature::new(signature, context)?,
             sides: [
-                Side::new(&spec.left_keys, left, KeptRows::open("left-v2", retracts[0], context)?),
-                Side::new(&spec.right_keys, right, KeptRows::open("right-v2", retracts[1], context)?),
+                Side::new(&spec.left_keys, left, KeptRows::open("left-v2", retracts[0], limits, context)?),
+                Side::new(&spec.right_keys, right, KeptRows::open("right-v2", retracts[1], limits, context)?),
             ],
             nulls_equal: spec.nulls_equal,
             condition: sides.condition(spec.condition.as_ref())?,
@@ -118,7 +123,7 @@ impl Operator for Join {
         if batch.is_empty() {
             return Ok(Flow::Done);
         }
-        let keys = row::encode(&self.sides[port].key_columns(&batch), batch.rows())?;
+        let keys = row::encode_keys(&self.sides[port].key_columns(&batch), batch.rows())?;
         let groups = self.grouper.group(&keys);
 
         let stored = row::encode_batch(batch.columns())?;

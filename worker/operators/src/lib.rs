@@ -13,6 +13,7 @@ mod grouping;
 mod hashed;
 mod join;
 mod limit;
+mod limits;
 mod local_aggregate;
 mod projection;
 mod rank;

@@ -19,6 +19,7 @@ use crate::{
     emission::Pending,
     group_aggregate::{InputColumns, MiniBatch, take_all},
     grouping::Grouper,
+    limits::Limits,
     window::{Windows, timed},
     window_time::WindowTime,
 };
@@ -39,6 +40,7 @@ impl LocalAggregate {
         spec: &LocalAggregateSpec,
         node: &Node,
         input: &Schema,
+        limits: Limits,
         context: &OpenContext,
     ) -> Result<Self, Failure> {
         let (time, window) = spec.window.unzip();
@@ -47,7 +49,7 @@ impl LocalAggregate {
             return Err(Failure::internal("the output columns are not the keys and the accumulators"));
         }
         let keeps_empty = spec.keys.is_empty() && time.is_none();
-        let layout = Layout::new(&columns.aggregates, &columns.schema, false, keeps_empty)?;
+        let layout = Layout::new(&columns.aggregates, &columns.schema, false, keeps_empty, limits)?;
         Ok(Self {
             columns,
             layout,
@@ -63,7 +65,7 @@ impl LocalAggregate {
     fn fold_held_back(&mut self) -> Result<(), Failure> {
         let Some(batch) = self.held.take()? else { return Ok(()) };
         let keys: Vec<ArrayRef> = self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
-        let encoded = row::encode(&keys, batch.rows())?;
+        let encoded = row::encode_keys(&keys, batch.rows())?;
         let slices = match &self.windows {
             Some(windows) => Some(windows.slices(&self.time.times(batch.column(self.columns.time))?.0)),
             None => None,

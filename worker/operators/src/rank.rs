@@ -39,6 +39,7 @@ pub(crate) use self::{order::Order, rows::RankedRows};
 use crate::{
     emission::Pending,
     grouping::{Grouper, Groups},
+    limits::Limits,
     signature::{self, Signature},
 };
 
@@ -110,6 +111,7 @@ impl Rank {
         spec: &RankSpec,
         node: &Node,
         input: &Schema,
+        limits: Limits,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
         if spec.from == 0 || spec.to < spec.from {
@@ -123,7 +125,7 @@ impl Rank {
             with_number: spec.with_number,
             emit_update_before: spec.emit_update_before,
         };
-        Self::open(&spec.partition, &spec.order, bounds, node, input, context)
+        Self::open(&spec.partition, &spec.order, bounds, node, input, limits, context)
     }
 
     /// The last row of each key by event time, or of all that have come.
@@ -131,6 +133,7 @@ impl Rank {
         spec: &DeduplicateSpec,
         node: &Node,
         input: &Schema,
+        limits: Limits,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
         let bounds = Bounds {
@@ -143,7 +146,7 @@ impl Rank {
         };
         let order = SortColumn { column: spec.time, descending: true, nulls_first: false };
         let order = if spec.processing { Vec::new() } else { vec![order] };
-        Self::open(&spec.keys, &order, bounds, node, input, context)
+        Self::open(&spec.keys, &order, bounds, node, input, limits, context)
     }
 
     fn open(
@@ -152,6 +155,7 @@ impl Rank {
         bounds: Bounds,
         node: &Node,
         input: &Schema,
+        limits: Limits,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
         if node.schema.len() != input.len() + usize::from(bounds.with_number) {
@@ -168,7 +172,7 @@ impl Rank {
             (false, true, 1) => "latest".to_owned(),
             (false, true, rows) => format!("latest {rows}"),
         };
-        let below = bounds.retracts.then(|| Below::open(bounds.kept.rows, context)).transpose()?;
+        let below = bounds.retracts.then(|| Below::open(bounds.kept.rows, limits, context)).transpose()?;
         let signature = format!("{kept} of ({columns}) by {partition:?} in {order:?}");
         let settings = &context.settings;
         let mini_batch = settings.get(&settings::keys::MINI_BATCH_ENABLED);
@@ -193,7 +197,7 @@ impl Rank {
     /// Puts the rows of a batch where they belong.
     fn take(&mut self, batch: &Batch) -> Result<(), Failure> {
         let keys: Vec<ArrayRef> = self.partition.iter().map(|&column| batch.column(column).clone()).collect();
-        let keys = row::encode(&keys, batch.rows())?;
+        let keys = row::encode_keys(&keys, batch.rows())?;
         let groups = self.grouper.group(&keys);
         let mut entries = Vec::with_capacity(groups.first_rows.len());
         self.table.hydrate(0, &keys, Some(&groups.first_rows), &mut entries)?;

@@ -14,6 +14,7 @@ use crate::{
     group_aggregate::GroupAggregate,
     join::{IntervalJoin, Join},
     limit::Limit,
+    limits::Limits,
     local_aggregate::LocalAggregate,
     rank::Rank,
     semi_join::SemiJoin,
@@ -31,15 +32,29 @@ use crate::{
 /// # Errors
 /// Class `User` or `Internal` if the specification cannot be built; `Data` if restored state does not fit.
 pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Result<Box<dyn Operator>, Failure> {
+    build_within(Limits::default(), node, inputs, context)
+}
+
+/// As [`build`], with other limits.
+pub(crate) fn build_within(
+    limits: Limits,
+    node: &Node,
+    inputs: &[Schema],
+    context: &mut OpenContext,
+) -> Result<Box<dyn Operator>, Failure> {
     let built: Result<Box<dyn Operator>, Failure> = match &node.operator {
         OperatorSpec::Calc(spec) => Calc::new(spec, node, input(inputs, 0)?).map(boxed),
-        OperatorSpec::GroupAggregate(spec) => GroupAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
-        OperatorSpec::LocalAggregate(spec) => LocalAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
+        OperatorSpec::GroupAggregate(spec) => {
+            GroupAggregate::new(spec, node, input(inputs, 0)?, limits, context).map(boxed)
+        }
+        OperatorSpec::LocalAggregate(spec) => {
+            LocalAggregate::new(spec, node, input(inputs, 0)?, limits, context).map(boxed)
+        }
         OperatorSpec::IntervalJoin(spec) => IntervalJoin::new(spec, node, context).map(boxed),
-        OperatorSpec::Join(spec) => Join::new(spec, node, context).map(boxed),
+        OperatorSpec::Join(spec) => Join::new(spec, node, limits, context).map(boxed),
         OperatorSpec::Rank(spec) => match spec.window_end {
             Some(end) => WindowRank::new(spec, end, node, input(inputs, 0)?, context).map(boxed),
-            None => Rank::new(spec, node, input(inputs, 0)?, context).map(boxed),
+            None => Rank::new(spec, node, input(inputs, 0)?, limits, context).map(boxed),
         },
         OperatorSpec::Deduplicate(spec @ DeduplicateSpec { keep: Keep::First, processing: true, .. }) => {
             FirstArrival::new(spec, input(inputs, 0)?, context).map(boxed)
@@ -47,19 +62,21 @@ pub fn build(node: &Node, inputs: &[Schema], context: &mut OpenContext) -> Resul
         OperatorSpec::Deduplicate(spec @ DeduplicateSpec { keep: Keep::First, .. }) => {
             Deduplicate::new(spec, node, input(inputs, 0)?, context).map(boxed)
         }
-        OperatorSpec::Deduplicate(spec) => Rank::latest(spec, node, input(inputs, 0)?, context).map(boxed),
+        OperatorSpec::Deduplicate(spec) => Rank::latest(spec, node, input(inputs, 0)?, limits, context).map(boxed),
         OperatorSpec::Limit(spec) => Limit::new(spec, context).map(boxed),
-        OperatorSpec::SemiJoin(spec) => SemiJoin::new(spec, node, context).map(boxed),
+        OperatorSpec::SemiJoin(spec) => SemiJoin::new(spec, node, limits, context).map(boxed),
         OperatorSpec::WindowAggregate(spec) => match spec.window {
             WindowKind::Session { gap } => {
-                SessionAggregate::new(spec, gap, node, input(inputs, 0)?, context).map(boxed)
+                SessionAggregate::new(spec, gap, node, input(inputs, 0)?, limits, context).map(boxed)
             }
-            _ => WindowAggregate::new(spec, node, input(inputs, 0)?, context).map(boxed),
+            _ => WindowAggregate::new(spec, node, input(inputs, 0)?, limits, context).map(boxed),
         },
         OperatorSpec::Unnest(spec) => Unnest::new(spec, node, input(inputs, 0)?).map(boxed),
-        OperatorSpec::WindowJoin(spec) => WindowJoin::new(spec, node, context).map(boxed),
+        OperatorSpec::WindowJoin(spec) => WindowJoin::new(spec, node, limits, context).map(boxed),
         OperatorSpec::WindowAssign(spec) => match spec.window {
-            WindowKind::Session { gap } => SessionAssign::new(spec, gap, node, input(inputs, 0)?, context).map(boxed),
+            WindowKind::Session { gap } => {
+                SessionAssign::new(spec, gap, node, input(inputs, 0)?, limits, context).map(boxed)
+            }
             _ => WindowAssign::new(spec, node, input(inputs, 0)?, context).map(boxed),
         },
         OperatorSpec::Sink(_) | OperatorSpec::Source(_) => {

@@ -20,6 +20,7 @@ use self::{counted::Counted, paired::Paired};
 use crate::{
     emission::Pending,
     join::{Sides, all_valid},
+    limits::Limits,
     signature::Signature,
 };
 
@@ -63,7 +64,12 @@ impl State {
 }
 
 impl SemiJoin {
-    pub(crate) fn new(spec: &SemiJoinSpec, node: &Node, context: &mut OpenContext) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        spec: &SemiJoinSpec,
+        node: &Node,
+        limits: Limits,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
         let (left, right) = (&spec.left_schema, &spec.right_schema);
         let nulls_equal = spec.nulls_equal;
         let sides = Sides { left, right, left_keys: &spec.left_keys, right_keys: &spec.right_keys, nulls_equal };
@@ -77,10 +83,10 @@ impl SemiJoin {
             keys: [spec.left_keys.clone(), spec.right_keys.clone()],
             signature: Signature::new(signature(spec, &sides), context)?,
             state: match &spec.condition {
-                Some(condition) => State::Paired(Paired::open(condition, &sides, spec, context)?),
-                None => State::Counted(Counted::open(spec, context)?),
+                Some(condition) => State::Paired(Paired::open(condition, &sides, spec, limits, context)?),
+                None => State::Counted(Counted::open(spec, limits, context)?),
             },
-            pending: Pending::default(),
+            pending: Pending::within(limits),
         })
     }
 

@@ -9,6 +9,7 @@ use model::{Batch, Failure, Schema, Watermark, batch::ROWS_TARGET, row::Rows};
 use crate::{
     accumulator::{self, AccumulatorTable, Layout, Lifetime, Work},
     group_aggregate::{InputColumns, take_all},
+    limits::Limits,
     sessions::{Arrived, Session, SessionInput},
     signature::Signature,
     window_output::WindowOutput,
@@ -31,11 +32,12 @@ impl SessionAggregate {
         gap: i64,
         node: &Node,
         input: &Schema,
+        limits: Limits,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
         let columns = InputColumns::new(&spec.keys, &spec.aggregates, Some(spec.time), input)?;
         let output = WindowOutput::new(spec, &columns, node)?;
-        let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false)?;
+        let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false, limits)?;
         let time = WindowTime::new(spec.zone.as_deref())?;
         let signature = format!("{} in {:?}{}", columns.signature(&layout), spec.window, time.signature());
         Ok(Self {
@@ -57,7 +59,7 @@ impl SessionAggregate {
             let accumulators = absorbed.take();
             self.accumulators.store(&self.layout, &mut absorbed)?;
             self.accumulators.load(&self.layout, i64::from(to), keys, Some(&key), &mut kept)?;
-            self.layout.merge(&accumulators, &mut kept);
+            self.layout.merge(&accumulators, &mut kept)?;
             self.accumulators.store(&self.layout, &mut kept)?;
         }
         Ok(())

@@ -17,6 +17,7 @@ use state::Table;
 use self::kept::KeptRows;
 use crate::{
     emission::Pending,
+    limits::Limits,
     restored::{put_number, restored_numbers},
     sessions::{Arrived, Session, SessionInput},
     signature::{self, Signature},
@@ -46,6 +47,7 @@ impl SessionAssign {
         gap: i64,
         node: &Node,
         input: &Schema,
+        limits: Limits,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
         let known = spec.keys.iter().chain([&spec.time]).all(|&column| column < input.len());
@@ -62,7 +64,7 @@ impl SessionAssign {
             signature: Signature::new(signature, context)?,
             rows: context.keyed.table("rows-v1")?,
             next_row: restored_numbers(NEXT_ROW, context)?.into_iter().max().unwrap_or_default(),
-            pending: Pending::default(),
+            pending: Pending::within(limits),
         })
     }
 

@@ -12,6 +12,7 @@ mod hashed;
 mod interval_join;
 mod join;
 mod limit;
+mod misfit;
 mod rank;
 mod rows;
 mod semi_join;

@@ -27,6 +27,7 @@ use crate::{
     accumulator::{self, AccumulatorTable, Layout, Lifetime, Work},
     group_aggregate::InputColumns,
     grouping::Grouper,
+    limits::Limits,
     restored::{put_watermark, restored_watermark},
     signature::Signature,
     window::{Slices, Windows, timed},
@@ -78,6 +79,7 @@ impl WindowAggregate {
         spec: &WindowAggregateSpec,
         node: &Node,
         input: &Schema,
+        limits: Limits,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
         if spec.partial.is_some() && (input.len() != spec.keys.len() + 2 || !spec.input.is_append()) {
@@ -86,7 +88,7 @@ impl WindowAggregate {
         let rows = spec.partial.as_ref().unwrap_or(input);
         let columns = InputColumns::new(&spec.keys, &spec.aggregates, Some(spec.time), rows)?;
         let output = WindowOutput::new(spec, &columns, node)?;
-        let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false)?;
+        let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false, limits)?;
         let windows = Windows::new(spec.window)?;
         let time = WindowTime::new(spec.zone.as_deref())?;
         let signature = format!("{} in {:?}{}", columns.signature(&layout), spec.window, time.signature());
@@ -130,7 +132,7 @@ impl WindowAggregate {
             true => batch.columns().columns()[..count].to_vec(),
             false => self.columns.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect(),
         };
-        let encoded = row::encode(&keys, batch.rows())?;
+        let encoded = row::encode_keys(&keys, batch.rows())?;
         let groups = self.grouper.group_parts(&encoded, parts, namespaces.len());
         let table = match &mut self.merged {
             Some(merged) if into_windows => merged,
@@ -147,7 +149,7 @@ impl WindowAggregate {
         match self.is_partial {
             true => {
                 let partial = self.layout.work_of_partial(batch.column(count + 1))?;
-                self.layout.merge_into(&partial, &groups.of_row, &mut work);
+                self.layout.merge_into(&partial, &groups.of_row, &mut work)?;
             }
             false => self.layout.fold(batch.columns(), batch.kinds(), &groups.of_row, &mut work)?,
         }
@@ -265,7 +267,7 @@ impl WindowAggregate {
         for end in self.windows.ends(slice_end).take(windows) {
             let mut window = Work::default();
             merged.load(&self.layout, end, &keys, None, &mut window)?;
-            self.layout.merge(&slice, &mut window);
+            self.layout.merge(&slice, &mut window)?;
             merged.store(&self.layout, &mut window)?;
             if end.wrapping_sub(1) <= self.watermark {
                 self.firing.due.insert(end);
@@ -285,7 +287,7 @@ impl WindowAggregate {
         // Only rows that were late for some windows are there before.
         let mut work = work;
         if window.existed.contains(&true) {
-            self.layout.merge(&window, &mut work);
+            self.layout.merge(&window, &mut work)?;
         }
         window.replace(work);
         merged.store(&self.layout, &mut window)?;

@@ -30,6 +30,7 @@ use crate::{
     emission::Pending,
     grouping::Grouper,
     join::{Piece, Sides, all_valid},
+    limits::Limits,
     projection::Projection,
     restored::{put_watermark, restored_watermark},
     signature::Signature,
@@ -71,7 +72,12 @@ struct Side {
 }
 
 impl WindowJoin {
-    pub(crate) fn new(spec: &WindowJoinSpec, node: &Node, context: &mut OpenContext) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        spec: &WindowJoinSpec,
+        node: &Node,
+        limits: Limits,
+        context: &mut OpenContext,
+    ) -> Result<Self, Failure> {
         let (left, right) = (&spec.left_schema, &spec.right_schema);
         let nulls_equal = spec.nulls_equal;
         let sides = Sides { left, right, left_keys: &spec.left_keys, right_keys: &spec.right_keys, nulls_equal };
@@ -117,7 +123,7 @@ impl WindowJoin {
             watermark: restored_watermark(context)?,
             due: BTreeSet::new(),
             matches: Matches::default(),
-            pending: Pending::default(),
+            pending: Pending::within(limits),
         })
     }
 
@@ -224,7 +230,7 @@ impl Operator for WindowJoin {
             return Ok(Flow::Done);
         }
         let keys: Vec<ArrayRef> = side.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
-        let keys = row::encode(&keys, batch.rows())?;
+        let keys = row::encode_keys(&keys, batch.rows())?;
         let groups = self.grouper.group_parts(&keys, &parts, windows.len());
         let mut entries = Vec::with_capacity(groups.first_rows.len());
         let mut start = 0;

@@ -141,7 +141,7 @@ impl Operator for WindowRank {
             return Ok(Flow::Done);
         }
         let keys: Vec<ArrayRef> = self.partition.iter().map(|&column| Arc::clone(rows.batch.column(column))).collect();
-        let keys = row::encode(&keys, rows.batch.rows())?;
+        let keys = row::encode_keys(&keys, rows.batch.rows())?;
         let groups = self.grouper.group_parts(&keys, &rows.parts, rows.ends.len());
         let mut entries = Vec::with_capacity(groups.first_rows.len());
         let mut start = 0;

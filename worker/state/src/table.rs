@@ -237,7 +237,7 @@ impl<V: StateValue> Table<V> {
         while rows.len() > 0 {
             // Independent reads first, so that the processor waits for many of them at once.
             self.hashes.clear();
-            self.hashes.extend(ahead.by_ref().take(LOOKAHEAD_ROWS).map(|row| key::hash(keys.row(row))));
+            self.hashes.extend(ahead.by_ref().take(LOOKAHEAD_ROWS).map(|row| keys.hash(row)));
             let slots = self.hashes.iter().fold(0, |slots, &hash| slots ^ space.index.warm(hash));
             std::hint::black_box(slots);
             self.likely.clear();

@@ -89,3 +89,24 @@ proptest! {
         decode_hostile(&[&bytes])?;
     }
 }
+
+#[test]
+fn hashes_are_those_of_the_rows_whatever_becomes_of_them() {
+    let column: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "", "c"]));
+    let mut rows = encode_keys(&[column], 4).unwrap();
+    let check = |rows: &Rows| {
+        for (index, row) in rows.iter().enumerate() {
+            assert_eq!(rows.hash(index), key::hash(row));
+        }
+    };
+    check(&rows);
+    rows.remove(1);
+    check(&rows);
+    rows.hash_all();
+    rows.push(b"d");
+    check(&rows);
+    rows.hash_all();
+    rows.truncate(2);
+    rows.push(b"e");
+    check(&rows);
+}

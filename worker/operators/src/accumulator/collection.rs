@@ -22,10 +22,11 @@ use super::{
     fold::weight_of,
     layout::{CellKind, Input, Layout, ObjectSpec, unsupported},
     moments,
-    object::Object,
+    object::{Object, misfit},
     result::Outcome,
     table::Work,
 };
+use crate::limits::Limits;
 
 /// Which values are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +97,9 @@ impl Layout {
 pub(crate) fn fold(
     batch: &RecordBatch,
     (columns, keep): (&[usize], Keep),
-    groups: &[u32],
-    weights: Option<&Vec<i8>>,
+    (groups, weights): (&[u32], Option<&Vec<i8>>),
     object: usize,
+    limits: &Limits,
     work: &mut Work,
 ) -> Result<(), Failure> {
     let columns: Vec<ArrayRef> = columns.iter().map(|&column| Arc::clone(batch.column(column))).collect();
@@ -116,9 +117,9 @@ pub(crate) fn fold(
                 }
                 Keep::First | Keep::All | Keep::Counted => list.push(value),
             },
-            Object::List(list) => list.take(value),
-            Object::Counted(counted) => counted.add(value, i64::from(weight)),
-            _ => debug_assert!(false, "the object fits the aggregate"),
+            Object::List(list) => list.take(value, limits),
+            Object::Counted(counted) => counted.add(value, i64::from(weight), limits),
+            _ => return Err(misfit("collected values")),
         }
     }
     Ok(())
@@ -132,8 +133,8 @@ pub(crate) fn fold_numbers(
     weights: Option<&Vec<i8>>,
     object: usize,
     work: &mut Work,
-) {
-    let Argument::Float(values) = value else { return debug_assert!(false, "numbers are floats") };
+) -> Result<(), Failure> {
+    let Argument::Float(values) = value else { return Err(misfit("numbers that are no floats")) };
     let times = |row: usize| match frequency {
         Some((Argument::Int(times), column)) if column.is_valid(row) => times[row].max(0),
         Some(_) => 0,
@@ -141,16 +142,19 @@ pub(crate) fn fold_numbers(
     };
     for (row, &group) in groups.iter().enumerate() {
         let weight = i64::from(weight_of(weights, row)).saturating_mul(times(row));
-        if weight != 0
-            && let Object::Numbers(numbers) = &mut work.objects[group as usize][object]
-        {
-            super::fold::add(numbers.entry(super::argument::ordered(values[row])), weight);
+        if weight == 0 {
+            continue;
         }
+        let Object::Numbers(numbers) = &mut work.objects[group as usize][object] else {
+            return Err(misfit("collected numbers"));
+        };
+        super::fold::add(numbers.entry(super::argument::ordered(values[row])), weight);
     }
+    Ok(())
 }
 
 /// Adds the values of one group to those of another.
-pub(crate) fn merge(from: &Object, into: &mut Object, keep: Keep) {
+pub(crate) fn merge(from: &Object, into: &mut Object, keep: Keep, limits: &Limits) -> Result<(), Failure> {
     match (from, into) {
         (Object::List(from), Object::List(into)) => match keep {
             Keep::First if !into.is_empty() => {}
@@ -158,11 +162,12 @@ pub(crate) fn merge(from: &Object, into: &mut Object, keep: Keep) {
             _ => from.iter().for_each(|value| into.push(value)),
         },
         (Object::Counted(from), Object::Counted(into)) => {
-            from.iter().for_each(|(value, count)| into.add(value, count));
+            from.iter().for_each(|(value, count)| into.add(value, count, limits));
         }
         (Object::Numbers(from), Object::Numbers(into)) => {
             from.iter().for_each(|(value, count)| super::fold::add(into.entry(*value), *count));
         }
-        _ => debug_assert!(false, "the same kind of object"),
+        _ => return Err(misfit("collected values to be merged")),
     }
+    Ok(())
 }

@@ -3,12 +3,13 @@
 use std::{hash::Hash, rc::Rc};
 
 use hashbrown::{HashMap, hash_map::Entry};
+use model::Failure;
 
 use super::{
     argument::Argument,
     fold::Weights,
     large::{HashBytes, Large},
-    object::Object,
+    object::{Object, misfit},
     table::Work,
 };
 
@@ -21,7 +22,7 @@ pub(crate) fn fold(
     retracts: bool,
     object: usize,
     work: &mut Work,
-) {
+) -> Result<(), Failure> {
     let mut own: Vec<Rc<Vec<i8>>> =
         inputs.iter().map(|&input| weights[input].take().unwrap_or_else(|| Rc::new(vec![1; groups.len()]))).collect();
     {
@@ -42,23 +43,24 @@ pub(crate) fn fold(
                 }
                 (Object::Large(Large::Ints(pieces)), Argument::Int(values)) => {
                     let value = values[row];
-                    pieces.change(value.hash_bytes(), |map| settle_entry(map, value, &mut lists, row, retracts));
+                    pieces.change(value.hash_bytes(), |map| settle_entry(map, value, &mut lists, row, retracts))?;
                 }
                 (Object::Large(Large::Decimals(pieces)), Argument::Decimal(values)) => {
                     let value = values[row];
-                    pieces.change(value.hash_bytes(), |map| settle_entry(map, value, &mut lists, row, retracts));
+                    pieces.change(value.hash_bytes(), |map| settle_entry(map, value, &mut lists, row, retracts))?;
                 }
                 (Object::Large(Large::Texts(pieces)), Argument::Text(_) | Argument::Nested(_)) => {
                     let value = argument.bytes(row);
-                    pieces.change(value.hash_bytes(), |map| settle_bytes(map, value, &mut lists, row, retracts));
+                    pieces.change(value.hash_bytes(), |map| settle_bytes(map, value, &mut lists, row, retracts))?;
                 }
-                _ => debug_assert!(false, "the object fits the argument"),
+                _ => return Err(misfit("DISTINCT values")),
             }
         }
     }
     for (&input, list) in inputs.iter().zip(own) {
         weights[input] = Some(list);
     }
+    Ok(())
 }
 
 /// Whether the set has changed.

@@ -17,7 +17,7 @@ use super::{
     large::Large,
     layout::{Cell, CellKind, Input, Layout, ObjectSpec, wide, words_of},
     moments,
-    object::Object,
+    object::{Object, misfit},
     table::Work,
 };
 
@@ -43,28 +43,30 @@ impl Layout {
             self.inputs.iter().map(|input| weigh(input, &base, columns)).collect::<Result<Vec<_>, _>>()?;
         for (index, spec) in self.objects.iter().enumerate() {
             if let ObjectSpec::Distinct { argument, inputs, .. } = spec {
-                distinct::fold(&arguments[*argument], inputs, groups, &mut weights, self.retracts, index, work);
+                distinct::fold(&arguments[*argument], inputs, groups, &mut weights, self.retracts, index, work)?;
             }
         }
         for cell in &self.cells {
-            fold_cell(cell, &arguments, groups, weights[cell.input].as_ref().map(|weights| weights.as_slice()), work);
+            fold_cell(cell, &arguments, groups, weights[cell.input].as_ref().map(|weights| weights.as_slice()), work)?;
         }
         for (index, spec) in self.objects.iter().enumerate() {
             match spec {
                 ObjectSpec::Text { input, argument, max } => {
-                    fold_text(&arguments[*argument], *max, groups, weights[*input].as_deref(), index, work);
+                    fold_text(&arguments[*argument], *max, groups, weights[*input].as_deref(), index, work)?;
                 }
                 ObjectSpec::Multiset { input, argument, .. } => {
-                    fold_multiset(&arguments[*argument], groups, weights[*input].as_deref(), index, work);
+                    let limit = self.limits.end_values_max;
+                    fold_multiset(&arguments[*argument], groups, weights[*input].as_deref(), (index, limit), work)?;
                 }
                 ObjectSpec::Collection { input, columns: of, keep } => {
-                    collection::fold(columns, (of.as_slice(), *keep), groups, weights[*input].as_deref(), index, work)?;
+                    let rows = (groups, weights[*input].as_deref());
+                    collection::fold(columns, (of.as_slice(), *keep), rows, index, &self.limits, work)?;
                 }
                 ObjectSpec::Numbers { input, value, frequency } => {
                     let frequency = frequency
                         .map(|argument| (&arguments[argument], columns.column(self.arguments[argument].column)));
                     let weights = weights[*input].as_deref();
-                    collection::fold_numbers(&arguments[*value], frequency, groups, weights, index, work);
+                    collection::fold_numbers(&arguments[*value], frequency, groups, weights, index, work)?;
                 }
                 ObjectSpec::Distinct { .. } => {}
             }
@@ -123,9 +125,16 @@ fn weigh(input: &Input, base: &Weights, columns: &RecordBatch) -> Result<Weights
     Ok(weights)
 }
 
-fn fold_cell(cell: &Cell, arguments: &[Argument], groups: &[u32], weights: Option<&[i8]>, work: &mut Work) {
+fn fold_cell(
+    cell: &Cell,
+    arguments: &[Argument],
+    groups: &[u32],
+    weights: Option<&[i8]>,
+    work: &mut Work,
+) -> Result<(), Failure> {
     if let (CellKind::Moments, Some(Argument::Float(values))) = (cell.kind, arguments.get(cell.argument)) {
-        return each(groups, values, weights, |group, value, weight| moments::fold(cell, group, value, weight, work));
+        each(groups, values, weights, |group, value, weight| moments::fold(cell, group, value, weight, work));
+        return Ok(());
     }
     let words = &mut work.words[cell.word];
     match (cell.kind, arguments.get(cell.argument)) {
@@ -160,8 +169,11 @@ fn fold_cell(cell: &Cell, arguments: &[Argument], groups: &[u32], weights: Optio
         (CellKind::Max(_), Some(Argument::Int(values))) => {
             each(groups, values, weights, |group, value, _| words[group] = words[group].max(value));
         }
+        (CellKind::Moments, _) => return Err(misfit("a number of another form")),
         (kind, Some(Argument::Decimal(values))) => {
-            let [low, high] = &mut work.words[cell.word..cell.word + 2] else { return };
+            let [low, high] = &mut work.words[cell.word..cell.word + 2] else {
+                return Err(misfit("a decimal of one word"));
+            };
             each(groups, values, weights, |group, value, weight| {
                 let old = wide(low[group], high[group]);
                 let new = match kind {
@@ -174,8 +186,11 @@ fn fold_cell(cell: &Cell, arguments: &[Argument], groups: &[u32], weights: Optio
                 [low[group], high[group]] = words_of(new);
             });
         }
-        (kind, _) => debug_assert!(false, "no argument for {kind:?}"),
+        (CellKind::Sum(_) | CellKind::Min(_) | CellKind::Max(_), _) => {
+            return Err(misfit("a number of another form"));
+        }
     }
+    Ok(())
 }
 
 /// Calls `row(group, value, weight)` for each row with a weight.
@@ -212,7 +227,7 @@ fn fold_text(
     weights: Option<&Vec<i8>>,
     object: usize,
     work: &mut Work,
-) {
+) -> Result<(), Failure> {
     let better = |new: &[u8], old: &[u8]| if max { new > old } else { new < old };
     let mut best = vec![NO_ROW; work.groups()];
     for (row, &group) in groups.iter().enumerate() {
@@ -224,16 +239,23 @@ fn fold_text(
         }
     }
     for (group, &row) in best.iter().enumerate().filter(|(_, row)| **row != NO_ROW) {
-        if let Object::Text(held) = &mut work.objects[group][object] {
-            let new = argument.bytes(row as usize);
-            if held.as_ref().is_none_or(|held| better(new, held)) {
-                *held = Some(new.into());
-            }
+        let Object::Text(held) = &mut work.objects[group][object] else { return Err(misfit("an extreme of strings")) };
+        let new = argument.bytes(row as usize);
+        if held.as_ref().is_none_or(|held| better(new, held)) {
+            *held = Some(new.into());
         }
     }
+    Ok(())
 }
 
-fn fold_multiset(argument: &Argument, groups: &[u32], weights: Option<&Vec<i8>>, object: usize, work: &mut Work) {
+/// `limit`: the values at an end of a large set that are known.
+fn fold_multiset(
+    argument: &Argument,
+    groups: &[u32],
+    weights: Option<&Vec<i8>>,
+    (object, limit): (usize, usize),
+    work: &mut Work,
+) -> Result<(), Failure> {
     for (row, &group) in groups.iter().enumerate() {
         let weight = i64::from(weight_of(weights, row));
         if weight == 0 {
@@ -251,12 +273,17 @@ fn fold_multiset(argument: &Argument, groups: &[u32], weights: Option<&Vec<i8>>,
                     None => {}
                 }
             }
-            (Object::Large(Large::Ints(pieces)), Argument::Int(values)) => pieces.add(values[row], weight),
-            (Object::Large(Large::Decimals(pieces)), Argument::Decimal(values)) => pieces.add(values[row], weight),
-            (Object::Large(Large::Texts(pieces)), Argument::Text(_)) => pieces.add(argument.bytes(row).into(), weight),
-            _ => debug_assert!(false, "the object fits the argument"),
+            (Object::Large(Large::Ints(pieces)), Argument::Int(values)) => pieces.add(values[row], weight, limit)?,
+            (Object::Large(Large::Decimals(pieces)), Argument::Decimal(values)) => {
+                pieces.add(values[row], weight, limit)?;
+            }
+            (Object::Large(Large::Texts(pieces)), Argument::Text(_)) => {
+                pieces.add(argument.bytes(row).into(), weight, limit)?;
+            }
+            _ => return Err(misfit("an extreme")),
         }
     }
+    Ok(())
 }
 
 /// Adds to a value's count; a value that is not there is not taken away.

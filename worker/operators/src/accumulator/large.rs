@@ -31,13 +31,9 @@ use super::{
 use crate::{
     buckets::{bucket_of, parent},
     grouping::Groups,
-    hashed::{Key, PIECES_AT_ONCE},
+    hashed::Key,
+    limits::Limits,
 };
-
-/// Values that a group keeps together. Tests see many pieces with few values.
-const WHOLE_VALUES_MAX: usize = if cfg!(test) { 6 } else { 1024 };
-/// Values in a piece, about.
-const PIECE_VALUES: u64 = if cfg!(test) { 2 } else { 128 };
 
 /// The values of one piece, as a group would keep a `DISTINCT` set.
 #[derive(Clone, Debug)]
@@ -80,6 +76,7 @@ struct LargeSet {
     /// Whether the least and the greatest value are asked for.
     ends: [bool; 2],
     table: Table<Piece>,
+    limits: Limits,
 }
 
 /// Calls a function for the type that values of a form have in sets.
@@ -103,7 +100,8 @@ impl LargeSets {
             };
             let ends = [false, true].map(|max| layout.outcomes.iter().any(|outcome| outcome.is_end(object, max)));
             let table = context.expiring_table(&format!("values-{object}-v1"))?;
-            sets.push(LargeSet { object, column: layout.arguments[*argument].column, form: *form, ends, table });
+            let column = layout.arguments[*argument].column;
+            sets.push(LargeSet { object, column, form: *form, ends, table, limits: layout.limits });
         }
         Ok(Self { sets })
     }
@@ -232,7 +230,7 @@ impl LargeSet {
     }
 
     fn put_back<K: Member>(&mut self, key: Key<'_>, object: &mut Object, is_left: bool) -> Result<(), Failure> {
-        if is_left && K::len(object) > WHOLE_VALUES_MAX {
+        if is_left && K::len(object) > self.limits.whole_values_max {
             let pieces = self.cut::<K>(key, object)?;
             *object = Object::Large(K::from_pieces(pieces));
             return Ok(());
@@ -246,10 +244,11 @@ impl LargeSet {
         if !is_left {
             return Ok(());
         }
-        while pieces.values > PIECE_VALUES * (u64::from(pieces.more) + 1) && self.split(key, pieces)? {}
+        let piece_values = self.limits.piece_values;
+        while pieces.values > piece_values * (u64::from(pieces.more) + 1) && self.split(key, pieces)? {}
         // All at once they would be in memory together.
-        for _ in 0..PIECES_AT_ONCE {
-            if pieces.more == 0 || pieces.values >= PIECE_VALUES * u64::from(pieces.more) / 2 {
+        for _ in 0..self.limits.pieces_at_once {
+            if pieces.more == 0 || pieces.values >= piece_values * u64::from(pieces.more) / 2 {
                 break;
             }
             self.merge(key, pieces)?;
@@ -260,7 +259,7 @@ impl LargeSet {
     /// Removes all pieces of a group.
     fn forget<K: Member>(&mut self, key: Key<'_>, object: &mut Object) -> Result<(), Failure> {
         let Some(pieces) = K::pieces(object) else { return Ok(()) };
-        for part in parts(pieces.more) {
+        for part in parts(pieces.more, self.limits.pieces_at_once) {
             for entry in self.entries(key, part)? {
                 *self.table.get_mut(entry) = None;
             }
@@ -273,11 +272,11 @@ impl LargeSet {
     /// Cuts a set into pieces.
     fn cut<K: Member>(&mut self, key: Key<'_>, object: &Object) -> Result<Pieces<K>, Failure> {
         let count = K::len(object) as u64;
-        let more = u32::try_from(count / PIECE_VALUES).unwrap_or(u32::MAX);
+        let more = u32::try_from(count / self.limits.piece_values).unwrap_or(u32::MAX);
         let mut pieces = Pieces::new(more, count, self.ends != [false; 2]);
         let mut cut: Vec<HashMap<K, u64>> = vec![HashMap::new(); more as usize + 1];
         K::each(object, &mut |value, count| {
-            pieces.note(&value, true);
+            pieces.note(&value, true, self.limits.end_values_max);
             cut[bucket_of(value.hash64(), more) as usize].insert(value, count);
         });
         for (entry, values) in self.entries(key, 0..=more)?.into_iter().zip(cut) {
@@ -291,10 +290,10 @@ impl LargeSet {
         let piece = pieces.more + 1;
         let [from, to] = self.entries(key, [parent(piece), piece])?[..] else { return Ok(false) };
         let values = self.values::<K>(from);
-        if self.table.horizon().is_some() && (values.len() as u64) < PIECE_VALUES / 2 {
+        if self.table.horizon().is_some() && (values.len() as u64) < self.limits.piece_values / 2 {
             // Most have expired.
             self.put_values(from, values, false);
-            pieces.values = PIECE_VALUES * u64::from(piece);
+            pieces.values = self.limits.piece_values * u64::from(piece);
             return Ok(false);
         }
         let (moved, kept) = values.into_iter().partition(|(value, _)| bucket_of(value.hash64(), piece) == piece);
@@ -325,11 +324,12 @@ impl LargeSet {
         pieces.forget_ends();
         // Some have expired since they were counted.
         pieces.values = 0;
-        for part in parts(pieces.more) {
+        for part in parts(pieces.more, self.limits.pieces_at_once) {
             for entry in self.entries(key, part)? {
                 let values = self.table.get(entry).and_then(|piece| K::whole(&piece.0));
                 pieces.values += values.map_or(0, |values| values.len() as u64);
-                values.into_iter().flatten().for_each(|(value, _)| pieces.note(value, true));
+                let limit = self.limits.end_values_max;
+                values.into_iter().flatten().for_each(|(value, _)| pieces.note(value, true, limit));
             }
             self.table.end_batch()?;
         }
@@ -337,8 +337,8 @@ impl LargeSet {
     }
 }
 
-/// All pieces of a group, in parts that are in memory at once.
-fn parts(more: u32) -> impl Iterator<Item = RangeInclusive<u32>> {
-    let starts = (0..=more).step_by(PIECES_AT_ONCE as usize);
-    starts.map(move |start| start..=more.min(start.saturating_add(PIECES_AT_ONCE - 1)))
+/// All pieces of a group, in parts of so many that are in memory at once.
+fn parts(more: u32, at_once: u32) -> impl Iterator<Item = RangeInclusive<u32>> {
+    let starts = (0..=more).step_by(at_once as usize);
+    starts.map(move |start| start..=more.min(start.saturating_add(at_once - 1)))
 }

@@ -10,7 +10,7 @@ use super::{
     moments,
     result::Outcome,
 };
-use crate::signature;
+use crate::{limits::Limits, signature};
 
 /// How many `FILTER` variants of one `DISTINCT` argument share a set: a bit each.
 const VARIANTS_MAX: usize = 64;
@@ -85,6 +85,7 @@ pub(crate) struct Layout {
     pub(crate) retracts: bool,
     /// Whether a group without rows is kept once it had some: that of an aggregation without keys.
     pub(crate) keeps_empty: bool,
+    pub(crate) limits: Limits,
 }
 
 impl Layout {
@@ -94,6 +95,7 @@ impl Layout {
         input: &Schema,
         retracts: bool,
         keeps_empty: bool,
+        limits: Limits,
     ) -> Result<Self, Failure> {
         let mut layout = Self {
             inputs: Vec::new(),
@@ -105,6 +107,7 @@ impl Layout {
             template: Vec::new(),
             retracts,
             keeps_empty,
+            limits,
         };
         let rows = layout.input(Input { column: None, filter: None, distinct: false });
         layout.cell(CellKind::Count, rows, 0);

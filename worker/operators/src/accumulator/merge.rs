@@ -3,6 +3,7 @@
 use std::hash::Hash;
 
 use hashbrown::HashMap;
+use model::Failure;
 
 use super::{
     argument::{Form, unordered},
@@ -10,47 +11,66 @@ use super::{
     large::{Large, Member, Pieces},
     layout::{Cell, CellKind, Layout, ObjectSpec, wide, words_of},
     moments,
-    object::Object,
+    object::{Object, misfit},
     table::Work,
 };
 
 impl Layout {
     /// Adds the accumulators of `from` to those of `into`, group by group.
-    pub(crate) fn merge(&self, from: &Work, into: &mut Work) {
+    ///
+    /// # Errors
+    /// Class `Internal` if they are not of this layout.
+    pub(crate) fn merge(&self, from: &Work, into: &mut Work) -> Result<(), Failure> {
         assert_eq!(from.groups(), into.groups(), "the same groups");
-        self.merge_groups(from, into, |group| group);
+        self.merge_groups(from, into, |group| group)
     }
 
     /// Adds the accumulators of `from` to those of `into`: group `i` to group `groups[i]`.
-    pub(crate) fn merge_into(&self, from: &Work, groups: &[u32], into: &mut Work) {
+    ///
+    /// # Errors
+    /// As [`Self::merge`].
+    pub(crate) fn merge_into(&self, from: &Work, groups: &[u32], into: &mut Work) -> Result<(), Failure> {
         assert_eq!(from.groups(), groups.len(), "a group for each");
-        self.merge_groups(from, into, |group| groups[group] as usize);
+        self.merge_groups(from, into, |group| groups[group] as usize)
     }
 
     #[inline]
-    fn merge_groups(&self, from: &Work, into: &mut Work, group_of: impl Fn(usize) -> usize + Copy) {
+    fn merge_groups(
+        &self,
+        from: &Work,
+        into: &mut Work,
+        group_of: impl Fn(usize) -> usize + Copy,
+    ) -> Result<(), Failure> {
         for cell in self.cells.iter().filter(|cell| !self.inputs[cell.input].distinct) {
             merge_cell(cell, from, into, group_of);
         }
         for (index, spec) in self.objects.iter().enumerate() {
             for (source, group) in (0..from.groups()).map(|group| (&from.objects[group][index], group_of(group))) {
                 match spec {
-                    ObjectSpec::Text { max, .. } => merge_text(source, &mut into.objects[group][index], *max),
-                    ObjectSpec::Multiset { .. } => merge_multiset(source, &mut into.objects[group][index]),
-                    ObjectSpec::Distinct { inputs, .. } => self.merge_distinct(source, inputs, index, group, into),
+                    ObjectSpec::Text { max, .. } => merge_text(source, &mut into.objects[group][index], *max)?,
+                    ObjectSpec::Multiset { .. } => merge_multiset(source, &mut into.objects[group][index])?,
+                    ObjectSpec::Distinct { inputs, .. } => self.merge_distinct(source, inputs, index, group, into)?,
                     ObjectSpec::Collection { keep, .. } => {
-                        collection::merge(source, &mut into.objects[group][index], *keep);
+                        collection::merge(source, &mut into.objects[group][index], *keep, &self.limits)?;
                     }
                     ObjectSpec::Numbers { .. } => {
-                        collection::merge(source, &mut into.objects[group][index], Keep::Counted);
+                        collection::merge(source, &mut into.objects[group][index], Keep::Counted, &self.limits)?;
                     }
                 }
             }
         }
+        Ok(())
     }
 
     /// Unites the sets of values and adds each value that is new for an input to that input's counts and sums.
-    fn merge_distinct(&self, from: &Object, inputs: &[usize], object: usize, group: usize, into: &mut Work) {
+    fn merge_distinct(
+        &self,
+        from: &Object,
+        inputs: &[usize],
+        object: usize,
+        group: usize,
+        into: &mut Work,
+    ) -> Result<(), Failure> {
         let mut added: Vec<(u64, Value)> = Vec::new();
         let retracts = self.retracts;
         match (from, &mut into.objects[group][object]) {
@@ -64,23 +84,24 @@ impl Layout {
                 unite(from, into, retracts, |new, _| added.push((new, Value::Other)));
             }
             (Object::DistinctInts(from), Object::Large(Large::Ints(into))) => {
-                unite_pieces(from, into, retracts, |new, value| added.push((new, Value::Int(*value))));
+                unite_pieces(from, into, retracts, |new, value| added.push((new, Value::Int(*value))))?;
             }
             (Object::DistinctDecimals(from), Object::Large(Large::Decimals(into))) => {
-                unite_pieces(from, into, retracts, |new, value| added.push((new, Value::Decimal(*value))));
+                unite_pieces(from, into, retracts, |new, value| added.push((new, Value::Decimal(*value))))?;
             }
             (Object::DistinctTexts(from), Object::Large(Large::Texts(into))) => {
-                unite_pieces(from, into, retracts, |new, _| added.push((new, Value::Other)));
+                unite_pieces(from, into, retracts, |new, _| added.push((new, Value::Other)))?;
             }
-            _ => debug_assert!(false, "the same kind of object"),
+            _ => return Err(misfit("DISTINCT values to be merged")),
         }
         for (bit, &input) in inputs.iter().enumerate() {
             for cell in self.cells.iter().filter(|cell| cell.input == input) {
                 for (_, value) in added.iter().filter(|(new, _)| new & (1 << bit) != 0) {
-                    add_value(cell, value, group, into);
+                    add_value(cell, value, group, into)?;
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -106,10 +127,10 @@ fn unite_pieces<K: Member>(
     into: &mut Pieces<K>,
     retracts: bool,
     mut added: impl FnMut(u64, &K),
-) {
-    for (value, &seen) in from {
-        into.change(value.hash64(), |into| unite_one(value, seen, into, retracts, &mut added));
-    }
+) -> Result<(), Failure> {
+    from.iter().try_for_each(|(value, &seen)| {
+        into.change(value.hash64(), |into| unite_one(value, seen, into, retracts, &mut added))
+    })
 }
 
 /// Whether the set has changed.
@@ -131,7 +152,7 @@ fn unite_one<K: Hash + Eq + Clone>(
     *held != before
 }
 
-fn add_value(cell: &Cell, value: &Value, group: usize, into: &mut Work) {
+fn add_value(cell: &Cell, value: &Value, group: usize, into: &mut Work) -> Result<(), Failure> {
     let word = into.words[cell.word][group];
     match (cell.kind, value) {
         (CellKind::Count, _) => into.words[cell.word][group] = word + 1,
@@ -144,8 +165,9 @@ fn add_value(cell: &Cell, value: &Value, group: usize, into: &mut Work) {
             let sum = wide(word, into.words[cell.word + 1][group]).saturating_add(*value);
             [into.words[cell.word][group], into.words[cell.word + 1][group]] = words_of(sum);
         }
-        _ => debug_assert!(false, "extremes have no distinct input"),
+        _ => return Err(misfit("an extreme of DISTINCT values")),
     }
+    Ok(())
 }
 
 #[inline]
@@ -191,15 +213,19 @@ fn merge_words(
     }
 }
 
-fn merge_text(from: &Object, into: &mut Object, max: bool) {
-    if let (Object::Text(Some(new)), Object::Text(held)) = (from, into)
+fn merge_text(from: &Object, into: &mut Object, max: bool) -> Result<(), Failure> {
+    let (Object::Text(new), Object::Text(held)) = (from, into) else {
+        return Err(misfit("an extreme of strings to be merged"));
+    };
+    if let Some(new) = new
         && held.as_ref().is_none_or(|held| if max { new > held } else { new < held })
     {
         *held = Some(new.clone());
     }
+    Ok(())
 }
 
-fn merge_multiset(from: &Object, into: &mut Object) {
+fn merge_multiset(from: &Object, into: &mut Object) -> Result<(), Failure> {
     match (from, into) {
         (Object::Ints(from), Object::Ints(into)) => {
             from.iter().for_each(|(value, count)| *into.entry(*value).or_insert(0) += count);
@@ -210,6 +236,7 @@ fn merge_multiset(from: &Object, into: &mut Object) {
         (Object::Texts(from), Object::Texts(into)) => {
             from.iter().for_each(|(value, count)| *into.entry(value.clone()).or_insert(0) += count);
         }
-        _ => debug_assert!(false, "the same kind of object"),
+        _ => return Err(misfit("an extreme to be merged")),
     }
+    Ok(())
 }

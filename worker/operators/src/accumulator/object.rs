@@ -11,6 +11,7 @@ use super::{
     large::Large,
     layout::ObjectSpec,
 };
+use crate::limits::Limits;
 
 /// Bytes of a string. Shared, so that it can be put out without a copy.
 pub(crate) type Text = Arc<[u8]>;
@@ -138,6 +139,12 @@ impl Object {
     }
 }
 
+/// What a group keeps, or a row brings, is of another kind than the layout says: a defect of the engine.
+#[cold]
+pub(super) fn misfit(what: &str) -> Failure {
+    Failure::internal(format!("an accumulator does not fit its aggregate function: {what}"))
+}
+
 fn sorted<K: Ord, V>(map: &HashMap<K, V>) -> Vec<(&K, &V)> {
     let mut entries: Vec<_> = map.iter().collect();
     entries.sort_unstable_by(|a, b| a.0.cmp(b.0));
@@ -186,7 +193,7 @@ fn decode_counted(cursor: &mut &[u8]) -> Result<Box<Counted>, Failure> {
     let mut counted = Box::<Counted>::default();
     for _ in 0..unsigned(cursor)? {
         let value = bytes(cursor)?;
-        counted.add(value, signed(cursor)? as i64);
+        counted.add(value, signed(cursor)? as i64, &Limits::default());
     }
     Ok(counted)
 }

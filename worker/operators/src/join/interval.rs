@@ -298,7 +298,7 @@ impl Operator for IntervalJoin {
             .collect();
         let keys: Vec<ArrayRef> =
             self.sides[port].keys.iter().map(|&column| Arc::clone(batch.column(column))).collect();
-        let keys = row::encode(&keys, batch.rows())?;
+        let keys = row::encode_keys(&keys, batch.rows())?;
         let groups = self.grouper.group_parts(&keys, &parts, slices.len());
         self.keep(port, &batch, &keys, &groups, &slices)?;
         let lists = self.lists(port, &keys, &groups, &slices)?;

@@ -12,7 +12,8 @@ use state::EntryId;
 use super::piece::Piece;
 use crate::{
     grouping::Groups,
-    hashed::{Hashed, Key, PIECES_AT_ONCE},
+    hashed::{Hashed, Key},
+    limits::Limits,
 };
 
 pub(crate) struct KeptRows {
@@ -24,14 +25,14 @@ pub(crate) struct KeptRows {
 }
 
 impl KeptRows {
-    pub(crate) fn open(name: &str, retracts: bool, context: &mut OpenContext) -> Result<Self, Failure> {
-        Ok(Self { rows: Hashed::open(name, 0, context)?, retracts, number: 0 })
+    pub(crate) fn open(name: &str, retracts: bool, limits: Limits, context: &mut OpenContext) -> Result<Self, Failure> {
+        Ok(Self { rows: Hashed::open(name, 0, limits, context)?, retracts, number: 0 })
     }
 
     /// For rows that go again, each followed by a number, by which equal ones are told apart.
-    pub(crate) fn open_numbered(name: &str, context: &mut OpenContext) -> Result<Self, Failure> {
+    pub(crate) fn open_numbered(name: &str, limits: Limits, context: &mut OpenContext) -> Result<Self, Failure> {
         let number = size_of::<i64>();
-        Ok(Self { rows: Hashed::open(name, number, context)?, retracts: true, number })
+        Ok(Self { rows: Hashed::open(name, number, limits, context)?, retracts: true, number })
     }
 
     /// Adds and removes the rows of a batch.
@@ -68,6 +69,11 @@ impl KeptRows {
         entries: &mut Vec<EntryId>,
     ) -> Result<(), Failure> {
         self.rows.first_pieces(keys, rows, entries)
+    }
+
+    /// Pieces of a key that are read at once.
+    pub(super) fn pieces_at_once(&self) -> u32 {
+        self.rows.limits.pieces_at_once
     }
 
     /// Notes that the first of the further pieces, or the next, has expired as a whole.
@@ -135,7 +141,7 @@ impl KeptRows {
 
     /// Calls a function for all rows of a key.
     pub(crate) fn each(&mut self, (keys, row): Key<'_>, call: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
-        for from in (0..).step_by(PIECES_AT_ONCE as usize) {
+        for from in self.rows.starts() {
             let found = self.rows.next_pieces(keys, &[row], from)?;
             if found.is_empty() {
                 break;
@@ -173,7 +179,7 @@ impl KeptRows {
                 self.rows.piece(key, more)?
             }
         };
-        let has_room = self.piece(entry).is_none_or(|piece| piece.has_room(row));
+        let has_room = self.piece(entry).is_none_or(|piece| piece.has_room(row, self.rows.limits.piece_bytes));
         let entry = if has_room { entry } else { self.rows.piece(key, more + 1)? };
         let table = &mut self.rows.table;
         if !has_room {

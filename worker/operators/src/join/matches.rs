@@ -15,7 +15,7 @@ use model::{
 use state::EntryId;
 
 use super::kept::KeptRows;
-use crate::{group_aggregate::take_all, grouping::Groups, hashed::PIECES_AT_ONCE, projection::Projection};
+use crate::{group_aggregate::take_all, grouping::Groups, projection::Projection};
 
 /// A batch and how far its matches have been emitted.
 pub(crate) struct Matches {
@@ -131,7 +131,7 @@ impl Matches {
         let repeated = self.paired_rows();
         let first = self.entries[group];
         let last = kept.piece(first).map_or(0, |first| first.more);
-        let end = last.min(self.piece + PIECES_AT_ONCE - 1);
+        let end = last.min(self.piece + kept.pieces_at_once() - 1);
         let key = self.groups.first_rows[group];
         let from = self.piece;
         let pieces = kept.entries(&self.keys, key, from..=end)?;

@@ -3,7 +3,7 @@
 use model::Failure;
 use state::StateValue;
 
-use crate::hashed::{self, PIECE_BYTES};
+use crate::hashed;
 
 /// Some rows: each row's length (`u32`, little endian) and bytes, one after the other. The stored form has the number
 /// of further pieces before them. If its highest bit is set, there follow the number of further pieces that are gone,
@@ -49,9 +49,9 @@ impl Piece {
         })
     }
 
-    /// Whether a row still fits.
-    pub(super) fn has_room(&self, row: &[u8]) -> bool {
-        self.rows == 0 || self.bytes.len() + HEADER + row.len() <= PIECE_BYTES
+    /// Whether a row still fits into so many bytes.
+    pub(super) fn has_room(&self, row: &[u8], piece_bytes: usize) -> bool {
+        self.rows == 0 || self.bytes.len() + HEADER + row.len() <= piece_bytes
     }
 
     /// Adds a row.
@@ -123,8 +123,8 @@ impl hashed::Piece for Piece {
         self.rows == 0
     }
 
-    fn fills(&self) -> usize {
-        self.bytes.len() / PIECE_BYTES
+    fn fills(&self, piece_bytes: usize) -> usize {
+        self.bytes.len() / piece_bytes
     }
 
     fn split_off(&mut self, mut takes: impl FnMut(&[u8]) -> bool) -> Self {

@@ -11,11 +11,9 @@ use dataflow::{OpenContext, Snapshot};
 use model::Failure;
 
 use super::rows::{RankedRows, Rest};
-use crate::{hashed::Key, join::KeptRows};
+use crate::{hashed::Key, join::KeptRows, limits::Limits};
 
 const TABLE: &str = "ranked-below-v1";
-/// Rows that a partition keeps itself, if no more are asked for. Tests see rows below with few.
-const TOP_ROWS_MIN: usize = if cfg!(test) { 4 } else { 256 };
 const LENGTH: usize = size_of::<u32>();
 /// The number behind each row.
 const NUMBER: usize = size_of::<i64>();
@@ -51,9 +49,9 @@ impl Stored {
 }
 
 impl Below {
-    pub(super) fn open(needed: usize, context: &mut OpenContext) -> Result<Self, Failure> {
-        let rows = KeptRows::open_numbered(TABLE, context)?;
-        Ok(Self { rows, needed, top_rows: TOP_ROWS_MIN.max(needed.saturating_mul(2)) })
+    pub(super) fn open(needed: usize, limits: Limits, context: &mut OpenContext) -> Result<Self, Failure> {
+        let rows = KeptRows::open_numbered(TABLE, limits, context)?;
+        Ok(Self { rows, needed, top_rows: limits.top_rows_min.max(needed.saturating_mul(2)) })
     }
 
     /// Adds a row to a partition.

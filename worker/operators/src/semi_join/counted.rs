@@ -24,6 +24,7 @@ use crate::{
     emission::Pending,
     grouping::{Grouper, Groups},
     join::{KeptRows, Matches},
+    limits::Limits,
 };
 
 pub(super) struct Counted {
@@ -38,12 +39,12 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    pub(super) fn open(spec: &SemiJoinSpec, context: &mut OpenContext) -> Result<Self, Failure> {
+    pub(super) fn open(spec: &SemiJoinSpec, limits: Limits, context: &mut OpenContext) -> Result<Self, Failure> {
         Ok(Self {
             anti: spec.anti,
             keys: [spec.left_keys.clone(), spec.right_keys.clone()],
             left_schema: spec.left_schema.to_arrow(),
-            left: KeptRows::open("left-v2", !spec.left_input.is_append(), context)?,
+            left: KeptRows::open("left-v2", !spec.left_input.is_append(), limits, context)?,
             right: context.expiring_table("right-counts-v1")?,
             grouper: Grouper::default(),
             changed: None,
@@ -56,7 +57,7 @@ impl Counted {
 
     fn group(&mut self, port: usize, batch: &Batch) -> Result<(Rows, Groups), Failure> {
         let keys: Vec<ArrayRef> = self.keys[port].iter().map(|&key| Arc::clone(batch.column(key))).collect();
-        let keys = row::encode(&keys, batch.rows())?;
+        let keys = row::encode_keys(&keys, batch.rows())?;
         let groups = self.grouper.group(&keys);
         Ok((keys, groups))
     }

@@ -13,8 +13,9 @@ use super::{
 use crate::{
     emission::Pending,
     grouping::{Grouper, Groups},
-    hashed::{Found, Hashed, PIECES_AT_ONCE},
+    hashed::{Found, Hashed},
     join::Sides,
+    limits::Limits,
     projection::Projection,
 };
 use arrow::{
@@ -81,6 +82,7 @@ impl Paired {
         condition: &Expr,
         sides: &Sides<'_>,
         spec: &SemiJoinSpec,
+        limits: Limits,
         context: &mut OpenContext,
     ) -> Result<Self, Failure> {
         let (left, right) = (sides.left, sides.right);
@@ -91,8 +93,8 @@ impl Paired {
             anti: spec.anti,
             keys: [spec.left_keys.clone(), spec.right_keys.clone()],
             schemas: [left.to_arrow(), right.to_arrow()],
-            left: Hashed::open("left-v3", 0, context)?,
-            right: Hashed::open("right-v3", 0, context)?,
+            left: Hashed::open("left-v3", 0, limits, context)?,
+            right: Hashed::open("right-v3", 0, limits, context)?,
             condition: Condition { projection, left_columns: left.len() },
             grouper: Grouper::default(),
             current: None,
@@ -129,7 +131,7 @@ impl Paired {
 
     fn group(&mut self, port: usize, batch: &Batch) -> Result<(Rows, Groups), Failure> {
         let keys: Vec<ArrayRef> = self.keys[port].iter().map(|&key| Arc::clone(batch.column(key))).collect();
-        let keys = row::encode(&keys, batch.rows())?;
+        let keys = row::encode_keys(&keys, batch.rows())?;
         let groups = self.grouper.group(&keys);
         Ok((keys, groups))
     }
@@ -139,7 +141,7 @@ impl Paired {
         let batch = &rows.matchable()?;
         let (keys, groups) = self.group(0, batch)?;
         let (mut matches, mut compared) = (vec![0_u64; batch.rows()], 0);
-        for from in (0..).step_by(PIECES_AT_ONCE as usize) {
+        for from in self.right.starts() {
             let found = self.right.next_pieces(&keys, &groups.first_rows, from)?;
             if found.is_empty() {
                 break;
@@ -175,7 +177,7 @@ impl Paired {
         let (keys, groups) = self.group(1, batch)?;
         let sign = |row: usize| if is_retraction(batch, row) { -1 } else { 1 };
         let (mut emission, mut compared) = (Emission::default(), 0);
-        for from in (0..).step_by(PIECES_AT_ONCE as usize) {
+        for from in self.left.starts() {
             let found = self.left.next_pieces(&keys, &groups.first_rows, from)?;
             if found.is_empty() {
                 break;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::Failure;
 use state::StateValue;
 
-use crate::hashed::{PIECE_BYTES, Piece};
+use crate::hashed::Piece;
 
 /// Some different rows of a key in the order of their bytes.
 #[derive(Clone, Debug, Default)]
@@ -92,8 +92,8 @@ impl Piece for KeptRows {
         self.rows.is_empty()
     }
 
-    fn fills(&self) -> usize {
-        (self.bytes + self.rows.len() * HEADER) / PIECE_BYTES
+    fn fills(&self, piece_bytes: usize) -> usize {
+        (self.bytes + self.rows.len() * HEADER) / piece_bytes
     }
 
     fn split_off(&mut self, mut takes: impl FnMut(&[u8]) -> bool) -> Self {

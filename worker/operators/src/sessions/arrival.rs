@@ -74,7 +74,7 @@ impl SessionInput {
             return Ok(None);
         }
         let columns: Vec<ArrayRef> = self.keys.iter().map(|&key| Arc::clone(batch.column(key))).collect();
-        let keys = row::encode(&columns, batch.rows())?;
+        let keys = row::encode_keys(&columns, batch.rows())?;
         let groups = self.grouper.group(&keys);
         let assignment = self.sessions.assign(&times, &keys, &groups)?;
         output.drop_late(assignment.late as u64, || {

@@ -6,7 +6,7 @@ use dataflow::{Flow, Output};
 use model::{RowKind, row};
 
 use super::rows::{Row, batch, schema};
-use crate::emission::Pending;
+use crate::{emission::Pending, limits::Limits};
 
 #[test]
 fn rows_are_decoded_some_at_a_time_and_pairs_as_one() {
@@ -15,7 +15,7 @@ fn rows_are_decoded_some_at_a_time_and_pairs_as_one() {
     let kinds = [RowKind::Insert, RowKind::Insert, RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter];
     let rows = kinds.map(|kind| (kind, Row { s: Some(text.clone()), ..Row::default() }));
     let stored = row::encode_batch(batch(&rows).columns()).expect("encoded");
-    let (mut pending, mut decoded) = (Pending::default(), Vec::new());
+    let (mut pending, mut decoded) = (Pending::within(Limits::small()), Vec::new());
     let kinds = kinds.map(|kind| kind as u8);
     let columns = |positions: Range<usize>, part: Vec<&[u8]>| {
         decoded.push((positions, part.len()));

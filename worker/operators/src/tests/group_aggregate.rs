@@ -19,7 +19,7 @@ use super::{
     harness::{Change, Cluster, On},
     rows::{self, D, F, G, K, Row, V, aggregate, batch, call, calls, schema, shown},
 };
-use crate::accumulator::Layout;
+use crate::{accumulator::Layout, limits::Limits};
 
 fn node(keys: &[usize], aggregates: &[AggregateCall], input: ChangelogMode, emit_update_before: bool) -> Node {
     let keys_of = keys.iter().map(|&key| schema().fields[key].clone());
@@ -227,7 +227,7 @@ fn state_of_intervals_is_named_as_ever() {
     ] {
         let schema = Schema::new(vec![Field::new("i", data_type.clone())]);
         let calls = [call(AggregateFunction::Min, Some(0), data_type)];
-        let layout = Layout::new(&calls, &schema, false, false).expect("a layout");
+        let layout = Layout::new(&calls, &schema, false, false, Limits::small()).expect("a layout");
         assert_eq!(layout.signature(&calls, &schema), format!("MIN({name} 0)"));
     }
 }

@@ -20,6 +20,8 @@ use settings::Settings;
 use state::{Backend, KeyedStore, StoreOptions};
 use storage::{Storage, StorageOptions};
 
+use crate::limits::Limits;
+
 const MAX_PARALLELISM: u32 = 128;
 
 /// A change as it came out.
@@ -183,7 +185,7 @@ impl Cluster {
                 splits: None,
                 keyed: self.runtime.block_on(store)?,
             };
-            let operator = crate::build(&self.node, &self.inputs, &mut context)?;
+            let operator = crate::registry::build_within(Limits::small(), &self.node, &self.inputs, &mut context)?;
             assert_eq!(context.keyed.unclaimed(), Vec::<String>::new());
             self.subtasks.push(Subtask { operator, store: context.keyed });
         }

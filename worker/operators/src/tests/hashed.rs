@@ -8,8 +8,9 @@ use state::EntryId;
 use super::harness::{TestClock, context};
 use crate::{
     buckets::bucket_of,
-    hashed::{Hashed, PIECES_AT_ONCE, Piece as _},
+    hashed::{Hashed, Piece as _},
     join::Piece,
+    limits::Limits,
 };
 
 const IDLE_MS: i64 = 100;
@@ -27,7 +28,7 @@ impl Collection {
         let mut context = context(&[("table.exec.state.ttl", &format!("{IDLE_MS} ms"))], &clock);
         let mut key = Rows::default();
         key.push(b"key");
-        Self { clock, key, hashed: Hashed::open("rows", 0, &mut context).expect("opens") }
+        Self { clock, key, hashed: Hashed::open("rows", 0, Limits::small(), &mut context).expect("opens") }
     }
 
     fn piece(&mut self, piece: u32) -> EntryId {
@@ -52,7 +53,7 @@ impl Collection {
     /// All rows, in no order, and how many pieces were looked at.
     fn read(&mut self) -> (Vec<Vec<u8>>, usize) {
         let (mut rows, mut pieces) = (Vec::new(), 0);
-        for from in (0..).step_by(PIECES_AT_ONCE as usize) {
+        for from in self.hashed.starts() {
             let found = self.hashed.next_pieces(&self.key, &[0], from).expect("found");
             let Some(found) = found.first() else { break };
             pieces += found.pieces.len();
@@ -76,7 +77,7 @@ fn a_collection_that_an_earlier_build_kept_whole_is_cut_when_it_changes() {
     let first = collection.piece(0);
     let whole = collection.hashed.table.get_mut(first).get_or_insert_default();
     expected.iter().for_each(|row| whole.push_at(row, Some(0)));
-    let fills = whole.fills() as u32;
+    let fills = whole.fills(Limits::small().piece_bytes) as u32;
     assert!(fills > 10);
     collection.hashed.end_batch().expect("ends");
     assert_eq!(collection.more(), 0);
@@ -86,7 +87,10 @@ fn a_collection_that_an_earlier_build_kept_whole_is_cut_when_it_changes() {
     assert_eq!(collection.more(), fills);
     for piece in 0..=fills {
         let entry = collection.piece(piece);
-        assert!(collection.hashed.table.get(entry).is_none_or(|piece| piece.fills() < 5), "piece {piece}");
+        assert!(
+            collection.hashed.table.get(entry).is_none_or(|piece| piece.fills(Limits::small().piece_bytes) < 5),
+            "piece {piece}"
+        );
     }
     assert_eq!(collection.read().0, expected);
 }

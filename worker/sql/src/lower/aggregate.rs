@@ -54,12 +54,16 @@ impl Lowering<'_> {
         let mut relation = self.computed_once(&aggregate.input)?;
         let sets = grouping_sets::sets(&aggregate.group_expr)?;
         let is_session = matches!(&relation.base, Base::Window { of, .. } if of.is_session() && of.partition.is_some());
-        if sets.is_some() && (is_session || matches!(relation.base, Base::Node { .. })) {
-            // What the sets do not need is not repeated, and sessions are not those of a set.
-            let names = relation.names.clone();
-            let (node, window) = self.materialize(relation)?;
-            let exprs = (0..names.len()).map(Expr::Column).collect();
-            relation = Relation { base: Base::Node { node, window }, exprs, names, filter: None };
+        if let Some(sets) = &sets {
+            let are_windows = self.are_of_windows(&relation, aggregate, sets)?;
+            if is_session || !are_windows || matches!(relation.base, Base::Node { .. }) {
+                // What the sets do not need is not repeated, and sessions are not those of a set.
+                let names = relation.names.clone();
+                let (node, window) = self.materialize(relation)?;
+                let exprs = (0..names.len()).map(Expr::Column).collect();
+                let window = window.filter(|_| are_windows);
+                relation = Relation { base: Base::Node { node, window }, exprs, names, filter: None };
+            }
         }
         let schema = aggregate.input.schema();
         let scope = Scope { schema, exprs: &relation.exprs };

@@ -116,6 +116,32 @@ fn number_of(args: &[Logical], sets: &[Vec<&Logical>], set: &Expr) -> Expr {
 }
 
 impl Lowering<'_> {
+    /// Whether each set has the columns of the windows that any of them has. If not, these are columns like others.
+    pub(super) fn are_of_windows(
+        &self,
+        relation: &Relation,
+        aggregate: &Aggregate,
+        sets: &[Vec<&Logical>],
+    ) -> Result<bool, SqlError> {
+        let window = match &relation.base {
+            Base::Node { window, .. } => *window,
+            Base::Window { input, of } => Some(of.columns(input.exprs.len())),
+            Base::Numbered(_) => None,
+        };
+        let Some(window) = window else { return Ok(true) };
+        let of_window = [Some(window.start), Some(window.end), window.time];
+        let scope = Scope { schema: aggregate.input.schema(), exprs: &relation.exprs };
+        let exprs = grouping_set_to_exprlist(&aggregate.group_expr);
+        for expr in exprs.map_err(|error| SqlError::from_planner(&error, &|_| None))? {
+            let lowered = scope.lower(expr)?;
+            let is_window = matches!(lowered, Expr::Column(column) if of_window.contains(&Some(column)));
+            if is_window && !sets.iter().all(|set| set.contains(&expr)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Repeats the rows of `relation`, whose fields `scope` knows, for each set.
     pub(super) fn expand(
         &mut self,
@@ -159,7 +185,7 @@ impl Lowering<'_> {
         for (number, set) in sets.iter().enumerate() {
             let is_in = |group: usize| set.iter().any(|expr| **expr == *exprs[group]);
             if (0..lowered.len()).any(|group| is_window(&lowered[group]) && !is_in(group)) {
-                return Err(SqlError::new("each grouping set needs window_start and window_end"));
+                return Err(SqlError::internal("a grouping set without the window of the others"));
             }
             let mut projection: Vec<Expr> = (0..width).map(Expr::Column).collect();
             for &group in &added {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     SqlError,
     row_number::{self, RowNumber},
-    time_attribute::{TimeAttribute, find_time_attribute},
+    time_attribute::{TimeAttribute, find_time_attribute, orders_by_time},
 };
 
 /// Numbered rows that are not an operator yet: the input's fields, then the number. Partition and order are over the
@@ -27,6 +27,8 @@ pub(super) struct Numbered {
     order: Vec<Order>,
     /// If the order is that of time.
     time: Option<TimeAttribute>,
+    /// Whether the order is that of time as far as rows are concerned: at all, and within a window.
+    by_time: [bool; 2],
     place: Location,
 }
 
@@ -68,17 +70,20 @@ impl Lowering<'_> {
             Ok(Order { by: scope.lower(&sort.expr)?, descending: !sort.asc, nulls_first: sort.nulls_first })
         });
         let order = order.collect::<Result<Vec<_>, SqlError>>()?;
-        let time = match params.order_by.as_slice() {
+        let ordered_by = match params.order_by.as_slice() {
             [sort] => match &sort.expr {
-                Logical::Column(column) => find_time_attribute(&window.input, column),
+                Logical::Column(column) => Some(column),
                 _ => None,
             },
             _ => None,
         };
+        let time = ordered_by.and_then(|column| find_time_attribute(&window.input, column));
+        let by_time = [false, true]
+            .map(|in_window| ordered_by.is_some_and(|column| orders_by_time(&window.input, column, in_window)));
         let mut names = input.names.clone();
         names.push("w0$o0".to_owned());
         let exprs = (0..names.len()).map(Expr::Column).collect();
-        let base = Base::Numbered(Box::new(Numbered { input, partition, order, time, place }));
+        let base = Base::Numbered(Box::new(Numbered { input, partition, order, time, by_time, place }));
         Ok(Relation { base, exprs, names, filter: None })
     }
 
@@ -102,7 +107,8 @@ impl Lowering<'_> {
         let from = (first > 0).then(|| bound(">", first));
         let filter = conjunction(from, Some(bound("<=", last)));
         let place = Location::new(0, 0);
-        let numbered = Numbered { input, partition: Vec::new(), order, time: None, place };
+        let partition = Vec::new();
+        let numbered = Numbered { input, partition, order, time: None, by_time: [false; 2], place };
         let exprs = (0..names.len()).map(Expr::Column).collect();
         Ok(Relation { base: Base::Numbered(Box::new(numbered)), exprs, names, filter })
     }
@@ -123,7 +129,7 @@ impl Lowering<'_> {
         names: Vec<String>,
         filter: Option<Expr>,
     ) -> Result<Relation, SqlError> {
-        let Numbered { input, partition, mut order, time, place } = numbered;
+        let Numbered { input, partition, mut order, time, by_time, place } = numbered;
         let number = input.exprs.len();
         let (bounds, filter) = bounds(filter, number);
         let to = bounds.to.ok_or_else(|| row_number::error(UNBOUNDED, place))?;
@@ -151,8 +157,10 @@ impl Lowering<'_> {
             let same = [window.start, window.end].iter().all(|column| partition.contains(column));
             same && !window.processing && self.is_append(side.node)
         });
-        let is_deduplication = time.is_some() && (bounds.from, to) == (1, 1);
-        let keep = is_deduplication.then_some(if descending { Keep::Last } else { Keep::First });
+        let is_top_1 = (bounds.from, to) == (1, 1);
+        let keep = (is_top_1 && time.is_some()).then_some(if descending { Keep::Last } else { Keep::First });
+        let by_time = by_time[usize::from(window.is_some())] && self.is_append(side.node);
+        let is_deduplication = is_top_1 && (keep.is_some() || by_time);
         let rank = RankSpec {
             partition: partition.to_vec(),
             order: order

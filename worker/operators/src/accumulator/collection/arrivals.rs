@@ -6,10 +6,7 @@
 use hashbrown::HashTable;
 use model::{key, row::Rows};
 
-/// Among so many values one is looked for without an index.
-const SCANNED_MAX: usize = if cfg!(test) { 4 } else { 32 };
-/// So few gaps are left alone.
-const GAPS_KEPT: usize = if cfg!(test) { 2 } else { 8 };
+use crate::limits::Limits;
 
 /// Values in the row encoding, equal ones repeatedly.
 #[derive(Clone, Debug, Default)]
@@ -76,8 +73,8 @@ impl Gaps {
     }
 
     /// Closes the gaps if they are many. Returns the positions that the values had then.
-    fn close(&mut self, values: &mut Rows) -> Option<Vec<usize>> {
-        if self.count < GAPS_KEPT.max(values.len() - self.count) {
+    fn close(&mut self, values: &mut Rows, limits: &Limits) -> Option<Vec<usize>> {
+        if self.count < limits.gaps_kept.max(values.len() - self.count) {
             return None;
         }
         let before: Vec<usize> = self.positions(values).collect();
@@ -144,16 +141,16 @@ impl List {
     }
 
     /// Takes the first of equal values away, if it is there.
-    pub(crate) fn take(&mut self, value: &[u8]) {
+    pub(crate) fn take(&mut self, value: &[u8], limits: &Limits) {
         let Self { values, index } = self;
-        if index.is_none() && values.len() <= SCANNED_MAX {
+        if index.is_none() && values.len() <= limits.scanned_max {
             let position = values.iter().position(|known| known == value);
             return position.into_iter().for_each(|position| values.remove(position));
         }
         let known = index.get_or_insert_with(|| Box::new(Index::of(values)));
         let Some(position) = known.take(value, values) else { return };
         known.gaps.add(position, values);
-        if known.gaps.close(values).is_some() {
+        if known.gaps.close(values, limits).is_some() {
             *index = None;
         }
     }
@@ -204,7 +201,7 @@ impl Counted {
     }
 
     /// Adds to a value's count; a value that is not there is not taken away.
-    pub(crate) fn add(&mut self, value: &[u8], weight: i64) {
+    pub(crate) fn add(&mut self, value: &[u8], weight: i64, limits: &Limits) {
         let Self { values, counts, positions, .. } = self;
         let hash = key::hash(value);
         match positions.find_entry(hash, |&position| values.row(position as usize) == value) {
@@ -213,7 +210,7 @@ impl Counted {
                 counts[position] = counts[position].saturating_add(weight);
                 if counts[position] <= 0 {
                     entry.remove();
-                    self.take(position);
+                    self.take(position, limits);
                 }
             }
             Err(_) if weight > 0 => {
@@ -225,10 +222,10 @@ impl Counted {
         }
     }
 
-    fn take(&mut self, position: usize) {
+    fn take(&mut self, position: usize, limits: &Limits) {
         self.gaps.add(position, &mut self.values);
         self.counts.truncate(self.values.len());
-        if let Some(before) = self.gaps.close(&mut self.values) {
+        if let Some(before) = self.gaps.close(&mut self.values, limits) {
             self.counts = before.into_iter().map(|position| self.counts[position]).collect();
             self.positions.clear();
             (0..self.values.len()).for_each(|position| self.index(position));
@@ -282,28 +279,29 @@ mod tests {
 
     #[test]
     fn a_value_that_is_taken_away_leaves_a_gap_until_there_are_many() {
-        let mut list = List::default();
+        let (mut list, limits) = (List::default(), Limits::small());
         (0..20).for_each(|value| list.push(&[value]));
         // None of the others is moved.
-        list.take(&[0]);
-        (10..18).for_each(|value| list.take(&[value]));
+        list.take(&[0], &limits);
+        (10..18).for_each(|value| list.take(&[value], &limits));
         assert_eq!((list.values.len(), list.len(), list.first()), (20, 11, Some(&[1][..])));
-        list.take(&[19]);
+        list.take(&[19], &limits);
         assert_eq!((list.len(), list.last()), (10, Some(&[18][..])));
-        list.take(&[1]);
+        list.take(&[1], &limits);
         assert_eq!((list.values.len(), list.index.is_none()), (9, true));
         assert_eq!(values(&list), [2, 3, 4, 5, 6, 7, 8, 9, 18]);
 
         let mut counted = Counted::default();
-        (0..20).for_each(|value| counted.add(&[value], 1));
-        (0..9).for_each(|value| counted.add(&[value], -1));
+        (0..20).for_each(|value| counted.add(&[value], 1, &limits));
+        (0..9).for_each(|value| counted.add(&[value], -1, &limits));
         assert_eq!((counted.values.len(), counted.len(), counted.first()), (20, 11, Some(&[9][..])));
-        counted.add(&[9], -1);
+        counted.add(&[9], -1, &limits);
         assert_eq!((counted.values.len(), counted.len(), counted.first()), (10, 10, Some(&[10][..])));
     }
 
     #[test]
     fn values_are_those_of_plain_lists() {
+        let limits = Limits::small();
         for seed in 0..50 {
             let mut rng = SmallRng::seed_from_u64(seed);
             let (mut list, mut counted) = (List::default(), Counted::default());
@@ -314,15 +312,15 @@ mod tests {
                 let known = counts.iter().position(|(known, _)| *known == value);
                 if rng.random_bool(if step < 200 { 0.7 } else { 0.3 }) {
                     list.push(&[value]);
-                    counted.add(&[value], 1);
+                    counted.add(&[value], 1, &limits);
                     expected.push(value);
                     match known {
                         Some(known) => counts[known].1 += 1,
                         None => counts.push((value, 1)),
                     }
                 } else {
-                    list.take(&[value]);
-                    counted.add(&[value], -1);
+                    list.take(&[value], &limits);
+                    counted.add(&[value], -1, &limits);
                     expected.iter().position(|known| *known == value).map(|at| expected.remove(at));
                     if let Some(known) = known {
                         counts[known].1 -= 1;

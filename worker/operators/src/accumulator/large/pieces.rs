@@ -7,13 +7,11 @@ use model::Failure;
 use state::EntryId;
 
 use super::{
-    super::object::{put_unsigned, unsigned},
+    super::object::{misfit, put_unsigned, unsigned},
     Member,
 };
 use crate::buckets::bucket_of;
 
-/// Values at an end that are known.
-const END_VALUES_MAX: usize = if cfg!(test) { 2 } else { 256 };
 /// Follows the form of the values if ends are known.
 const WITH_ENDS: u128 = 8;
 
@@ -67,10 +65,11 @@ impl<T: Ord> Default for End<T> {
 }
 
 impl<T: Ord> End<T> {
-    fn add(&mut self, value: T) {
+    /// Adds a value; at most `limit` are known.
+    fn add(&mut self, value: T, limit: usize) {
         if self.are_all || self.values.last().is_some_and(|last| value < *last) {
             self.values.insert(value);
-            if self.values.len() > END_VALUES_MAX {
+            if self.values.len() > limit {
                 self.values.pop_last();
                 self.are_all = false;
             }
@@ -100,17 +99,28 @@ impl<K: Member> Pieces<K> {
     }
 
     /// Changes the piece with the values of a hash; `change` says whether it did.
+    ///
+    /// # Errors
+    /// Class `Internal` if the pieces of a batch's values were not taken before it is folded.
     #[inline]
-    pub(in crate::accumulator) fn change(&mut self, hash: u64, change: impl FnOnce(&mut HashMap<K, u64>) -> bool) {
+    pub(in crate::accumulator) fn change(
+        &mut self,
+        hash: u64,
+        change: impl FnOnce(&mut HashMap<K, u64>) -> bool,
+    ) -> Result<(), Failure> {
         let piece = self.taken.get_mut(&bucket_of(hash, self.more));
-        let piece = piece.expect("the pieces of a batch's values are taken before it is folded");
+        let piece = piece.ok_or_else(|| misfit("a piece of values that was not taken out"))?;
         let before = piece.values.len() as u64;
         piece.has_changed |= change(&mut piece.values);
         self.values = (self.values + piece.values.len() as u64).saturating_sub(before);
+        Ok(())
     }
 
-    /// Adds to a value's count; a value that is not there is not taken away.
-    pub(in crate::accumulator) fn add(&mut self, value: K, weight: i64) {
+    /// Adds to a value's count; a value that is not there is not taken away. At most `limit` values are known at an end.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub(in crate::accumulator) fn add(&mut self, value: K, weight: i64, limit: usize) -> Result<(), Failure> {
         let (mut came, mut is_gone) = (false, false);
         self.change(value.hash64(), |values| {
             let entry = values.entry(value.clone());
@@ -128,19 +138,20 @@ impl<K: Member> Pieces<K> {
                 Entry::Vacant(_) => {}
             }
             before != after
-        });
+        })?;
         // It may be known at an end even if its piece has expired.
         if came || is_gone {
-            self.note(&value, came);
+            self.note(&value, came, limit);
         }
+        Ok(())
     }
 
-    /// A value has come, or gone.
-    pub(super) fn note(&mut self, value: &K, came: bool) {
+    /// A value has come, or gone. At most `limit` are known at an end.
+    pub(super) fn note(&mut self, value: &K, came: bool, limit: usize) {
         let Some((least, greatest)) = self.ends.as_deref_mut() else { return };
         if came {
-            least.add(value.clone());
-            greatest.add(Reverse(value.clone()));
+            least.add(value.clone(), limit);
+            greatest.add(Reverse(value.clone()), limit);
         } else {
             least.values.remove(value);
             greatest.values.remove(&Reverse(value.clone()));
@@ -227,5 +238,20 @@ impl Large {
                 texts.map(|text| NODE + size_of::<Box<[u8]>>() + text.len()).sum()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ErrorClass;
+
+    use super::*;
+
+    #[test]
+    fn a_piece_that_was_not_taken_out_is_an_error() {
+        let mut pieces = Pieces::<i64>::new(3, 10, true);
+        let failure = pieces.add(7, 1, 2).expect_err("not taken");
+        assert_eq!(failure.class, ErrorClass::Internal);
+        assert_eq!(pieces.values, 10);
     }
 }
