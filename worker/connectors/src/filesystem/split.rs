@@ -345,8 +345,14 @@ mod tests {
             for (subtask, state) in states.iter_mut().enumerate().skip(listed) {
                 *state = State::fresh(place(subtask as u32, 2));
             }
-            // Once more without watching, by more subtasks.
-            let mut restored = restore(&restore(&states, 3, false), 2, true);
+            // Once more without watching, by more subtasks, which are dealt what no subtask had listed.
+            let mut unwatched = restore(&states, 3, false);
+            if !is_listed(&states) {
+                for (index, split) in unknown(all.clone(), &states).into_iter().enumerate() {
+                    unwatched[index % 3].splits.push(split);
+                }
+            }
+            let mut restored = restore(&unwatched, 2, true);
             for (subtask, state) in restored.iter_mut().enumerate() {
                 state.list_watched(all.clone(), place(subtask as u32, 2), None);
             }

@@ -79,7 +79,8 @@ async fn a_long_record_is_tried_a_few_times_however_small_the_blocks_are() {
     let (format, weight) = (Options::read(&table).unwrap().format, Arc::<AtomicUsize>::default());
     let wanted = [formats::Column::new("n", DataType::BigInt)];
     let decoder = format.decoder(&table.schema, &wanted).unwrap().unwrap();
-    let file = split::File { uri: path.to_str().unwrap().to_owned(), size: 1, modified_ms: 0 };
+    let size = std::fs::metadata(&path).unwrap().len();
+    let file = split::File { uri: path.to_str().unwrap().to_owned(), size, modified_ms: 0 };
     let split = split::cut(&[file], false, false).remove(0);
     let environment = environment();
     let decoder = Box::new(Weighing(decoder, Arc::clone(&weight)));
