@@ -4,7 +4,6 @@
 //! It must not know SQL text, plans, state or operators.
 
 mod arg;
-mod calendar;
 mod case;
 mod cast;
 mod coercion;

@@ -2,11 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use model::Failure;
-
-use crate::calendar::{
-    self, DAY_MILLIS, Date, HOUR_MILLIS, Instant, MINUTE_MILLIS, SECOND_MILLIS, split_millis, write_padded,
-};
+use model::{Failure, Instant};
+use values::calendar::{self, DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis, write_padded};
 
 const MONTHS: [&str; 12] = [
     "January",

@@ -9,10 +9,10 @@ use arrow::{
         ArrowPrimitiveType, DataType as Arrow, Date32Type, Int32Type, Int64Type, Time32MillisecondType, TimeUnit,
     },
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, Instant};
 
 use super::{argument, reinterpret};
-use crate::{calendar::Instant, function::Kernel};
+use crate::function::Kernel;
 
 /// Units of a timestamp's arrow type in a second.
 pub(crate) fn units_per_second(data_type: &DataType) -> Option<i64> {

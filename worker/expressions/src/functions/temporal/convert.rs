@@ -7,12 +7,12 @@ use arrow::{
     array::{ArrayRef, Date32Array, Int64Array, StringBuilder, TimestampMillisecondArray},
     datatypes::{Float64Type, Int64Type},
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, Instant};
+use values::calendar;
 
 use super::zone::Zone;
 use crate::{
     arg::Inputs,
-    calendar::{self, Instant},
     coercion::is_text,
     function::{Arguments, Kernel},
     pattern::Pattern,

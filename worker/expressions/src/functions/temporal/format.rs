@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringBuilder};
-use model::{DataType, Failure};
+use model::{DataType, Failure, Instant};
 
 use super::Temporals;
 use crate::{
     arg::{Arg, Inputs, Text},
-    calendar::Instant,
     cast,
     coercion::is_text,
     function::{Arguments, Kernel},

@@ -7,10 +7,10 @@ use arrow::{
     datatypes::{DataType as Arrow, Decimal128Type, Float32Type, Float64Type},
 };
 use model::{DataType, Failure};
+use values::calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis};
 
 use super::{Temporals, Unit};
 use crate::{
-    calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis},
     function::{Arguments, Kernel},
     number,
 };

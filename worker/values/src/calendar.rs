@@ -3,24 +3,31 @@
 
 use std::fmt::{self, Write};
 
-pub(crate) const SECOND_MILLIS: i64 = 1000;
-pub(crate) const MINUTE_MILLIS: i64 = 60 * SECOND_MILLIS;
-pub(crate) const HOUR_MILLIS: i64 = 60 * MINUTE_MILLIS;
-pub(crate) const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
+use model::Instant;
+
+/// Milliseconds of a second.
+pub const SECOND_MILLIS: i64 = 1000;
+/// Milliseconds of a minute.
+pub const MINUTE_MILLIS: i64 = 60 * SECOND_MILLIS;
+/// Milliseconds of an hour.
+pub const HOUR_MILLIS: i64 = 60 * MINUTE_MILLIS;
+/// Milliseconds of a day.
+pub const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
 
 /// A day of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Date {
-    pub(crate) year: i64,
+pub struct Date {
+    /// Of the proleptic Gregorian calendar; 0 is the year before 1.
+    pub year: i64,
     /// From 1.
-    pub(crate) month: u32,
+    pub month: u32,
     /// From 1.
-    pub(crate) day: u32,
+    pub day: u32,
 }
 
 impl Date {
     /// The date of a day counted from 1970-01-01.
-    pub(crate) fn from_days(days: i64) -> Self {
+    pub fn from_days(days: i64) -> Self {
         // Years begin in March, so that a leap day is the last of its year; eras have 400 years.
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
@@ -34,7 +41,7 @@ impl Date {
     }
 
     /// Days since 1970-01-01.
-    pub(crate) fn days(self) -> i64 {
+    pub fn days(self) -> i64 {
         let year = self.year - i64::from(self.month <= 2);
         let era = year.div_euclid(400);
         let year_of_era = year.rem_euclid(400);
@@ -45,18 +52,18 @@ impl Date {
     }
 
     /// A date, if the calendar has it.
-    pub(crate) fn checked(year: i64, month: u32, day: u32) -> Option<Self> {
+    pub fn checked(year: i64, month: u32, day: u32) -> Option<Self> {
         let valid = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
         valid.then_some(Self { year, month, day })
     }
 
     /// From 1.
-    pub(crate) fn day_of_year(self) -> i64 {
+    pub fn day_of_year(self) -> i64 {
         self.days() - Self { year: self.year, month: 1, day: 1 }.days() + 1
     }
 
     /// The same day some months later, or the last of that month.
-    pub(crate) fn plus_months(self, months: i64) -> Self {
+    pub fn plus_months(self, months: i64) -> Self {
         let total = self.year * 12 + i64::from(self.month) - 1 + months;
         let year = total.div_euclid(12);
         let month = total.rem_euclid(12) as u32 + 1;
@@ -64,7 +71,8 @@ impl Date {
     }
 }
 
-pub(crate) fn days_in_month(year: i64, month: u32) -> u32 {
+/// Days of a month, which is from 1 to 12.
+pub fn days_in_month(year: i64, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
@@ -74,12 +82,12 @@ pub(crate) fn days_in_month(year: i64, month: u32) -> u32 {
 }
 
 /// Day of the week of a day since 1970: Sunday is 1, Saturday 7.
-pub(crate) fn day_of_week(days: i64) -> i64 {
+pub fn day_of_week(days: i64) -> i64 {
     (days + 4).rem_euclid(7) + 1
 }
 
 /// Year and number of the ISO week that a day is in.
-pub(crate) fn iso_week(days: i64) -> (i64, i64) {
+pub fn iso_week(days: i64) -> (i64, i64) {
     // The week belongs to the year of its Thursday.
     let monday_based = (days + 3).rem_euclid(7);
     let thursday = days - monday_based + 3;
@@ -89,11 +97,15 @@ pub(crate) fn iso_week(days: i64) -> (i64, i64) {
 
 /// Day and milliseconds of the day.
 #[inline]
-pub(crate) fn split_millis(millis: i64) -> (i64, i64) {
+pub fn split_millis(millis: i64) -> (i64, i64) {
     (millis.div_euclid(DAY_MILLIS), millis.rem_euclid(DAY_MILLIS))
 }
 
-pub(crate) fn write_date(out: &mut impl Write, days: i64) -> fmt::Result {
+/// `yyyy-MM-dd`
+///
+/// # Errors
+/// If `out` fails.
+pub fn write_date(out: &mut impl Write, days: i64) -> fmt::Result {
     let date = Date::from_days(days);
     write_padded(out, date.year, 4)?;
     out.write_char('-')?;
@@ -111,8 +123,11 @@ const PAIRS: &str = "\
     8081828384858687888990919293949596979899";
 
 /// A number with leading zeros.
+///
+/// # Errors
+/// If `out` fails.
 #[inline]
-pub(crate) fn write_padded(out: &mut impl Write, value: i64, width: usize) -> fmt::Result {
+pub fn write_padded(out: &mut impl Write, value: i64, width: usize) -> fmt::Result {
     let pair = |value: i64| &PAIRS[value as usize * 2..value as usize * 2 + 2];
     match (width, value) {
         (2, 0..=99) => return out.write_str(pair(value)),
@@ -138,7 +153,10 @@ pub(crate) fn write_padded(out: &mut impl Write, value: i64, width: usize) -> fm
 }
 
 /// `HH:mm:ss` and as many digits of fraction as `precision` says.
-pub(crate) fn write_time(out: &mut impl Write, millis: i64, precision: u8) -> fmt::Result {
+///
+/// # Errors
+/// If `out` fails.
+pub fn write_time(out: &mut impl Write, millis: i64, precision: u8) -> fmt::Result {
     write_padded(out, millis / HOUR_MILLIS, 2)?;
     out.write_char(':')?;
     write_padded(out, millis / MINUTE_MILLIS % 60, 2)?;
@@ -148,7 +166,10 @@ pub(crate) fn write_time(out: &mut impl Write, millis: i64, precision: u8) -> fm
 }
 
 /// A dot and nanoseconds cut to at least `precision` digits, and no digit that is not zero left out.
-pub(crate) fn write_fraction(out: &mut impl Write, nanos: i64, precision: u8) -> fmt::Result {
+///
+/// # Errors
+/// If `out` fails.
+pub fn write_fraction(out: &mut impl Write, nanos: i64, precision: u8) -> fmt::Result {
     let mut rest = nanos;
     let mut width = 9;
     while width > usize::from(precision) && rest % 10 == 0 {
@@ -163,7 +184,10 @@ pub(crate) fn write_fraction(out: &mut impl Write, nanos: i64, precision: u8) ->
 }
 
 /// `yyyy-MM-dd HH:mm:ss` and the fraction.
-pub(crate) fn write_timestamp(out: &mut impl Write, millis: i64, nanos: i64, precision: u8) -> fmt::Result {
+///
+/// # Errors
+/// If `out` fails.
+pub fn write_timestamp(out: &mut impl Write, millis: i64, nanos: i64, precision: u8) -> fmt::Result {
     let (days, time) = split_millis(millis);
     write_date(out, days)?;
     out.write_char(' ')?;
@@ -171,15 +195,8 @@ pub(crate) fn write_timestamp(out: &mut impl Write, millis: i64, nanos: i64, pre
     write_fraction(out, time % SECOND_MILLIS * 1_000_000 + nanos, precision)
 }
 
-/// Milliseconds and nanoseconds within the millisecond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Instant {
-    pub(crate) millis: i64,
-    pub(crate) nanos: i64,
-}
-
 /// Reads `yyyy-MM-dd`, as days; months and days may have one digit, and lower parts may be missing.
-pub(crate) fn parse_date(text: &str) -> Option<i64> {
+pub fn parse_date(text: &str) -> Option<i64> {
     let text = text.trim();
     // A time that follows is ignored.
     let date = text.split([' ', 'T']).next().unwrap_or(text);
@@ -199,7 +216,7 @@ fn parse_number(text: &str, digits_max: usize) -> Option<i64> {
 }
 
 /// Reads `HH:mm:ss.fraction`, as nanoseconds of the day; minutes and seconds may be missing.
-pub(crate) fn parse_time(text: &str) -> Option<i64> {
+pub fn parse_time(text: &str) -> Option<i64> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut parts = clock.split(':');
     let hour = parse_number(parts.next()?, 2)?;
@@ -217,7 +234,7 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
 }
 
 /// Reads a date, optionally followed by a blank or `T` and a time, and an optional `Z`.
-pub(crate) fn parse_timestamp(text: &str) -> Option<Instant> {
+pub fn parse_timestamp(text: &str) -> Option<Instant> {
     let text = text.trim();
     let text = text.strip_suffix('Z').unwrap_or(text);
     let (date, time) = match text.find([' ', 'T']) {
