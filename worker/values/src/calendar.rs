@@ -57,6 +57,12 @@ impl Date {
         valid.then_some(Self { year, month, day })
     }
 
+    /// A date of a month and a day up to 31, or the last of a month that has no such day: Java's `SMART` rules.
+    pub fn smart(year: i64, month: u32, day: u32) -> Option<Self> {
+        let valid = (1..=12).contains(&month) && (1..=31).contains(&day);
+        valid.then(|| Self { year, month, day: day.min(days_in_month(year, month)) })
+    }
+
     /// From 1.
     pub fn day_of_year(self) -> i64 {
         self.days() - Self { year: self.year, month: 1, day: 1 }.days() + 1
@@ -199,7 +205,11 @@ pub fn write_timestamp(out: &mut impl Write, millis: i64, nanos: i64, precision:
 pub fn parse_date(text: &str) -> Option<i64> {
     let text = text.trim();
     // A time that follows is ignored.
-    let date = text.split([' ', 'T']).next().unwrap_or(text);
+    let (year, month, day) = date_parts(text.split([' ', 'T']).next().unwrap_or(text))?;
+    Some(Date::checked(year, month, day)?.days())
+}
+
+fn date_parts(date: &str) -> Option<(i64, u32, u32)> {
     let mut parts = date.split('-');
     let year = parse_number(parts.next()?, 4)?;
     let month = parts.next().map_or(Some(1), |part| parse_number(part, 2))?;
@@ -207,7 +217,7 @@ pub fn parse_date(text: &str) -> Option<i64> {
     if parts.next().is_some() {
         return None;
     }
-    Some(Date::checked(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?.days())
+    Some((year, u32::try_from(month).ok()?, u32::try_from(day).ok()?))
 }
 
 fn parse_number(text: &str, digits_max: usize) -> Option<i64> {
@@ -241,9 +251,38 @@ pub fn parse_timestamp(text: &str) -> Option<Instant> {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     };
-    let days = parse_date(date)?;
+    let (year, month, day) = date_parts(date)?;
+    let days = Date::smart(year, month, day)?.days();
     let nanos = time.map_or(Some(0), parse_time)?;
     Some(Instant { millis: days * DAY_MILLIS + nanos / 1_000_000, nanos: nanos % 1_000_000 })
+}
+
+/// Reads `yyyy-M-d` and, behind a blank, `H:m:s` with an optional fraction, as `java.sql.Date` and `java.sql.Timestamp`
+/// do: what is too much for a day or a time of day goes on in the next larger part.
+pub fn parse_sql_timestamp(text: &str) -> Option<Instant> {
+    let text = text.trim();
+    let (date, clock) = text.split_once(' ').map_or((text, None), |(date, clock)| (date, Some(clock)));
+    if date.matches('-').count() != 2 || date.find('-') != Some(4) {
+        return None;
+    }
+    let (year, month, day) = date_parts(date)?;
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let days = Date { year, month, day: 1 }.days() + i64::from(day) - 1;
+    let Some(clock) = clock else { return Some(Instant::of_millis(days * DAY_MILLIS)) };
+    let (clock, fraction) = clock.split_once('.').map_or((clock, None), |(clock, fraction)| (clock, Some(fraction)));
+    let mut parts = clock.split(':').map(|part| parse_number(part, 9));
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() {
+        return None;
+    }
+    let nanos = match fraction {
+        None => 0,
+        Some(digits) => parse_number(digits, 9)? * 10_i64.pow(9 - digits.len() as u32),
+    };
+    let time = hour * HOUR_MILLIS + minute * MINUTE_MILLIS + second * SECOND_MILLIS;
+    Some(Instant { millis: days * DAY_MILLIS + time + nanos / 1_000_000, nanos: nanos % 1_000_000 })
 }
 
 #[cfg(test)]
@@ -279,7 +318,8 @@ mod tests {
             ("2026-11-22", Some("2026-11-22 00:00:00.000")),
             (" 1969-12-31 23:59:59.001 ", Some("1969-12-31 23:59:59.001")),
             ("2020-3-4 5:06:07", Some("2020-03-04 05:06:07.000")),
-            ("2020-02-30 00:00:00", None),
+            ("2020-02-30 00:00:00", Some("2020-02-29 00:00:00.000")),
+            ("2020-02-32 00:00:00", None),
             ("2020-01-01 24:00:00", None),
             ("bad", None),
             ("", None),
@@ -291,6 +331,23 @@ mod tests {
                 out
             });
             assert_eq!(actual.as_deref(), written, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_read_as_javas_sql_types_do() {
+        for (text, expected) in [
+            ("1999-9-10 05:20:10", Some("1999-09-10 05:20:10")),
+            (" 1999-9-10 ", Some("1999-09-10")),
+            ("2020-02-30", Some("2020-03-01")),
+            ("2020-01-01 24:00:00.5", Some("2020-01-02 00:00:00.5")),
+            ("1999-9-10 05:20", None),
+            ("99-09-10", None),
+            ("1999-09", None),
+            ("1999-13-01", None),
+            ("1999-09-10x", None),
+        ] {
+            assert_eq!(parse_sql_timestamp(text), expected.map(|text| parse_timestamp(text).unwrap()), "{text}");
         }
     }
 }
