@@ -65,7 +65,7 @@ pub(crate) enum Parameter {
     Bytes,
     /// `DATE`, `TIME`, `TIMESTAMP`, `TIMESTAMP_LTZ`, as they are.
     Temporal,
-    /// Temporals, or text that is cast to `TIMESTAMP(3)`.
+    /// Temporals, or text that is read as a time: null if it is none.
     TimestampOrText,
     Array,
     Map,
@@ -241,6 +241,12 @@ impl Function {
         (self.returns)(arguments).map_err(|failure| failure.at(format_args!("function {}", self.name)))
     }
 
+    /// Whether it reads a time from a text of such arguments, which may be none.
+    pub(crate) fn reads_times(&self, types: &[DataType]) -> bool {
+        let mut arguments = self.parameters.iter().zip(types);
+        arguments.any(|(parameter, of)| *parameter == Parameter::TimestampOrText && is_text(of))
+    }
+
     /// The kernel for arguments that were coerced.
     pub(crate) fn bind(&self, arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
         match self.body {
@@ -272,7 +278,7 @@ impl Parameter {
             Self::Temporal | Self::TimestampOrText => match from {
                 T::Date | T::Time(_) | T::Timestamp(_) | T::TimestampLtz(_) => Some(from.clone()),
                 T::Null => Some(T::Timestamp(3)),
-                _ if self == Self::TimestampOrText && is_text(from) => Some(T::Timestamp(3)),
+                _ if self == Self::TimestampOrText && is_text(from) => Some(from.clone()),
                 _ => None,
             },
             Self::Array => matches!(from, T::Array(_) | T::Null).then(|| from.clone()),

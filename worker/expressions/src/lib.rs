@@ -4,7 +4,6 @@
 //! It must not know SQL text, plans, state or operators.
 
 mod arg;
-mod calendar;
 mod case;
 mod cast;
 mod coercion;
@@ -20,7 +19,9 @@ mod typed;
 pub use coercion::common_type;
 pub use evaluator::{Evaluator, data_type_of};
 pub use functions::maps::ELEMENTS;
-pub use functions::temporal::zone::{TO_INSTANT, TO_LOCAL, Zone, is_time_zone};
+pub use functions::temporal::zone::{
+    CEIL_IN_ZONE, FLOOR_IN_ZONE, TO_INSTANT, TO_LOCAL, UNIX_TIMESTAMP_IN_ZONE, Zone, is_time_zone,
+};
 pub use named::{Argument, NamedFunction, named_function, named_functions};
 pub use registry::{call_type, is_function};
 pub use typed::{Typed, typed_call};

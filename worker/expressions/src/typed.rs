@@ -60,6 +60,7 @@ pub fn typed_call(name: &str, args: &[Typed], constants: &[Option<ArrayRef>]) ->
         Nullability::Always => true,
         Nullability::Never => false,
     };
+    let nullable = nullable || function.reads_times(&types);
     // Rows are compared field by field.
     let has_null = |arg: &Typed| matches!(&arg.data_type, DataType::Row(fields) if fields.iter().any(|it| it.nullable));
     let nullable = nullable || (["=", "<>"].contains(&function.name) && args.iter().any(has_null));

@@ -14,10 +14,10 @@ use arrow::{
         TimestampMillisecondType, TimestampNanosecondType,
     },
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, Instant, timestamp};
+use values::calendar::DAY_MILLIS;
 
 use crate::{
-    datetime::per_second,
     scalar::{self, Decimal},
     times::{self, TimeTexts},
 };
@@ -228,10 +228,10 @@ impl Builder {
     /// Appends a timestamp or an instant.
     fn append_timestamp(&mut self, text: &[u8], precision: u8, texts: TimeTexts) -> Result<(), Problem> {
         let is_instant = matches!(self.data_type, DataType::TimestampLtz(_));
-        let Arrow::Timestamp(unit, _) = self.arrow else { return Err(self.not_text(text)) };
-        let scale = per_second(unit);
         let value = texts.timestamp(text, is_instant).and_then(|(days, nanos)| {
-            (days * 86_400).checked_mul(scale)?.checked_add(times::cut(nanos, precision) / (1_000_000_000 / scale))
+            let nanos = times::cut(nanos, precision);
+            let millis = days * DAY_MILLIS + nanos / 1_000_000;
+            timestamp::units(Instant { millis, nanos: nanos % 1_000_000 }, &self.arrow)
         });
         match value {
             Some(value) => self.append_long(value),

@@ -4,7 +4,6 @@
 
 mod builder;
 pub mod csv;
-pub mod datetime;
 mod decoded;
 pub mod json;
 mod malformed;

@@ -5,8 +5,7 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-
-use crate::datetime::Separator;
+use values::datetime::Separator;
 
 /// How timestamps are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,18 +1,21 @@
 //! Values as text that more than one format writes: numbers as Java prints them, dates and times.
 
+use std::fmt;
+
 use arrow::{
     array::{Array, AsArray},
     datatypes::{
         DataType as Arrow, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-        Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-        TimestampSecondType,
+        Time32MillisecondType,
     },
 };
-
-use crate::{
-    TimestampStyle,
+use model::timestamp;
+use values::{
     datetime::{self, Fraction},
+    number,
 };
+
+use crate::TimestampStyle;
 
 /// Appends anything that can be displayed.
 pub fn push(out: &mut Vec<u8>, value: impl std::fmt::Display) {
@@ -28,6 +31,7 @@ pub fn push_number(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> bool {
             push(out, array.as_primitive::<$type>().value(row))
         };
     }
+    // Writing to memory cannot fail.
     match array.data_type() {
         Arrow::Boolean => push(out, array.as_boolean().value(row)),
         Arrow::Int8 => number!(Int8Type),
@@ -35,12 +39,10 @@ pub fn push_number(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> bool {
         Arrow::Int32 => number!(Int32Type),
         Arrow::Int64 => number!(Int64Type),
         Arrow::Float32 => {
-            let value = array.as_primitive::<Float32Type>().value(row);
-            push_float(out, f64::from(value), &value);
+            let _ = number::write_float(&mut Text(out), array.as_primitive::<Float32Type>().value(row));
         }
         Arrow::Float64 => {
-            let value = array.as_primitive::<Float64Type>().value(row);
-            push_float(out, value, &value);
+            let _ = number::write_double(&mut Text(out), array.as_primitive::<Float64Type>().value(row));
         }
         _ => return false,
     }
@@ -49,38 +51,18 @@ pub fn push_number(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> bool {
 
 /// Appends a floating-point number.
 pub(crate) fn push_double(out: &mut Vec<u8>, value: f64) {
-    push_float(out, value, &value);
+    // Writing to memory cannot fail.
+    let _ = number::write_double(&mut Text(out), value);
 }
 
-/// As Java prints them: with an exponent outside 10⁻³..10⁷. `shortest` gives the digits.
-fn push_float(out: &mut Vec<u8>, value: f64, shortest: &dyn std::fmt::Debug) {
-    let size = value.abs();
-    if value.is_nan() {
-        push(out, "NaN");
-    } else if value.is_infinite() {
-        push(out, if value > 0.0 { "Infinity" } else { "-Infinity" });
-    } else if size == 0.0 || (1e-3..1e7).contains(&size) {
-        push(out, format_args!("{shortest:?}"));
-    } else {
-        let text = format!("{shortest:?}");
-        let (mantissa, exponent) = match text.split_once('e') {
-            Some((mantissa, exponent)) => (mantissa.to_owned(), exponent.parse().unwrap_or(0)),
-            None => scientific(&text),
-        };
-        let point = if mantissa.contains('.') { "" } else { ".0" };
-        push(out, format_args!("{mantissa}{point}E{exponent}"));
+/// Bytes as something that text is written to.
+struct Text<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
     }
-}
-
-/// Mantissa and exponent of a plain decimal number that is not zero.
-fn scientific(text: &str) -> (String, i32) {
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all: String = format!("{whole}{fraction}");
-    let first = all.find(|digit| digit != '0').unwrap_or(0);
-    let exponent = whole.len() as i32 - 1 - first as i32;
-    let rest = all[first + 1..].trim_end_matches('0');
-    (format!("{sign}{}.{}", &all[first..=first], if rest.is_empty() { "0" } else { rest }), exponent)
 }
 
 /// Appends a decimal: plain ones with all digits of their scale, others as Java's `BigDecimal` without the zeros at the end:
@@ -142,26 +124,18 @@ pub(crate) fn push_temporal(out: &mut Vec<u8>, array: &dyn Array, row: usize, st
             let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
             datetime::push_time(out, millis / 1000, millis % 1000 * 1_000_000, Fraction::Shortest, false);
         }
-        Arrow::Timestamp(unit, zone) => {
-            let value = timestamp(array, row, *unit);
-            datetime::push_timestamp(out, value, *unit, style.separator(), Fraction::Shortest, false);
-            if zone.is_some() {
+        other => {
+            let (Some(is_instant), Some(instant)) = (timestamp::is_instant(other), timestamp::instant_at(array, row))
+            else {
+                return false;
+            };
+            datetime::push_timestamp(out, instant, style.separator(), Fraction::Shortest, false);
+            if is_instant {
                 out.push(b'Z');
             }
         }
-        _ => return false,
     }
     true
-}
-
-/// A timestamp of an array of timestamps in its unit.
-pub fn timestamp(array: &dyn Array, row: usize, unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row),
-        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row),
-        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
-        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The texts of dates and times that are read: of each format exactly those that Flink's reads, in years 0000 to 9999.
 
-use crate::{TimestampStyle, datetime::days_of};
+use values::calendar::{Date, days_in_month};
+
+use crate::TimestampStyle;
 
 const NANOS_OF_SECOND: i64 = 1_000_000_000;
 const NANOS_OF_DAY: i64 = 86_400 * NANOS_OF_SECOND;
@@ -88,7 +90,7 @@ impl TimeTexts {
         if nanos < NANOS_OF_DAY {
             return Some((days, nanos));
         }
-        Some((days + 1, 0)).filter(|(days, _)| *days < days_of(10_000, 1, 1))
+        Some((days + 1, 0)).filter(|(days, _)| *days < Date { year: 10_000, month: 1, day: 1 }.days())
     }
 
     /// What timestamps look like, for messages.
@@ -138,7 +140,7 @@ fn day(year: i64, month: i64, day: i64, excess: ExcessDay) -> Option<i64> {
         return None;
     }
     let day = if day > 28 && excess != ExcessDay::NextMonth {
-        let length = days_of(year + month / 12, month % 12 + 1, 1) - days_of(year, month, 1);
+        let length = i64::from(days_in_month(year, month as u32));
         if day > length && excess == ExcessDay::Refused {
             return None;
         }
@@ -146,7 +148,7 @@ fn day(year: i64, month: i64, day: i64, excess: ExcessDay) -> Option<i64> {
     } else {
         day
     };
-    Some(days_of(year, month, 1) + day - 1)
+    Some(Date { year, month: month as u32, day: 1 }.days() + day - 1)
 }
 
 /// Reads `HH:mm[:ss[.fraction]]`; a fraction has up to nine digits.
@@ -179,12 +181,11 @@ fn fraction_nanos(text: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datetime::date_of;
 
     /// Days and nanoseconds as text.
     fn shown(read: Option<(i64, i64)>) -> String {
         let Some((days, nanos)) = read else { return "-".to_owned() };
-        let ((year, month, day), seconds) = (date_of(days), nanos / NANOS_OF_SECOND);
+        let (Date { year, month, day }, seconds) = (Date::from_days(days), nanos / NANOS_OF_SECOND);
         let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
         format!("{year:04}-{month:02}-{day:02} {clock}.{:09}", nanos % NANOS_OF_SECOND)
     }

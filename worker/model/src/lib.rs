@@ -9,10 +9,11 @@ pub mod key;
 pub mod row;
 pub mod schema;
 pub mod time;
+pub mod timestamp;
 pub mod types;
 
 pub use batch::{Batch, RowKind};
 pub use error::{ErrorClass, Failure, Position};
 pub use schema::{Field, Schema};
-pub use time::{EventTime, Watermark};
+pub use time::{EventTime, Instant, Watermark};
 pub use types::DataType;

@@ -1,4 +1,4 @@
-//! Event time in milliseconds since the epoch, and watermarks.
+//! Event time in milliseconds since the epoch, watermarks, and moments to the nanosecond.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,4 +14,20 @@ impl Watermark {
     pub const MIN: Self = Self(i64::MIN);
     /// No more rows: the end of bounded input.
     pub const MAX: Self = Self(i64::MAX);
+}
+
+/// A moment, since 1970 or on the local time line: milliseconds, and nanoseconds within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant {
+    /// Milliseconds since 1970, rounded down.
+    pub millis: i64,
+    /// Nanoseconds within the millisecond, never negative.
+    pub nanos: i64,
+}
+
+impl Instant {
+    /// A whole millisecond.
+    pub const fn of_millis(millis: i64) -> Self {
+        Self { millis, nanos: 0 }
+    }
 }

@@ -1,9 +1,9 @@
 //! Literals with the types that Flink gives them.
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use graph::Value;
-use model::DataType;
+use model::{DataType, Instant, timestamp};
 use sqlparser::{ast::Expr, tokenizer::Span};
+use values::calendar;
 
 use crate::{SqlError, escape};
 
@@ -51,25 +51,31 @@ pub(crate) fn temporal(kind: &str, text: &str, span: Span) -> Result<Expr, SqlEr
     // The digits of the fraction are the precision.
     let precision = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
     let precision = u8::try_from(precision).ok().filter(|precision| *precision <= 9).ok_or_else(wrong)?;
-    if kind == "DATE" {
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| wrong())?;
-        let days = date.signed_duration_since(NaiveDate::default()).num_days();
-        return Ok(escape::integer(days, &DataType::Date, span));
-    }
-    if kind == "TIME" {
-        let time = NaiveTime::parse_from_str(text, "%H:%M:%S%.f").map_err(|_| wrong())?;
-        let milliseconds =
-            i64::from(time.num_seconds_from_midnight()) * 1000 + i64::from(time.nanosecond() / 1_000_000);
-        return Ok(escape::integer(milliseconds, &DataType::Time(precision), span));
-    }
-    if kind != "TIMESTAMP" {
-        return Err(SqlError::at_span(format!("{kind} literals are not supported"), span));
-    }
-    let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").map_err(|_| wrong())?.and_utc();
-    let value = match precision {
-        0..=3 => time.timestamp_millis(),
-        4..=6 => time.timestamp_micros(),
-        _ => time.timestamp_nanos_opt().ok_or_else(wrong)?,
+    let value = match kind {
+        "DATE" => date(text).map(|days| (days, DataType::Date)),
+        "TIME" => time(text).map(|nanos| (nanos / 1_000_000, DataType::Time(precision))),
+        "TIMESTAMP" => timestamp(text, precision).map(|value| (value, DataType::Timestamp(precision))),
+        _ => return Err(SqlError::at_span(format!("{kind} literals are not supported"), span)),
     };
-    Ok(escape::integer(value, &DataType::Timestamp(precision), span))
+    let (value, data_type) = value.ok_or_else(wrong)?;
+    Ok(escape::integer(value, &data_type, span))
+}
+
+/// Days of a date with all its parts.
+fn date(text: &str) -> Option<i64> {
+    let is_whole = text.matches('-').count() == 2 && !text.contains([' ', 'T']);
+    if is_whole { calendar::parse_date(text) } else { None }
+}
+
+/// Nanoseconds of a time of day with all its parts.
+fn time(text: &str) -> Option<i64> {
+    if text.matches(':').count() == 2 { calendar::parse_time(text) } else { None }
+}
+
+/// A local time in the unit that its precision is held in.
+fn timestamp(text: &str, precision: u8) -> Option<i64> {
+    let (day, clock) = text.split_once(' ')?;
+    let (days, nanos) = (date(day)?, time(clock.trim_start())?);
+    let instant = Instant { millis: days * calendar::DAY_MILLIS + nanos / 1_000_000, nanos: nanos % 1_000_000 };
+    timestamp::units(instant, &DataType::Timestamp(precision).to_arrow())
 }

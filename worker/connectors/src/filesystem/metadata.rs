@@ -49,7 +49,7 @@ impl Key {
             Self::Path => Some(path(file).to_owned()),
             Self::Name => file.rsplit('/').next().map(str::to_owned),
             Self::Size => facts.map(|facts| facts.size.to_string()),
-            Self::ModificationTime => facts.map(|facts| formats::datetime::instant_text(facts.modified_ms)),
+            Self::ModificationTime => facts.map(|facts| values::datetime::instant_text(facts.modified_ms)),
         }
     }
 }

@@ -10,13 +10,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arrow::{
     array::{Array, AsArray, RecordBatch, TimestampMillisecondArray},
-    datatypes::{TimeUnit, TimestampMillisecondType},
+    datatypes::TimestampMillisecondType,
 };
 use expressions::{Evaluator, TO_INSTANT};
-use formats::datetime::{Separator, parse_date, parse_timestamp};
 use graph::{Expr, TableSpec, Value};
 use model::{DataType, Failure, Field, Schema, Watermark};
 use serde::{Deserialize, Serialize};
+use values::datetime::{Separator, parse_date, parse_timestamp};
 
 use super::partition;
 use crate::options::OptionReader;
@@ -210,7 +210,7 @@ fn parse_local(text: &str) -> Option<i64> {
         return Some(i64::from(parse_date(date.as_bytes())?) * MILLIS_OF_DAY);
     }
     let text = format!("{date} {}", padded(time, ':'));
-    parse_timestamp(text.as_bytes(), Separator::Space, TimeUnit::Millisecond)
+    Some(parse_timestamp(text.as_bytes(), Separator::Space)?.millis)
 }
 
 /// The instant at which clocks of a zone show a local time.

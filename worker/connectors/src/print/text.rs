@@ -7,11 +7,9 @@ use arrow::{
         Time32MillisecondType, TimeUnit,
     },
 };
-use formats::{
-    datetime::{self, Fraction, Separator},
-    text::{push, push_number, timestamp},
-};
-use model::Batch;
+use formats::text::{push, push_number};
+use model::{Batch, timestamp};
+use values::datetime::{self, Fraction, Separator};
 
 /// A value as Flink's `Row` prints it.
 pub fn value_text(array: &dyn Array, row: usize) -> String {
@@ -43,6 +41,15 @@ fn push_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
         out.extend_from_slice(b"null");
         return;
     }
+    if let (Some(is_instant), Some(instant)) =
+        (timestamp::is_instant(array.data_type()), timestamp::instant_at(array, row))
+    {
+        datetime::push_timestamp(out, instant, Separator::T, Fraction::Groups, !is_instant);
+        if is_instant {
+            out.push(b'Z');
+        }
+        return;
+    }
     match array.data_type() {
         Arrow::Decimal128(..) => push(out, array.as_primitive::<Decimal128Type>().value_as_string(row)),
         Arrow::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
@@ -51,13 +58,6 @@ fn push_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
         Arrow::Time32(TimeUnit::Millisecond) => {
             let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
             datetime::push_time(out, millis / 1000, millis % 1000 * 1_000_000, Fraction::Groups, true);
-        }
-        Arrow::Timestamp(unit, zone) => {
-            let value = timestamp(array, row, *unit);
-            datetime::push_timestamp(out, value, *unit, Separator::T, Fraction::Groups, zone.is_none());
-            if zone.is_some() {
-                out.push(b'Z');
-            }
         }
         Arrow::Duration(TimeUnit::Millisecond) => {
             push_duration(out, array.as_primitive::<DurationMillisecondType>().value(row));

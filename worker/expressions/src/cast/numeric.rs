@@ -73,7 +73,7 @@ pub(crate) fn decimal_to_double(value: i128, scale: u8) -> f64 {
         return value as f64 / number::power_of_ten(scale) as f64;
     }
     let mut text = String::with_capacity(40);
-    match number::write_decimal(&mut text, value, scale) {
+    match values::number::write_decimal(&mut text, value, scale) {
         Ok(()) => text.parse().unwrap_or(f64::NAN),
         Err(_) => f64::NAN,
     }

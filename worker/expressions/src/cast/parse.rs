@@ -11,9 +11,10 @@ use arrow::{
     },
 };
 use model::{DataType, Failure};
+use values::calendar;
 
 use super::{argument, reinterpret};
-use crate::{calendar, function::Kernel, number};
+use crate::{function::Kernel, number};
 
 /// A kernel that reads text.
 pub(super) fn kernel(to: &DataType, safe: bool) -> Result<Kernel, Failure> {

@@ -9,10 +9,10 @@ use arrow::{
         ArrowPrimitiveType, DataType as Arrow, Date32Type, Int32Type, Int64Type, Time32MillisecondType, TimeUnit,
     },
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, Instant};
 
 use super::{argument, reinterpret};
-use crate::{calendar::Instant, function::Kernel};
+use crate::function::Kernel;
 
 /// Units of a timestamp's arrow type in a second.
 pub(crate) fn units_per_second(data_type: &DataType) -> Option<i64> {
@@ -75,8 +75,15 @@ pub(super) fn kernel(from: &DataType, to: &DataType) -> Option<Kernel> {
                 reinterpret(&(Arc::new(cast) as ArrayRef), &target)
             }))
         }
-        // Flink divides towards zero, so before 1970 only midnight keeps its date.
-        (Timestamp(_) | TimestampLtz(_), Date) => {
+        // Flink divides towards zero, so before 1970 only midnight keeps its date; of an instant it is the day it is in.
+        (TimestampLtz(_), Date) => {
+            let per_day = units_per_second(from)? * 86_400;
+            Some(Arc::new(move |inputs| {
+                let array = integers(argument(inputs)?)?;
+                Ok(Arc::new(array.unary::<_, Date32Type>(|value| value.div_euclid(per_day) as i32)))
+            }))
+        }
+        (Timestamp(_), Date) => {
             let per_day = units_per_second(from)? * 86_400;
             Some(Arc::new(move |inputs| {
                 let array = integers(argument(inputs)?)?;

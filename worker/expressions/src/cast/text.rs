@@ -14,9 +14,10 @@ use arrow::{
     },
 };
 use model::{DataType, Failure};
+use values::{calendar, number};
 
 use super::{argument, temporal::units_per_second};
-use crate::{calendar, coercion::is_text, function::Kernel, number};
+use crate::{coercion::is_text, function::Kernel};
 
 /// A kernel that writes values as text; none if they are text already and short enough.
 pub(super) fn kernel(from: &DataType, to: &DataType) -> Result<Option<Kernel>, Failure> {

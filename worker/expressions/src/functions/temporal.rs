@@ -7,11 +7,11 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray},
     datatypes::{DataType as Arrow, Date32Type, Int64Type, Time32MillisecondType, TimeUnit},
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, Instant};
+use values::calendar::{self, DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS};
 
 use crate::{
     arg::{Arg, Inputs},
-    calendar::{self, DAY_MILLIS, Date, HOUR_MILLIS, Instant, MINUTE_MILLIS, SECOND_MILLIS},
     cast,
     coercion::is_text,
     function::{

@@ -6,14 +6,15 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, ListArray, MapArray, PrimitiveArray, StructArray, new_null_array},
     compute::{CastOptions, cast_with_options, kernels::cmp::distinct},
     datatypes::{
-        ArrowPrimitiveType, DataType as Arrow, Float32Type, Float64Type, Int64Type, Time32MillisecondType, TimeUnit,
+        ArrowPrimitiveType, DataType as Arrow, Float32Type, Float64Type, Time32MillisecondType, TimeUnit,
         TimestampMicrosecondType, TimestampMillisecondType,
     },
     util::display::array_value_to_string,
 };
-use model::{DataType, Failure};
-
-use crate::datetime::per_second;
+use model::{
+    DataType, Failure,
+    timestamp::{self, Timestamps},
+};
 
 /// The column as another type. The fields of rows are found by name; those that are missing are null.
 pub(super) fn exact_cast(array: &ArrayRef, to: &Arrow, column: &str) -> Result<ArrayRef, Failure> {
@@ -70,13 +71,11 @@ fn cast_values(array: &ArrayRef, from: &Arrow, to: &Arrow, column: &str) -> Resu
 /// Timestamps that are to have a coarser unit, in that unit; arrow would round those before 1970 up.
 fn floored(array: &ArrayRef, from: &Arrow, to: &Arrow) -> Result<ArrayRef, Failure> {
     let (Arrow::Timestamp(fine, zone), Arrow::Timestamp(coarse, _)) = (from, to) else { return Ok(Arc::clone(array)) };
-    let ratio = per_second(*fine) / per_second(*coarse);
-    if ratio <= 1 {
+    if fine <= coarse {
         return Ok(Arc::clone(array));
     }
-    let values = cast_with_options(array, &Arrow::Int64, &CastOptions::default())?;
-    let values = cut::<Int64Type>(&values, |value| value.div_euclid(ratio));
-    Ok(cast_with_options(&values, &Arrow::Timestamp(*coarse, zone.clone()), &CastOptions::default())?)
+    let times = Timestamps::new(array).ok_or_else(|| Failure::internal("timestamps are none"))?;
+    timestamp::column((0..array.len()).map(|row| times.get(row)), &Arrow::Timestamp(*coarse, zone.clone()))
 }
 
 fn is_text(data_type: &Arrow) -> bool {

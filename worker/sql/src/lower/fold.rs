@@ -26,10 +26,15 @@ fn equality(expr: &Expr) -> Option<(&Expr, &Value)> {
     match (of, literal) {
         (
             Expr::Column(_) | Expr::Field { .. },
-            Expr::Literal { value: value @ (Value::Integer(_) | Value::String(_)), .. },
-        ) => Some((of, value)),
+            Expr::Literal { value: value @ (Value::Integer(_) | Value::String(_)), data_type },
+        ) if !is_fine(data_type) => Some((of, value)),
         _ => None,
     }
+}
+
+/// Whether constants of a type are held in another unit than milliseconds, so that equal numbers may be unequal times.
+fn is_fine(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(4..) | DataType::TimestampLtz(4..))
 }
 
 /// The truth of a comparison of something known.
@@ -85,5 +90,23 @@ fn case(branches: &[(Expr, Expr)], otherwise: Option<&Expr>, known: &[(&Expr, &V
         (true, Some(only)) if alike => Some(fold(only, known)),
         (true, _) => None,
         (false, last) => Some(Expr::Case { branches: left, otherwise: last.map(|last| Box::new(fold(last, known))) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_numbers_of_different_units_are_different_times() {
+        let equals = |value: i64, precision: u8| {
+            let literal = Expr::Literal { value: Value::Integer(value), data_type: DataType::Timestamp(precision) };
+            Expr::call("=", vec![Expr::Column(0), literal], DataType::Boolean)
+        };
+        let truth = |expr: Expr| matches!(expr, Expr::Literal { value: Value::Boolean(true), .. });
+        let given = |filter: Expr, condition: Expr| given(&filter, vec![condition]).remove(0);
+        assert!(truth(given(equals(1000, 0), equals(1000, 3))), "milliseconds both");
+        assert!(!truth(given(equals(1000, 0), equals(1000, 6))), "a second is no thousand microseconds");
+        assert!(!truth(given(equals(1000, 9), equals(1000, 6))), "nor nanoseconds");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, TimeDelta};
 use datafusion_common::DFSchema;
 use datafusion_expr::Values;
 use graph::{
@@ -11,6 +10,7 @@ use graph::{
 };
 use model::{DataType, Field, Schema};
 use serde_json::json;
+use values::calendar;
 
 use super::{
     Base, Lowering, Relation, Scope,
@@ -116,12 +116,14 @@ fn json_of(expr: &Expr, data_type: &DataType) -> Option<serde_json::Value> {
         (Value::Float(value), _) if value.is_finite() => Some(json!(value)),
         (Value::String(text), DataType::Char(_) | DataType::Varchar(_) | DataType::String) => Some(json!(text)),
         (Value::Integer(days), DataType::Date) => {
-            let date = NaiveDate::default().checked_add_signed(TimeDelta::try_days(*days)?)?;
-            Some(json!(date.format("%Y-%m-%d").to_string()))
+            let mut text = String::new();
+            calendar::write_date(&mut text, *days).ok()?;
+            Some(json!(text))
         }
         (Value::Integer(milliseconds), DataType::Timestamp(0..=3)) => {
-            let time = DateTime::from_timestamp_millis(*milliseconds)?.naive_utc();
-            Some(json!(time.format("%Y-%m-%d %H:%M:%S%.3f").to_string()))
+            let mut text = String::new();
+            calendar::write_timestamp(&mut text, *milliseconds, 0, 3).ok()?;
+            Some(json!(text))
         }
         _ => None,
     }

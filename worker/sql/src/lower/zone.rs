@@ -123,6 +123,9 @@ impl Local<'_> {
 
     fn cast(&self, of: Expr, to: DataType, safe: bool) -> Result<Expr, SqlError> {
         let from = self.type_of(&of)?;
+        if matches!((&from, &to), (DataType::TimestampLtz(_), DataType::Date)) {
+            return Ok(self.date_of(of, &from, safe));
+        }
         let (local_from, local_to) = (localized(&from, &to), localized(&to, &from));
         let of = match local_from == from {
             true => of,
@@ -138,6 +141,15 @@ impl Local<'_> {
         Ok(Expr::call(expressions::TO_INSTANT, vec![of, self.zone()], to))
     }
 
+    /// The day of an instant, also before 1970, where that of a `TIMESTAMP` is found by division towards zero.
+    fn date_of(&self, instant: Expr, from: &DataType, safe: bool) -> Expr {
+        let day = Expr::Literal { value: Value::String("DAY".to_owned()), data_type: DataType::String };
+        let local = self.to_local(instant, from);
+        let precision = if let DataType::TimestampLtz(precision) = from { *precision } else { 3 };
+        let start = Expr::call("FLOOR", vec![local, day], DataType::Timestamp(precision));
+        Expr::Cast { of: Box::new(start), to: DataType::Date, safe }
+    }
+
     fn zone(&self) -> Expr {
         Expr::Literal { value: Value::String(self.zone.to_owned()), data_type: DataType::String }
     }
@@ -145,10 +157,6 @@ impl Local<'_> {
     fn to_local(&self, instant: Expr, data_type: &DataType) -> Expr {
         let precision = if let DataType::TimestampLtz(precision) = data_type { *precision } else { 3 };
         Expr::call(expressions::TO_LOCAL, vec![instant, self.zone()], DataType::Timestamp(precision))
-    }
-
-    fn to_instant(&self, local: Expr, precision: u8) -> Expr {
-        Expr::call(expressions::TO_INSTANT, vec![local, self.zone()], DataType::TimestampLtz(precision))
     }
 
     fn localized(&self, arg: Expr) -> Result<Expr, SqlError> {
@@ -165,9 +173,15 @@ impl Local<'_> {
             }
             "LOCALTIMESTAMP" => Ok(local_now()),
             "FROM_UNIXTIME" => Ok(self.unixtime_written(args, data_type)),
-            "UNIX_TIMESTAMP" if !args.is_empty() => Ok(self.unix_timestamp(args)),
-            "FLOOR" | "CEIL" | "CEILING" if matches!(data_type, DataType::TimestampLtz(_)) => {
-                self.rounded(function, args, &data_type)
+            "UNIX_TIMESTAMP" if !args.is_empty() => {
+                args.extend((args.len() == 1).then(default_pattern));
+                Ok(self.in_zone(expressions::UNIX_TIMESTAMP_IN_ZONE, args, data_type))
+            }
+            "FLOOR" if matches!(data_type, DataType::TimestampLtz(_)) => {
+                Ok(self.in_zone(expressions::FLOOR_IN_ZONE, args, data_type))
+            }
+            "CEIL" | "CEILING" if matches!(data_type, DataType::TimestampLtz(_)) => {
+                Ok(self.in_zone(expressions::CEIL_IN_ZONE, args, data_type))
             }
             "EXTRACT" | "DATE_PART" if !is_epoch(args.first()) => {
                 if let Some(of) = args.pop() {
@@ -231,11 +245,10 @@ impl Local<'_> {
         }
     }
 
-    /// To a unit of local time.
-    fn rounded(&self, function: String, args: Vec<Expr>, data_type: &DataType) -> Result<Expr, SqlError> {
-        let precision = if let DataType::TimestampLtz(precision) = data_type { *precision } else { 3 };
-        let args = args.into_iter().map(|arg| self.localized(arg)).collect::<Result<Vec<_>, _>>()?;
-        Ok(self.to_instant(Expr::call(function, args, DataType::Timestamp(precision)), precision))
+    /// A call that is told the zone.
+    fn in_zone(&self, function: &str, mut args: Vec<Expr>, data_type: DataType) -> Expr {
+        args.push(self.zone());
+        Expr::call(function, args, data_type)
     }
 
     /// The local time of seconds since 1970, written.
@@ -244,24 +257,9 @@ impl Local<'_> {
         let seconds = args.next().unwrap_or(Expr::Literal { value: Value::Null, data_type: DataType::BigInt });
         let zero = Expr::Literal { value: Value::Integer(0), data_type: DataType::Int };
         let instant = Expr::call("TO_TIMESTAMP_LTZ", vec![seconds, zero], DataType::TimestampLtz(3));
-        let pattern = args.next().unwrap_or_else(|| Expr::Literal {
-            value: Value::String("yyyy-MM-dd HH:mm:ss".to_owned()),
-            data_type: DataType::String,
-        });
+        let pattern = args.next().unwrap_or_else(default_pattern);
         let local = self.to_local(instant, &DataType::TimestampLtz(3));
         Expr::call("DATE_FORMAT", vec![local, pattern], data_type)
-    }
-
-    /// Seconds since 1970 of a local time that is written; what cannot be read is the least number, as in UTC.
-    fn unix_timestamp(&self, args: Vec<Expr>) -> Expr {
-        let text = args.first().cloned();
-        let local = Expr::call("TO_TIMESTAMP", args, DataType::Timestamp(3));
-        let epoch = Expr::Literal { value: Value::String("EPOCH".to_owned()), data_type: DataType::String };
-        let seconds = Expr::call("EXTRACT", vec![epoch, self.to_instant(local, 3)], DataType::BigInt);
-        let least = Expr::Literal { value: Value::Integer(i64::MIN), data_type: DataType::BigInt };
-        let read = Expr::call("COALESCE", vec![seconds, least], DataType::BigInt);
-        let there = text.map(|text| Expr::call("IS NOT NULL", vec![text], DataType::Boolean));
-        Expr::Case { branches: there.map(|there| (there, read)).into_iter().collect(), otherwise: None }
     }
 }
 
@@ -291,6 +289,11 @@ fn localized(data_type: &DataType, other: &DataType) -> DataType {
         }
         _ => data_type.clone(),
     }
+}
+
+/// The pattern of functions that are given none.
+fn default_pattern() -> Expr {
+    Expr::Literal { value: Value::String("yyyy-MM-dd HH:mm:ss".to_owned()), data_type: DataType::String }
 }
 
 fn is_epoch(unit: Option<&Expr>) -> bool {

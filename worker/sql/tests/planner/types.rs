@@ -151,6 +151,11 @@ fn the_zone_of_the_session_goes_into_expressions() {
         ("CAST(ROW(TO_TIMESTAMP_LTZ(i, 3)) AS ROW<a STRING>)", expressions::TO_LOCAL),
         ("CAST(MAP['a', TO_TIMESTAMP_LTZ(i, 3)] AS STRING)", expressions::TO_LOCAL),
         ("CAST(ARRAY[ts] AS ARRAY<TIMESTAMP_LTZ(3)>)", expressions::TO_INSTANT),
+        ("CAST(TO_TIMESTAMP_LTZ(i, 3) AS DATE)", expressions::TO_LOCAL),
+        ("FLOOR(TO_TIMESTAMP_LTZ(i, 3) TO HOUR)", expressions::FLOOR_IN_ZONE),
+        ("CEIL(TO_TIMESTAMP_LTZ(i, 3) TO HOUR)", expressions::CEIL_IN_ZONE),
+        ("UNIX_TIMESTAMP('2020-01-01 00:00:00')", expressions::UNIX_TIMESTAMP_IN_ZONE),
+        ("UNIX_TIMESTAMP('2020-01-01', 'yyyy-MM-dd')", expressions::UNIX_TIMESTAMP_IN_ZONE),
     ] {
         let query = format!("SELECT {expression} FROM t");
         assert!(calls(&computed(&format!("{zone} {query}")), function), "{expression}");

@@ -8,9 +8,10 @@ use arrow::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use model::{DataType, Failure, Field};
+use values::number::write_double;
 
 use super::value::{Json, parse};
-use crate::{cast, coercion::is_text, number::write_double};
+use crate::{cast, coercion::is_text};
 
 /// The name of the only field of JSON that goes in as it is; no column can have it.
 const RAW: &str = "$JSON";

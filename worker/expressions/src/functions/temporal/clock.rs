@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Time32MillisecondArray, TimestampMillisecondArray};
 use model::Failure;
+use values::calendar;
 
-use crate::{arg::Inputs, calendar};
+use crate::arg::Inputs;
 
 fn now_millis() -> i64 {
     chrono::Utc::now().timestamp_millis()

@@ -7,51 +7,61 @@ use arrow::{
     array::{ArrayRef, Date32Array, Int64Array, StringBuilder, TimestampMillisecondArray},
     datatypes::{Float64Type, Int64Type},
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, Instant};
+use values::calendar;
 
-use super::zone::Zone;
+use super::{
+    format::{DEFAULT_PATTERN, Patterns},
+    zone::Zone,
+};
 use crate::{
     arg::Inputs,
-    calendar::{self, Instant},
     coercion::is_text,
     function::{Arguments, Kernel},
-    pattern::Pattern,
+    pattern::{Pattern, Start},
 };
 
-type Parse = Arc<dyn Fn(&Inputs<'_>, usize) -> Result<Option<Instant>, Failure> + Send + Sync>;
-
-/// Reads the text of a row by the default format, a constant pattern, or the row's pattern.
-fn parser(arguments: &Arguments<'_>, default: fn(&str) -> Option<Instant>) -> Result<Parse, Failure> {
-    if arguments.types.len() < 2 {
-        return Ok(Arc::new(move |inputs, row| Ok(inputs.text(0)?.get(row).and_then(default))));
-    }
-    if let Some(pattern) = arguments.constant_text(1) {
-        let pattern = Pattern::new(pattern)?;
-        return Ok(Arc::new(move |inputs, row| Ok(inputs.text(0)?.get(row).and_then(|text| pattern.parse(text)))));
-    }
-    Ok(Arc::new(|inputs, row| {
-        let (Some(text), Some(pattern)) = (inputs.text(0)?.get(row), inputs.text(1)?.get(row)) else {
-            return Ok(None);
-        };
-        Ok(Pattern::new(pattern)?.parse(text))
-    }))
+fn day(instant_millis: i64) -> i32 {
+    calendar::split_millis(instant_millis).0 as i32
 }
 
-fn parse_day(text: &str) -> Option<Instant> {
-    Some(Instant { millis: calendar::parse_date(text)? * calendar::DAY_MILLIS, nanos: 0 })
-}
-
+/// Without a pattern of all of a text, with one of its start.
 pub(super) fn to_date(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
-    let parse = parser(arguments, parse_day)?;
+    if arguments.types.len() < 2 {
+        return Ok(Arc::new(|inputs| {
+            let texts = inputs.text(0)?;
+            let days = (0..inputs.rows).map(|row| i32::try_from(calendar::parse_date(texts.get(row)?)?).ok());
+            Ok(Arc::new(days.collect::<Date32Array>()))
+        }));
+    }
+    let patterns = Patterns::new(arguments, 1, "")?;
     Ok(Arc::new(move |inputs| {
-        let day = |instant: Instant| calendar::split_millis(instant.millis).0 as i32;
-        let days = (0..inputs.rows).map(|row| Ok(parse(inputs, row)?.map(day)));
+        let texts = inputs.text(0)?;
+        let days = (0..inputs.rows).map(|row| {
+            let Some(text) = texts.get(row) else { return Ok(None) };
+            patterns.read(inputs, 1, row, |pattern| pattern.parse_start(text)?.millis().map(day))
+        });
         Ok(Arc::new(days.collect::<Result<Date32Array, Failure>>()?))
     }))
 }
 
+type Parse = Arc<dyn Fn(&Inputs<'_>, usize) -> Result<Option<Instant>, Failure> + Send + Sync>;
+
+/// Reads the text of a row as `TO_TIMESTAMP` does: in the form of `CAST`, or all of it by the pattern; what is not of the
+/// pattern may still be a time as Java's SQL types write it.
+fn timestamps(arguments: &Arguments<'_>) -> Result<Parse, Failure> {
+    if arguments.types.len() < 2 {
+        return Ok(Arc::new(|inputs, row| Ok(inputs.text(0)?.get(row).and_then(calendar::parse_timestamp))));
+    }
+    let patterns = Patterns::new(arguments, 1, "")?;
+    Ok(Arc::new(move |inputs, row| {
+        let Some(text) = inputs.text(0)?.get(row) else { return Ok(None) };
+        patterns.read(inputs, 1, row, |pattern| pattern.parse(text).or_else(|| calendar::parse_sql_timestamp(text)))
+    }))
+}
+
 pub(super) fn to_timestamp(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
-    let parse = parser(arguments, calendar::parse_timestamp)?;
+    let parse = timestamps(arguments)?;
     Ok(Arc::new(move |inputs| {
         let times = (0..inputs.rows).map(|row| Ok(parse(inputs, row)?.map(|instant| instant.millis)));
         Ok(Arc::new(times.collect::<Result<TimestampMillisecondArray, Failure>>()?))
@@ -95,7 +105,7 @@ pub(super) fn to_timestamp_ltz(arguments: &Arguments<'_>) -> Result<Kernel, Fail
 }
 
 fn text_to_ltz(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
-    let parse = parser(arguments, calendar::parse_timestamp)?;
+    let parse = timestamps(arguments)?;
     let zoned = arguments.types.len() > 2;
     Ok(Arc::new(move |inputs| {
         let mut zones = Zones::default();
@@ -118,13 +128,26 @@ pub(super) fn unix_timestamp(arguments: &Arguments<'_>) -> Result<Kernel, Failur
             Ok(Arc::new(Int64Array::from_value(chrono::Utc::now().timestamp(), inputs.rows)))
         }));
     }
-    let parse = parser(arguments, calendar::parse_timestamp)?;
+    unix_seconds(Patterns::new(arguments, 1, DEFAULT_PATTERN)?, Zone::UTC)
+}
+
+/// `(text, pattern, zone)`
+pub(super) fn unix_timestamp_in_zone(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    unix_seconds(Patterns::new(arguments, 1, DEFAULT_PATTERN)?, Zone::constant(arguments, 2)?)
+}
+
+/// The seconds since 1970 of a zone's local times at the start of texts, as Flink has them: divided towards zero.
+fn unix_seconds(patterns: Patterns, zone: Zone) -> Result<Kernel, Failure> {
+    let millis = move |start: Start| match start.offset {
+        None => zone.later_to_utc(start.local_millis),
+        Some(_) => start.millis(),
+    };
     Ok(Arc::new(move |inputs| {
         let texts = inputs.text(0)?;
         let seconds = (0..inputs.rows).map(|row| {
-            let instant = parse(inputs, row)?;
-            let second = instant.map_or(i64::MIN, |instant| instant.millis.div_euclid(1000));
-            Ok(texts.get(row).map(|_| second))
+            let Some(text) = texts.get(row) else { return Ok(None) };
+            let read = patterns.read(inputs, 1, row, |pattern| millis(pattern.parse_start(text)?))?;
+            Ok(Some(read.map_or(i64::MIN, |millis| millis / 1000)))
         });
         Ok(Arc::new(seconds.collect::<Result<Int64Array, Failure>>()?))
     }))
@@ -153,20 +176,20 @@ impl Zones {
 pub(super) fn convert_tz(inputs: &Inputs<'_>) -> Result<ArrayRef, Failure> {
     let (texts, sources, targets) = (inputs.text(0)?, inputs.text(1)?, inputs.text(2)?);
     let (mut from, mut to) = (Zones::default(), Zones::default());
-    let pattern = Pattern::new("yyyy-MM-dd HH:mm:ss")?;
+    let pattern = Pattern::new(DEFAULT_PATTERN)?;
     let mut out = StringBuilder::with_capacity(inputs.rows, inputs.rows * 20);
     let mut text = String::new();
     for row in 0..inputs.rows {
         let mut converted = || {
-            let instant = calendar::parse_timestamp(texts.get(row)?)?;
-            let utc = from.find(sources.get(row)?).to_utc(instant.millis)?;
+            let start = pattern.parse_start(texts.get(row)?)?;
+            let utc = from.find(sources.get(row)?).later_to_utc(start.local_millis)?;
             to.find(targets.get(row)?).to_local(utc)
         };
         match converted() {
             None => out.append_null(),
             Some(millis) => {
                 text.clear();
-                let written = pattern.write(&mut text, Instant { millis, nanos: 0 }, false);
+                let written = pattern.write(&mut text, Instant::of_millis(millis), false);
                 written.map_err(|_| Failure::internal("a time cannot be written"))?;
                 out.append_value(&text);
             }

@@ -3,47 +3,59 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringBuilder};
-use model::{DataType, Failure};
+use model::{Failure, Instant};
 
 use super::Temporals;
 use crate::{
-    arg::{Arg, Inputs, Text},
-    calendar::Instant,
-    cast,
+    arg::{Inputs, Text},
     coercion::is_text,
     function::{Arguments, Kernel},
     pattern::Pattern,
 };
 
 /// A pattern that is known, or one for each row.
-enum Patterns {
+pub(super) enum Patterns {
     Constant(Pattern),
     Varying,
 }
 
 impl Patterns {
-    fn new(arguments: &Arguments<'_>, index: usize, default: &str) -> Result<Self, Failure> {
+    /// Of the argument at `index`; of a call without it, `default`.
+    pub(super) fn new(arguments: &Arguments<'_>, index: usize, default: &str) -> Result<Self, Failure> {
         if arguments.types.len() <= index {
             return Ok(Self::Constant(Pattern::new(default)?));
         }
         arguments.constant_text(index).map_or(Ok(Self::Varying), |text| Pattern::new(text).map(Self::Constant))
     }
+
+    /// What the pattern of a row, the argument at `index`, reads; nothing if it is null.
+    pub(super) fn read<T>(
+        &self,
+        inputs: &Inputs<'_>,
+        index: usize,
+        row: usize,
+        read: impl FnOnce(&Pattern) -> Option<T>,
+    ) -> Result<Option<T>, Failure> {
+        match self {
+            Self::Constant(pattern) => Ok(read(pattern)),
+            Self::Varying => match inputs.text(index)?.get(row) {
+                Some(pattern) => Ok(read(&Pattern::new(pattern)?)),
+                None => Ok(None),
+            },
+        }
+    }
 }
+
+/// The pattern of times in texts where none is given.
+pub(super) const DEFAULT_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";
 
 pub(super) fn date_format(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     let patterns = Patterns::new(arguments, 1, "")?;
-    let parsed =
-        if is_text(arguments.get(0)) { cast::kernel(arguments.get(0), &DataType::Timestamp(3), true)? } else { None };
+    if is_text(arguments.get(0)) {
+        return text_format(patterns);
+    }
     Ok(Arc::new(move |inputs| {
-        let arg = inputs.arg(0)?;
-        let times = match &parsed {
-            None => Temporals::of(arg)?,
-            Some(kernel) => {
-                let args = [arg.clone()];
-                let inputs = Inputs { args: &args, rows: arg.array.len(), result: &DataType::Timestamp(3) };
-                Temporals::of(&Arg { array: kernel(&inputs)?, scalar: arg.scalar })?
-            }
-        };
+        let times = Temporals::of(inputs.arg(0)?)?;
         match &patterns {
             Patterns::Constant(pattern) => formatted(pattern, inputs.rows, true, |row| times.get(row)),
             Patterns::Varying => varying(inputs.text(1)?, inputs.rows, true, |row| times.get(row)),
@@ -51,12 +63,25 @@ pub(super) fn date_format(arguments: &Arguments<'_>) -> Result<Kernel, Failure> 
     }))
 }
 
+/// Of texts that start with a time; null of others.
+fn text_format(patterns: Patterns) -> Result<Kernel, Failure> {
+    let default = Pattern::new(DEFAULT_PATTERN)?;
+    Ok(Arc::new(move |inputs| {
+        let texts = inputs.text(0)?;
+        let time = |row| Some(Instant::of_millis(default.parse_start(texts.get(row)?)?.local_millis));
+        match &patterns {
+            Patterns::Constant(pattern) => formatted(pattern, inputs.rows, false, time),
+            Patterns::Varying => varying(inputs.text(1)?, inputs.rows, false, time),
+        }
+    }))
+}
+
 pub(super) fn from_unixtime(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     use arrow::datatypes::Int64Type;
-    let patterns = Patterns::new(arguments, 1, "yyyy-MM-dd HH:mm:ss")?;
+    let patterns = Patterns::new(arguments, 1, DEFAULT_PATTERN)?;
     Ok(Arc::new(move |inputs| {
         let seconds = inputs.primitive::<Int64Type>(0)?;
-        let time = |row| Some(Instant { millis: seconds.get(row)?.wrapping_mul(1000), nanos: 0 });
+        let time = |row| Some(Instant::of_millis(seconds.get(row)?.wrapping_mul(1000)));
         match &patterns {
             Patterns::Constant(pattern) => formatted(pattern, inputs.rows, false, time),
             Patterns::Varying => varying(inputs.text(1)?, inputs.rows, false, time),

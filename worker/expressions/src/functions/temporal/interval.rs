@@ -7,11 +7,11 @@ use arrow::{
     datatypes::{DataType as Arrow, Int64Type, IntervalYearMonthType},
 };
 use model::{DataType, Failure};
+use values::calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis};
 
 use super::{Temporals, Unit};
 use crate::{
     arg::{Arg, Inputs},
-    calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis},
     function::{Arguments, Kernel},
 };
 

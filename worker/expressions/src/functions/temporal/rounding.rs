@@ -6,11 +6,11 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, make_array},
     datatypes::{DataType as Arrow, Decimal128Type, Float32Type, Float64Type},
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, Instant};
+use values::calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis};
 
-use super::{Temporals, Unit};
+use super::{Temporals, Unit, zone::Zone};
 use crate::{
-    calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis},
     function::{Arguments, Kernel},
     number,
 };
@@ -26,24 +26,10 @@ pub(super) fn result_type(arguments: &Arguments<'_>) -> Result<DataType, Failure
 pub(super) fn bind(up: bool, arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
     let result = result_type(arguments)?;
     if arguments.types.len() > 1 {
-        let unit = Unit::constant(arguments, 1)?;
-        if matches!(arguments.get(0), DataType::Time(_)) {
-            unit.check(arguments.get(0))?;
-        }
-        // These have a next one also where they start, as in Flink.
-        let always = unit == Unit::Decade || (unit == Unit::Day && *arguments.get(0) == DataType::Date);
+        let rounding = Rounding::new(up, arguments)?;
         return Ok(Arc::new(move |inputs| {
             let times = Temporals::new(inputs, 0)?;
-            let rounded = |row| {
-                let instant = times.get(row)?;
-                let floor = floor(unit, instant.millis);
-                // The larger units look at the day only.
-                let of_days = !unit.is_clock() && unit != Unit::Day;
-                let looked_at = if of_days { instant.millis / DAY_MILLIS * DAY_MILLIS } else { instant.millis };
-                let is_between = floor != looked_at || (unit == Unit::Millisecond && instant.nanos != 0);
-                Some(if up && (always || is_between) { next(unit, floor) } else { floor })
-            };
-            round_times(inputs.rows, rounded, &result)
+            round_times(inputs.rows, |row| Some(rounding.of(times.get(row)?)), &result)
         }));
     }
     Ok(match arguments.get(0) {
@@ -76,7 +62,60 @@ pub(super) fn bind(up: bool, arguments: &Arguments<'_>) -> Result<Kernel, Failur
     })
 }
 
-fn round_times(rows: usize, rounded: impl Fn(usize) -> Option<i64>, result: &DataType) -> Result<ArrayRef, Failure> {
+/// Of instants to a unit of a zone's local time: `(instant, unit, zone)`. Each has its own offset, as in Flink, so that
+/// where the clock is set back it stays in its hour, of the two that are called alike.
+pub(super) fn bind_in_zone(up: bool, arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
+    let (rounding, zone) = (Rounding::new(up, arguments)?, Zone::constant(arguments, 2)?);
+    let result = result_type(arguments)?;
+    // These begin at the same instants everywhere.
+    let is_local = !rounding.unit.is_clock() || rounding.unit == Unit::Hour;
+    Ok(Arc::new(move |inputs| {
+        let times = Temporals::new(inputs, 0)?;
+        let mut offset = zone.remembering(Zone::offset_of_instant);
+        let rounded = |row| {
+            let instant = times.get(row)?;
+            let offset = if is_local { offset(instant.millis.div_euclid(SECOND_MILLIS))? * SECOND_MILLIS } else { 0 };
+            Some(rounding.of(Instant { millis: instant.millis.checked_add(offset)?, ..instant }) - offset)
+        };
+        round_times(inputs.rows, rounded, &result)
+    }))
+}
+
+/// How times are rounded to a unit.
+#[derive(Clone, Copy)]
+struct Rounding {
+    unit: Unit,
+    up: bool,
+    /// Also where a unit begins the next one is taken, as in Flink.
+    always: bool,
+}
+
+impl Rounding {
+    /// To the unit that the second argument names.
+    fn new(up: bool, arguments: &Arguments<'_>) -> Result<Self, Failure> {
+        let (unit, of) = (Unit::constant(arguments, 1)?, arguments.get(0));
+        if matches!(of, DataType::Time(_)) {
+            unit.check(of)?;
+        }
+        let always = unit == Unit::Decade || (unit == Unit::Day && *of == DataType::Date);
+        Ok(Self { unit, up, always })
+    }
+
+    fn of(self, instant: Instant) -> i64 {
+        let floor = floor(self.unit, instant.millis);
+        // The larger units look at the day only.
+        let of_days = !self.unit.is_clock() && self.unit != Unit::Day;
+        let looked_at = if of_days { instant.millis / DAY_MILLIS * DAY_MILLIS } else { instant.millis };
+        let is_between = floor != looked_at || (self.unit == Unit::Millisecond && instant.nanos != 0);
+        if self.up && (self.always || is_between) { next(self.unit, floor) } else { floor }
+    }
+}
+
+fn round_times(
+    rows: usize,
+    mut rounded: impl FnMut(usize) -> Option<i64>,
+    result: &DataType,
+) -> Result<ArrayRef, Failure> {
     let arrow = result.to_arrow();
     Ok(match arrow {
         Arrow::Date32 => {

@@ -9,6 +9,7 @@ use arrow::{
 use chrono::{FixedOffset, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use model::{DataType, Failure};
 
+use super::rounding;
 use crate::{
     cast::{self, units_per_second},
     function::{Arguments, Body::Bound, Function, Kernel, Parameter::Any, Parameter::Text, operator},
@@ -19,10 +20,24 @@ use crate::{
 pub const TO_LOCAL: &str = "$TO_LOCAL";
 /// The instant of a local `TIMESTAMP` in a zone, and of those in a collection or row.
 pub const TO_INSTANT: &str = "$TO_INSTANT";
+/// `CEIL` of an instant to a unit of a zone's local time: `(instant, unit, zone)`.
+pub const CEIL_IN_ZONE: &str = "$CEIL_IN_ZONE";
+/// `FLOOR` of an instant to a unit of a zone's local time: `(instant, unit, zone)`.
+pub const FLOOR_IN_ZONE: &str = "$FLOOR_IN_ZONE";
+/// `UNIX_TIMESTAMP` of a text with a zone's local time: `(text, pattern, zone)`.
+pub const UNIX_TIMESTAMP_IN_ZONE: &str = "$UNIX_TIMESTAMP_IN_ZONE";
 
 /// The planner's, for a session whose zone is not UTC.
 pub(crate) const FUNCTIONS: &[Function] = &[
     operator(TO_INSTANT, &[Any, Text], |arguments| Ok(DataType::TimestampLtz(digits(arguments))), Bound(to_instant)),
+    operator(CEIL_IN_ZONE, &[Any, Text, Text], rounding::result_type, Bound(|it| rounding::bind_in_zone(true, it))),
+    operator(FLOOR_IN_ZONE, &[Any, Text, Text], rounding::result_type, Bound(|it| rounding::bind_in_zone(false, it))),
+    operator(
+        UNIX_TIMESTAMP_IN_ZONE,
+        &[Text, Text, Text],
+        |_| Ok(DataType::BigInt),
+        Bound(super::convert::unix_timestamp_in_zone),
+    ),
     operator(TO_LOCAL, &[Any, Text], |arguments| Ok(DataType::Timestamp(digits(arguments))), Bound(to_local)),
 ];
 
@@ -70,6 +85,13 @@ impl Zone {
         offset.map(|offset| Self(Kind::Fixed(offset)))
     }
 
+    /// The zone that a constant argument names.
+    pub(super) fn constant(arguments: &Arguments<'_>, index: usize) -> Result<Self, Failure> {
+        let name = arguments.constant_text(index);
+        let name = name.ok_or_else(|| Failure::internal("a time zone is a constant"))?;
+        Self::parse(name).ok_or_else(|| Failure::user(format!("'{name}' is no time zone")))
+    }
+
     fn offset_at(self, utc: &NaiveDateTime) -> i64 {
         i64::from(match self.0 {
             Kind::Named(zone) => zone.offset_from_utc_datetime(utc).fix().local_minus_utc(),
@@ -78,7 +100,7 @@ impl Zone {
     }
 
     /// Seconds to add to an instant, in seconds since 1970, for its local time; none if out of range.
-    fn offset_of_instant(self, seconds: i64) -> Option<i64> {
+    pub(super) fn offset_of_instant(self, seconds: i64) -> Option<i64> {
         Some(self.offset_at(&chrono::DateTime::from_timestamp(seconds, 0)?.naive_utc()))
     }
 
@@ -119,6 +141,13 @@ impl Zone {
     /// The instant of a local time; the earlier of two, and of a skipped one that of as much later.
     pub fn to_utc(self, millis: i64) -> Option<i64> {
         millis.checked_sub(self.offset_of_local(millis.div_euclid(1000))? * 1000)
+    }
+
+    /// The instant of a local time as Java's `Calendar` has it, which reads texts: the later of two.
+    pub(super) fn later_to_utc(self, millis: i64) -> Option<i64> {
+        let (Offsets::Single(offset) | Offsets::Two(_, offset) | Offsets::None(offset)) =
+            self.offsets_of_local(millis.div_euclid(1000))?;
+        millis.checked_sub(offset * 1000)
     }
 
     /// The local time of an instant.
@@ -164,7 +193,7 @@ impl Zone {
     }
 
     /// What an offset says for a second; zones change at whole quarters of an hour, and neighbours mostly fall into one.
-    fn remembering(self, offset: fn(Self, i64) -> Option<i64>) -> impl FnMut(i64) -> Option<i64> {
+    pub(super) fn remembering(self, offset: fn(Self, i64) -> Option<i64>) -> impl FnMut(i64) -> Option<i64> {
         let mut known: Option<(i64, Option<i64>)> = None;
         move |second| {
             let quarter = second.div_euclid(900);
@@ -213,8 +242,7 @@ fn to_instant(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
 
 /// Adds what an offset says for each value's second.
 fn shifted(arguments: &Arguments<'_>, offset: fn(Zone, i64) -> Option<i64>) -> Result<Kernel, Failure> {
-    let name = arguments.constant_text(1).ok_or_else(|| Failure::internal("a time zone is a constant"))?;
-    let zone = Zone::parse(name).ok_or_else(|| Failure::user(format!("'{name}' is no time zone")))?;
+    let zone = Zone::constant(arguments, 1)?;
     let from = arguments.get(0);
     let kernel = match units_per_second(from) {
         Some(per_second) => Some(shifts(zone, offset, per_second)),

@@ -1,8 +1,8 @@
-//! Dates, times and timestamps as text, both ways.
+//! Dates, times and timestamps as bytes of text in the strict forms of formats, both ways.
 
-use arrow::datatypes::TimeUnit;
+use model::Instant;
 
-const SECONDS_OF_DAY: i64 = 86_400;
+use crate::calendar::{self, DAY_MILLIS, Date};
 
 /// What stands between date and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,39 +20,6 @@ impl Separator {
             Self::T => b'T',
         }
     }
-}
-
-/// How many of a unit make a second.
-pub fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
-}
-
-/// Days since 1970-01-01 of a date of the Gregorian calendar.
-pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    // Years that start in March have the leap day at their end.
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// Year, month and day of days since 1970-01-01.
-pub fn date_of(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
 /// `digits` decimal digits.
@@ -74,17 +41,8 @@ pub fn parse_date(text: &[u8]) -> Option<i32> {
         return None;
     }
     let (year, month, day) = (number(&text[..4])?, number(&text[5..7])?, number(&text[8..])?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days_in_month = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=days_in_month).contains(&day) {
-        return None;
-    }
-    i32::try_from(days_of(year, month, day)).ok()
+    let date = Date::checked(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?;
+    i32::try_from(date.days()).ok()
 }
 
 /// Reads `HH:mm[:ss[.fraction]]` as nanoseconds of the day.
@@ -118,15 +76,14 @@ pub fn parse_time(text: &[u8]) -> Option<i32> {
     i32::try_from(parse_time_nanos(text)? / 1_000_000).ok()
 }
 
-/// Reads a timestamp in a unit; finer digits are cut off.
-pub fn parse_timestamp(text: &[u8], separator: Separator, unit: TimeUnit) -> Option<i64> {
+/// Reads a timestamp.
+pub fn parse_timestamp(text: &[u8], separator: Separator) -> Option<Instant> {
     if text.len() < 16 || text[10] != separator.byte() {
         return None;
     }
     let days = i64::from(parse_date(&text[..10])?);
     let nanos = parse_time_nanos(&text[11..])?;
-    let scale = per_second(unit);
-    (days * SECONDS_OF_DAY).checked_mul(scale)?.checked_add(nanos / (1_000_000_000 / scale))
+    Some(Instant { millis: days * DAY_MILLIS + nanos / 1_000_000, nanos: nanos % 1_000_000 })
 }
 
 fn push_number(out: &mut Vec<u8>, value: i64, digits: usize) {
@@ -146,12 +103,12 @@ fn push_number(out: &mut Vec<u8>, value: i64, digits: usize) {
 
 /// Writes `yyyy-MM-dd`.
 pub fn push_date(out: &mut Vec<u8>, days: i64) {
-    let (year, month, day) = date_of(days);
-    push_number(out, year, 4);
+    let date = Date::from_days(days);
+    push_number(out, date.year, 4);
     out.push(b'-');
-    push_number(out, month, 2);
+    push_number(out, i64::from(date.month), 2);
     out.push(b'-');
-    push_number(out, day, 2);
+    push_number(out, i64::from(date.day), 2);
 }
 
 /// How a fraction of a second is written.
@@ -189,26 +146,18 @@ pub fn push_time(out: &mut Vec<u8>, seconds: i64, nanos: i64, fraction: Fraction
     push_number(out, value, digits);
 }
 
-/// Writes a timestamp of a unit.
-pub fn push_timestamp(
-    out: &mut Vec<u8>,
-    value: i64,
-    unit: TimeUnit,
-    separator: Separator,
-    fraction: Fraction,
-    short: bool,
-) {
-    let scale = per_second(unit);
-    let (seconds, rest) = (value.div_euclid(scale), value.rem_euclid(scale));
-    push_date(out, seconds.div_euclid(SECONDS_OF_DAY));
+/// Writes a timestamp.
+pub fn push_timestamp(out: &mut Vec<u8>, instant: Instant, separator: Separator, fraction: Fraction, short: bool) {
+    let (days, millis) = calendar::split_millis(instant.millis);
+    push_date(out, days);
     out.push(separator.byte());
-    push_time(out, seconds.rem_euclid(SECONDS_OF_DAY), rest * (1_000_000_000 / scale), fraction, short);
+    push_time(out, millis / 1000, millis % 1000 * 1_000_000 + instant.nanos, fraction, short);
 }
 
 /// An instant in milliseconds as text, such as `2026-01-02 03:04:05.678Z`.
 pub fn instant_text(millis: i64) -> String {
     let mut text = Vec::new();
-    push_timestamp(&mut text, millis, TimeUnit::Millisecond, Separator::Space, Fraction::Shortest, false);
+    push_timestamp(&mut text, Instant::of_millis(millis), Separator::Space, Fraction::Shortest, false);
     text.push(b'Z');
     String::from_utf8_lossy(&text).into_owned()
 }
@@ -218,16 +167,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_day_of_a_millennium_comes_back() {
-        let (first, last) = (days_of(1582, 10, 15), days_of(2600, 1, 1));
-        assert_eq!(days_of(1970, 1, 1), 0);
-        assert_eq!(days_of(2000, 3, 1), 11_017);
-        for days in first..last {
-            let (year, month, day) = date_of(days);
-            assert_eq!(days_of(year, month, day), days);
+    fn every_day_of_the_years_from_1_to_9999_comes_back() {
+        let day = |year, month, day| Date { year, month, day }.days();
+        for days in day(1, 1, 1)..=day(9999, 12, 31) {
             let mut text = Vec::new();
             push_date(&mut text, days);
-            assert_eq!(parse_date(&text), Some(days as i32));
+            assert_eq!(parse_date(&text), Some(days as i32), "{}", String::from_utf8_lossy(&text));
         }
     }
 
@@ -236,23 +181,29 @@ mod tests {
         for (text, millis) in
             [("2026-11-22T13:37:02.12", 1_795_354_622_120), ("1969-12-31T23:59:59.999", -1), ("1970-01-01T00:00:00", 0)]
         {
-            let parsed = parse_timestamp(text.as_bytes(), Separator::T, TimeUnit::Millisecond);
-            assert_eq!(parsed, Some(millis), "{text}");
+            let parsed = parse_timestamp(text.as_bytes(), Separator::T);
+            assert_eq!(parsed, Some(Instant::of_millis(millis)), "{text}");
             let mut written = Vec::new();
-            push_timestamp(&mut written, millis, TimeUnit::Millisecond, Separator::T, Fraction::Shortest, false);
+            push_timestamp(&mut written, Instant::of_millis(millis), Separator::T, Fraction::Shortest, false);
+            assert_eq!(String::from_utf8_lossy(&written), text);
+        }
+        for text in ["0001-01-01T00:00:00.000000001", "9999-12-31T23:59:59.999999999"] {
+            let mut written = Vec::new();
+            let instant = parse_timestamp(text.as_bytes(), Separator::T).unwrap();
+            push_timestamp(&mut written, instant, Separator::T, Fraction::Shortest, false);
             assert_eq!(String::from_utf8_lossy(&written), text);
         }
         for text in ["2026-11-22 13:37:02", "2026-02-29T00:00:00", "2026-11-22T24:00:00", "2026-11-22T13:37:02.", "x"] {
-            assert_eq!(parse_timestamp(text.as_bytes(), Separator::T, TimeUnit::Millisecond), None, "{text}");
+            assert_eq!(parse_timestamp(text.as_bytes(), Separator::T), None, "{text}");
         }
     }
 
     #[test]
     fn java_leaves_out_zero_seconds() {
         let mut text = Vec::new();
-        push_timestamp(&mut text, 60_000, TimeUnit::Millisecond, Separator::T, Fraction::Groups, true);
+        push_timestamp(&mut text, Instant::of_millis(60_000), Separator::T, Fraction::Groups, true);
         text.push(b'|');
-        push_timestamp(&mut text, 60_120, TimeUnit::Millisecond, Separator::T, Fraction::Groups, true);
+        push_timestamp(&mut text, Instant::of_millis(60_120), Separator::T, Fraction::Groups, true);
         assert_eq!(String::from_utf8_lossy(&text), "1970-01-01T00:01|1970-01-01T00:01:00.120");
     }
 }

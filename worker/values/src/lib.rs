@@ -1,0 +1,7 @@
+//! Dates, times and numbers without their columns: the arithmetic of the calendar, and values as text, both ways.
+//!
+//! Each exists here once, for expressions, formats and the planner. It must not know arrow, SQL or who calls.
+
+pub mod calendar;
+pub mod datetime;
+pub mod number;
