@@ -212,6 +212,9 @@ fn merge_unlisted(all: &mut Vec<Share>, part: Vec<Share>) -> Result<(), Failure>
 }
 
 #[cfg(test)]
+mod frozen;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
