@@ -15,7 +15,7 @@ mod interval_join;
 mod join;
 mod limit;
 mod rank;
-mod rows;
+pub(crate) mod rows;
 mod semi_join;
 mod session_aggregate;
 mod session_assign;

@@ -6,6 +6,8 @@ mod changelog;
 mod golden;
 #[path = "planner/graphs.rs"]
 mod graphs;
+#[path = "planner/identity.rs"]
+mod identity;
 #[path = "planner/metadata.rs"]
 mod metadata;
 #[path = "planner/mistakes.rs"]

@@ -63,10 +63,10 @@ impl Job {
             return self.conclude(JobState::Canceled, context);
         }
         if let Some((_, manifest)) = &recovery.snapshot {
-            let uids: BTreeSet<&str> = self.graph.nodes.iter().map(|node| node.uid.as_str()).collect();
+            let operators = restore::Operators::from(&*self.graph);
             let chosen = self.settings.get(&keys::MAX_PARALLELISM);
             let allow = self.settings.get(&keys::ALLOW_NON_RESTORED);
-            let planned = restore::plan(manifest, &uids, chosen, allow)
+            let planned = restore::plan(manifest, &operators, chosen, allow)
                 .and_then(|_| check_parallelism(self.desired_parallelism, manifest.max_parallelism));
             if let Err(failure) = planned {
                 return self.fail(failure, None, context);
@@ -156,8 +156,7 @@ impl Job {
 
     fn restore_json(&mut self, now_ms: i64) -> Result<String, Failure> {
         let Some((reference, manifest)) = &self.restore else { return Ok(String::new()) };
-        let uids: BTreeSet<&str> = self.graph.nodes.iter().map(|node| node.uid.as_str()).collect();
-        let claimed = restore::plan(manifest, &uids, None, true)?;
+        let claimed = restore::plan(manifest, &restore::Operators::from(&*self.graph), None, true)?;
         self.coordinator.stats.restored += 1;
         self.coordinator.stats.latest_restored =
             Some(RestoreDetail { id: reference.id, time_ms: now_ms, kind: manifest.kind, path: reference.uri.clone() });
