@@ -20,6 +20,7 @@ async fn write_metadata(directory: &str, kind: SnapshotKind, keyed: KeyedState) 
         max_parallelism: MAX_PARALLELISM,
         parallelism: 1,
         rescaled: None,
+        identities: None,
         operators: [("operator".to_owned(), vec![state])].into(),
     };
     let content = metadata::encode(directory, &manifest).expect("encoded");
