@@ -2,7 +2,9 @@
 
 use crate::{
     Item, JobState, KeyedState, Manifest, Record, SnapshotKind, SnapshotRef, StateFile, StateFormat, SubtaskState,
-    manifest::Rescaled, metadata,
+    layout,
+    manifest::{Rescaled, VERSION},
+    metadata,
 };
 
 #[path = "../../../tests/fixtures/stored.rs"]
@@ -29,7 +31,7 @@ fn manifest(kind: SnapshotKind) -> Manifest {
     let aggregate = SubtaskState { subtask: 1, keyed: Some(keyed(format, &names)), lists: [].into() };
     let is_savepoint = kind == SnapshotKind::Savepoint;
     Manifest {
-        version: 1,
+        version: VERSION,
         job_id: "00ff".to_owned(),
         job_name: "orders \"daily\"".to_owned(),
         checkpoint_id: 7,
@@ -45,15 +47,32 @@ fn manifest(kind: SnapshotKind) -> Manifest {
     }
 }
 
+const FOLDER: &str = "s3://bucket/savepoints/savepoint-00ff";
+const KINDS: [(&str, SnapshotKind); 2] =
+    [("savepoint", SnapshotKind::Savepoint), ("checkpoint", SnapshotKind::Checkpoint)];
+
 #[test]
 fn manifests_of_version_1_are_read_as_ever() {
     let mut fixture = Fixture::open("manifest", 1);
-    for (name, kind) in [("savepoint", SnapshotKind::Savepoint), ("checkpoint", SnapshotKind::Checkpoint)] {
+    for (name, kind) in KINDS {
+        let read = metadata::decode(&layout::metadata_file(FOLDER), &fixture.bytes(name)).unwrap();
+        assert_eq!(read, Manifest { version: 1, ..manifest(kind) });
+    }
+    fixture.finish();
+}
+
+#[test]
+fn manifests_are_stored_as_ever() {
+    let mut fixture = Fixture::open("manifest", VERSION);
+    for (name, kind) in KINDS {
         match kind {
             SnapshotKind::Savepoint | SnapshotKind::Checkpoint => {}
         }
-        let frozen = fixture.written(name, &metadata::encode(&manifest(kind)).unwrap());
-        assert_eq!(metadata::decode(name, &frozen).unwrap(), manifest(kind));
+        let written = Manifest { identities: Some(1), ..manifest(kind) };
+        let frozen = fixture.written(name, &metadata::encode(FOLDER, &written).unwrap());
+        let read = metadata::decode(&layout::metadata_file(FOLDER), &frozen).unwrap();
+        assert_eq!(read, written);
+        assert_eq!(metadata::encode(FOLDER, &read).unwrap(), frozen);
     }
     fixture.finish();
 }

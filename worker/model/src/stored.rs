@@ -86,7 +86,7 @@ pub const FORMS: &[Form] = &[
     form(43, "generator-positions", &[1], List(&["generator-positions"]), &["connectors::generator::Positions"], "The next rows of `datagen` and `nexmark` tables."),
     form(44, "file-splits", &[1], List(&["file-splits"]), &["connectors::filesystem::split::State"], "The parts of files that are still to be read."),
     form(50, "prepared-files", &[0, 1], List(&["committables", "dead-letters"]), &["connectors::filesystem::commit::Prepared"], "The files of a `filesystem` table that a checkpoint commits. The mark behind a commit has the same form."),
-    form(60, "manifest", &[1], Object, &["checkpoint::metadata", "checkpoint::manifest::Manifest"], "`_metadata` of a checkpoint or savepoint."),
+    form(60, "manifest", &[1, 2], Object, &["checkpoint::metadata", "checkpoint::manifest::Manifest"], "`_metadata` of a checkpoint or savepoint."),
     form(61, "pointer", &[1], Object, &["checkpoint::pointer::Record"], "A record of a job's pointer."),
     form(62, "job-graph", &[1], Part, &["graph::job::JobGraph"], "A job. Sent between processes, and what a client submits."),
     form(63, "operator-id", &[1], Part, &["graph::identity"], "How the uids of operators in a manifest are made of what they compute."),
