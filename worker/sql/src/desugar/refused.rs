@@ -34,7 +34,12 @@ pub(super) fn expression(expr: &Expr) -> Result<(), SqlError> {
         Expr::Interval(_) => "an interval that is no constant",
         _ => "this expression",
     };
-    refuse(&[(true, what)], escape::place(expr))
+    // The syntax tree does not say where some of them are, but where their operand is.
+    let operand = match expr {
+        Expr::RLike { expr, .. } => expr,
+        other => other,
+    };
+    refuse(&[(true, what)], escape::place(operand))
 }
 
 /// Clauses behind a query.

@@ -209,7 +209,7 @@ fn run(script: &str) {
 #[test]
 fn changed_statements_are_planned_or_refused() {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(11);
-    let count = std::env::var("COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(1500);
+    let count = std::env::var("COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(1000);
     println!("seed {seed}, {count} texts");
     let mut rng = SmallRng::seed_from_u64(seed);
     for _ in 0..count {
@@ -279,7 +279,8 @@ fn texts_of_any_depth_are_refused_or_planned() {
         ("SELECT 1 FROM bid GROUP BY ", "ROLLUP (", "price", ")", ""),
         ("SELECT INTERVAL ", "-", "'1' DAY", "", ""),
     ] {
-        for count in [10, 130, 1000, 20_000] {
+        for count in [10, 130, 2000] {
+            println!("{count} times {repeated:?}");
             let text = [start, &repeated.repeat(count), middle, &closed.repeat(count), end].concat();
             run(&text);
         }
