@@ -22,6 +22,12 @@ pub(crate) fn failure(uri: &str, location: &Location, error: &object_store::Erro
                 return Failure::user(format!("{uri}: the secret key (s3.secret-key) does not fit the access key"));
             }
             "AccessDenied" => return Failure::user(format!("{uri}: access denied")),
+            // Comes with status 403. A request that waited while the process was paused is signed anew when it is repeated.
+            "RequestTimeTooSkewed" | "RequestExpired" => {
+                return Failure::external(format!(
+                    "{uri}: the request was too old for the server: the process was paused, or the clocks differ"
+                ));
+            }
             _ => {}
         }
     }
@@ -85,4 +91,25 @@ fn brief(text: &str) -> String {
 fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(open)?;
     rest.split_once(close).map(|(inner, _)| inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ErrorClass;
+
+    use super::*;
+
+    #[test]
+    fn a_request_that_waited_too_long_is_no_mistake_of_the_user() {
+        let uri = "s3://bucket/x";
+        let location = Location::parse(uri).expect("a URI");
+        let denied = |code: &str| object_store::Error::PermissionDenied {
+            path: "x".to_owned(),
+            source: format!("<Error><Code>{code}</Code><Message>no</Message></Error>").into(),
+        };
+        let class = |code| failure(uri, &location, &denied(code)).class;
+        assert_eq!(class("RequestTimeTooSkewed"), ErrorClass::External);
+        assert_eq!(class("RequestExpired"), ErrorClass::External);
+        assert_eq!(class("AccessDenied"), ErrorClass::User);
+    }
 }
