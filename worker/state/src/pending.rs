@@ -187,16 +187,18 @@ fn is_shared(name: &str) -> bool {
 }
 
 fn copy_database(links: &Links, catalog: &Catalog, blocks: &mut Blocks<'_>) -> Result<(), Failure> {
-    let tables: Vec<_> = catalog.tables.iter().collect();
+    // By number in the snapshot and by id in the database.
+    let tables: HashMap<&str, (u16, u16)> =
+        catalog.tables.iter().zip(0u16..).map(|((name, table), number)| (name.as_str(), (number, table.id))).collect();
     let expiring = links.disk.expiring();
     let copied = disk::scan(links.folder.path(), 0..=u16::MAX - 1, &mut |table, namespace, key, value| {
-        let table = tables.iter().position(|(name, _)| *name == table);
-        let table = table.ok_or_else(|| Failure::internal("the state database has an unknown table"))?;
-        if expiring.is_expired(tables[table].1.id, value) {
+        let place = tables.get(table).copied();
+        let (table, id) = place.ok_or_else(|| Failure::internal("the state database has an unknown table"))?;
+        if expiring.is_expired(id, value) {
             return Ok(());
         }
         let append = |out: &mut Vec<u8>| out.extend_from_slice(value);
-        blocks.add(table as u16, model::key::hash(key), namespace, key, append)
+        blocks.add(table, model::key::hash(key), namespace, key, append)
     });
     copied.map(drop)
 }
