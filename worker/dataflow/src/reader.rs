@@ -42,10 +42,8 @@ pub struct Reader {
     change: Change,
     interval: Duration,
     idle_timeout: Option<Duration>,
-    /// How long the source was waited for, before `waiting_since`. Time in which the task was busy is not idle time.
-    waited: Duration,
-    /// Since when the source has had nothing to give.
-    waiting_since: Option<Instant>,
+    /// How long the source was waited for. Time in which the task was busy is not idle time.
+    waiting: Waiting,
     last_given: Option<Instant>,
     stage: Stage,
 }
@@ -60,9 +58,47 @@ enum Stage {
 
 struct Split {
     input: usize,
-    /// [`Reader::waited`] at its last row.
+    /// [`Waiting::total`] at its last row.
     waited: Duration,
     idle: bool,
+}
+
+/// The longest time that is waited for a source at once, of idleness: as a part of the timeout, and at all.
+const WAIT_PART: u32 = 4;
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Adds up the time in which a source had nothing to give although this process asked it. It is asked again at least every
+/// `step`, so what a wait takes longer is a pause of the process, in which nothing could arrive.
+struct Waiting {
+    total: Duration,
+    /// The total at the source's last answer.
+    answered: Duration,
+    since: Option<Instant>,
+    step: Duration,
+}
+
+impl Waiting {
+    fn new(idle_timeout: Option<Duration>) -> Self {
+        let step = idle_timeout.map_or(WAIT_MAX, |timeout| (timeout / WAIT_PART).min(WAIT_MAX));
+        Self { total: Duration::ZERO, answered: Duration::ZERO, since: None, step: step.max(Duration::from_millis(1)) }
+    }
+
+    /// The source is asked, perhaps anew.
+    fn begin(&mut self, now: Instant) {
+        self.total = self.total(now);
+        self.since = Some(now);
+    }
+
+    /// The source has answered.
+    fn end(&mut self, now: Instant) {
+        self.total = self.total(now);
+        self.answered = self.total;
+        self.since = None;
+    }
+
+    fn total(&self, now: Instant) -> Duration {
+        self.total + self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since).min(self.step))
+    }
 }
 
 impl Reader {
@@ -82,8 +118,7 @@ impl Reader {
             change: Change::default(),
             interval,
             idle_timeout,
-            waited: Duration::ZERO,
-            waiting_since: None,
+            waiting: Waiting::new(idle_timeout),
             last_given: None,
             stage: Stage::Reading,
         };
@@ -127,9 +162,10 @@ impl Reader {
     /// Polls the source, but not beyond the time at which watermarks or idleness are due.
     async fn poll(&mut self) -> Result<Option<SourceEvent>, Failure> {
         let until_given = (self.change != Change::default()).then_some(self.interval);
-        let until_idle = self.idle_timeout.map(|timeout| timeout.saturating_sub(self.longest_wait()));
-        // Kept when the task drops this future for a timer of its own, so that waiting adds up.
-        self.waiting_since.get_or_insert_with(Instant::now);
+        // Also when the task has dropped this future for a timer of its own, so that waiting adds up.
+        self.waiting.begin(Instant::now());
+        let until_idle =
+            self.idle_timeout.map(|timeout| timeout.saturating_sub(self.longest_wait()).min(self.waiting.step));
         let event = match until_given.into_iter().chain(until_idle).min() {
             None => self.source.poll().await,
             Some(wait) => match tokio::time::timeout(wait.max(Duration::from_millis(1)), self.source.poll()).await {
@@ -137,20 +173,19 @@ impl Reader {
                 Err(_) => return Ok(None),
             },
         };
-        self.waited = self.waited_so_far();
-        self.waiting_since = None;
+        self.waiting.end(Instant::now());
         event.map(Some)
     }
 
     fn waited_so_far(&self) -> Duration {
-        self.waited + self.waiting_since.map_or(Duration::ZERO, |since| since.elapsed())
+        self.waiting.total(Instant::now())
     }
 
     /// How long the split has been waited for whose turn it is to become idle. Zero if all are idle.
     fn longest_wait(&self) -> Duration {
         let active = self.splits.values().filter(|split| !split.idle).map(|split| split.waited);
-        let since = if self.splits.is_empty() && !self.is_waiting { Some(self.waited) } else { active.min() };
-        since.map_or(Duration::ZERO, |since| self.waited_so_far() - since)
+        let since = if self.splits.is_empty() && !self.is_waiting { Some(self.waiting.answered) } else { active.min() };
+        since.map_or(Duration::ZERO, |since| self.waited_so_far().saturating_sub(since))
     }
 
     fn is_time_due(&self) -> bool {
@@ -206,7 +241,7 @@ impl Reader {
             return Err(Failure::internal(format!("rows of the unknown split {split}")));
         };
         let input = state.input;
-        state.waited = self.waited;
+        state.waited = self.waiting.total;
         if std::mem::take(&mut state.idle) {
             let change = self.merger.set_idle(input, false);
             self.note(change);
@@ -286,6 +321,27 @@ mod tests {
         let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![time]));
         let batch = Batch::append(RecordBatch::try_from_iter([("t", times)]).expect("a column"));
         SourceEvent::Batch { split: Arc::from(split), batch }
+    }
+
+    #[test]
+    fn a_pause_of_the_process_is_not_time_without_rows() {
+        let ms = Duration::from_millis;
+        let mut waiting = Waiting::new(Some(ms(400)));
+        let mut now = Instant::now();
+        for _ in 0..3 {
+            waiting.begin(now);
+            now += ms(50);
+        }
+        assert_eq!((waiting.total(now), waiting.answered), (ms(150), ms(0)));
+        // Asked again after half a minute, although it is asked every 100 ms: so long it was stopped.
+        now += ms(30_000);
+        waiting.begin(now);
+        assert_eq!(waiting.total(now), ms(200));
+        now += ms(10);
+        waiting.end(now);
+        // Busy with rows.
+        now += ms(5_000);
+        assert_eq!((waiting.total(now), waiting.answered), (ms(210), ms(210)));
     }
 
     #[tokio::test]
