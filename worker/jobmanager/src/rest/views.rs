@@ -11,7 +11,7 @@ use crate::api::{
 };
 
 /// The Flink version whose interfaces these are.
-const FLINK_VERSION: &str = "2.0";
+const FLINK_VERSION: &str = "2.3";
 const TASK_STATES: [&str; 10] = [
     "CREATED",
     "SCHEDULED",

@@ -94,6 +94,10 @@ async fn a_job_by_rest_from_submission_to_its_stop() {
     assert_eq!(job["plan"]["nodes"][1]["inputs"][0]["id"], job["vertices"][0]["id"]);
     assert_eq!(job["sluice"]["epoch"], json!(1));
     let overview = client.get("/overview").await;
+    assert_eq!(
+        (&overview["flink-version"], &client.get("/config").await["flink-version"]),
+        (&json!("2.3"), &json!("2.3"))
+    );
     assert_eq!((&overview["slots-total"], &overview["slots-available"]), (&json!(3), &json!(1)));
     assert_eq!(client.get("/v1/jobs/overview").await["jobs"][0]["tasks"]["running"], json!(4));
     assert_eq!(client.get("/taskmanagers").await["taskmanagers"][0]["id"], json!("tm"));
