@@ -4,14 +4,24 @@
 //! <checkpoint dir>/<job id>/pointer/<20-digit number>.json    the pointer's records
 //! <checkpoint dir>/<job id>/chk-<id>-<epoch>/_metadata        a checkpoint; its exclusive files lie beside
 //! <checkpoint dir>/<job id>/shared/                           files that several checkpoints may refer to
+//! <checkpoint dir>/_jobs/<job id>                             the trace: the job has had a snapshot
 //! <savepoint dir>/savepoint-<short job id>-<random>/_metadata a savepoint
 //! ```
+//!
+//! Paths within `_metadata` are relative to its folder, so a savepoint may be moved, and so may the folder of a job, with
+//! its checkpoints and what they share.
+//!
+//! The trace is no truth about the job: it only survives the loss of the job's folder, so that the job does not begin anew
+//! without a word. The loss of the whole checkpoint directory leaves none.
 //!
 //! The epoch in a checkpoint's name keeps a JobManager that does not know yet that it was replaced from writing into
 //! the files of its successor, which counts on from the same id.
 
 /// The file that makes a directory a snapshot.
 pub const METADATA: &str = "_metadata";
+
+/// The version of a trace's stored form. Only its presence is read.
+const TRACE_VERSION: u32 = 1;
 
 /// The longest prefix of a job id that a savepoint's name carries.
 const SHORT_ID: usize = 6;
@@ -40,6 +50,22 @@ pub fn record_number(uri: &str) -> Option<u64> {
 /// The folder of a checkpoint.
 pub fn checkpoint_directory(job_root: &str, checkpoint_id: u64, epoch: u64) -> String {
     format!("{job_root}/chk-{checkpoint_id}-{epoch}")
+}
+
+/// The folder of a checkpoint that was in the job's folder when it was named so, and is there now.
+pub fn checkpoint_within(job_root: &str, uri: &str) -> String {
+    let name = uri.trim_end_matches('/').rsplit('/').next().unwrap_or(uri);
+    format!("{job_root}/{name}")
+}
+
+/// The trace of a job that has had a snapshot.
+pub fn trace(checkpoint_dir: &str, job_id: &str) -> String {
+    format!("{}/_jobs/{job_id}", checkpoint_dir.trim_end_matches('/'))
+}
+
+/// What the trace of a job says.
+pub fn trace_content(job_id: &str) -> String {
+    format!("{{\"version\":{TRACE_VERSION},\"job_id\":\"{job_id}\"}}\n")
 }
 
 /// The folder of files that several checkpoints may refer to.
@@ -78,6 +104,15 @@ mod tests {
         for foreign in ["s3://bucket/pointer/1.json", "s3://bucket/pointer/00000000000000000001.json.tmp", ""] {
             assert_eq!(record_number(foreign), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn checkpoints_are_where_the_folder_of_the_job_is() {
+        let root = job_root("file:///new/", "ab12");
+        for old in ["s3://bucket/old/ab12/chk-3-1", "old/ab12/chk-3-1/", "file:///new/ab12/chk-3-1"] {
+            assert_eq!(checkpoint_within(&root, old), checkpoint_directory(&root, 3, 1), "{old}");
+        }
+        assert!(!trace("file:///new/", "ab12").starts_with(&root), "it survives the loss of the job's folder");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod layout;
 pub mod manifest;
 pub mod metadata;
+mod paths;
 pub mod pointer;
 pub mod restore;
 pub mod retention;

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the stored form.
-pub const VERSION: u32 = 1;
+/// The version of the stored form. Version 1 named files by their whole URIs, later ones name them relative to the
+/// snapshot's folder.
+pub const VERSION: u32 = 2;
 
 /// Why a snapshot was taken, and so who owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub enum SnapshotKind {
 /// A completed snapshot of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`VERSION`] of the writer.
+    /// [`VERSION`] of the writer, if it was read.
     pub version: u32,
     /// The job.
     pub job_id: String,
@@ -45,6 +46,20 @@ pub struct Manifest {
     pub rescaled: Option<Rescaled>,
     /// The state of each operator subtask that has any, by operator uid.
     pub operators: BTreeMap<String, Vec<SubtaskState>>,
+}
+
+impl Manifest {
+    /// All files that it needs.
+    pub fn files(&self) -> impl Iterator<Item = &StateFile> {
+        let keyed = self.operators.values().flatten().filter_map(|state| state.keyed.as_ref());
+        keyed.flat_map(|keyed| &keyed.files)
+    }
+
+    /// As [`Self::files`], to be changed.
+    pub(crate) fn files_mut(&mut self) -> impl Iterator<Item = &mut StateFile> {
+        let keyed = self.operators.values_mut().flatten().filter_map(|state| state.keyed.as_mut());
+        keyed.flat_map(|keyed| &mut keyed.files)
+    }
 }
 
 /// A wish for another parallelism than the configured one. It holds for as long as the configuration stays the same.
@@ -101,7 +116,8 @@ pub enum StateFormat {
 pub struct StateFile {
     /// What the file is called within its state (for RocksDB its file name).
     pub name: String,
-    /// Full URI.
+    /// Its whole URI. It is stored relative to the snapshot's folder, see [`crate::metadata`].
+    #[serde(rename = "path", alias = "uri")]
     pub uri: String,
     /// Length in bytes.
     pub size: u64,

@@ -31,7 +31,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::SnapshotKind;
+use crate::{SnapshotKind, layout};
 
 /// The version of the stored form.
 pub const VERSION: u32 = 1;
@@ -68,6 +68,17 @@ pub struct Record {
     /// Restore paths that starts of this job were given and have used: naming one again changes nothing.
     #[serde(default)]
     pub restored_from: Vec<String>,
+}
+
+impl Record {
+    /// Names the job's checkpoints where the job's folder is now; it may have been moved since they were written. Savepoints
+    /// stay where they were.
+    pub fn settle(&mut self, job_root: &str) {
+        let snapshots = self.retained.iter_mut().chain(&mut self.checkpoint);
+        for snapshot in snapshots.filter(|snapshot| snapshot.kind == SnapshotKind::Checkpoint) {
+            snapshot.uri = layout::checkpoint_within(job_root, &snapshot.uri);
+        }
+    }
 }
 
 /// A snapshot as the pointer names it.

@@ -18,12 +18,7 @@ pub struct Object {
 
 /// The URIs of all files that manifests refer to.
 pub fn referenced<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> BTreeSet<&'a str> {
-    manifests
-        .into_iter()
-        .flat_map(|manifest| manifest.operators.values().flatten())
-        .flat_map(|state| state.keyed.iter().flat_map(|keyed| &keyed.files))
-        .map(|file| file.uri.as_str())
-        .collect()
+    manifests.into_iter().flat_map(Manifest::files).map(|file| file.uri.as_str()).collect()
 }
 
 /// What to delete when the pointer has dropped `dropped`: in this order, metadata first, so that nothing half-deleted

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use checkpoint::{Item, KeyedState, Manifest};
+use checkpoint::{Item, KeyedState, SubtaskState};
 use expressions::Evaluator;
 use graph::{
     ChangelogMode, JobGraph, OperatorSpec, Partitioning, PhysicalGraph, VertexId,
@@ -42,8 +42,8 @@ pub struct JobContext {
     pub settings: Arc<Settings>,
     /// Number of key groups.
     pub max_parallelism: u32,
-    /// The snapshot to restore from.
-    pub restore: Option<Manifest>,
+    /// The state to restore, by operator uid, as far as tasks of this process need it; none without a snapshot.
+    pub restore: Option<BTreeMap<String, Vec<SubtaskState>>>,
     /// By operator uid and subtask, what the tasks here were dealt of the splits of sources whose subtasks share a list.
     pub splits: BTreeMap<(String, u32), Vec<Item>>,
     /// Builds operators.
@@ -269,7 +269,7 @@ impl Assembly<'_> {
         let uid = &self.job.graph.nodes[node].uid;
         let mut lists: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         let mut keyed_states: Vec<KeyedState> = Vec::new();
-        for state in self.job.restore.iter().flat_map(|manifest| manifest.operators.get(uid)).flatten() {
+        for state in self.job.restore.iter().flat_map(|operators| operators.get(uid)).flatten() {
             for (name, items) in &state.lists {
                 lists.entry(name.clone()).or_default().extend(items.iter().cloned());
             }

@@ -4,11 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use connectors::Environment;
 use dataflow::SystemClock;
-use jobmanager::{Handle, JobManager};
+use jobmanager::{Handle, JobManager, WeakHandle};
 use model::Failure;
 use settings::{Settings, keys};
 use storage::{Storage, StorageOptions};
-use taskmanager::{ExchangeServer, TaskManager};
+use taskmanager::{Contact, ExchangeServer, TaskManager};
 use tokio::sync::mpsc;
 
 use crate::registry::EngineRegistry;
@@ -94,13 +94,21 @@ pub(crate) fn start(settings: &Settings, slots: u32, environment: Environment) -
     });
     let options = taskmanager_options(settings, "local".to_owned(), slots, String::new(), environment);
     let mut taskmanager = TaskManager::new(options, ExchangeServer::default())?;
-    let (to_jobmanager, from_taskmanager) = mpsc::channel(MESSAGES_MAX);
-    let (to_taskmanager, from_jobmanager) = mpsc::channel(MESSAGES_MAX);
-    handle.attach(from_taskmanager, to_taskmanager);
+    let jobmanager = handle.downgrade();
     tokio::spawn(async move {
-        if let Err(failure) = taskmanager.run(from_jobmanager, to_jobmanager).await {
+        // What it did not understand has cost it the connection and its tasks; the JobManager decides what becomes of them.
+        while let Err(failure) = taskmanager.serve(|| std::future::ready(attach(&jobmanager))).await {
             tracing::error!("TaskManager: {failure}");
         }
     });
     Ok(handle)
+}
+
+/// Connects this process' TaskManager to its JobManager.
+fn attach(jobmanager: &WeakHandle) -> Contact {
+    let Some(handle) = jobmanager.upgrade() else { return Contact::Gone };
+    let (to_jobmanager, from_taskmanager) = mpsc::channel(MESSAGES_MAX);
+    let (to_taskmanager, from_jobmanager) = mpsc::channel(MESSAGES_MAX);
+    handle.attach(from_taskmanager, to_taskmanager);
+    Contact::Link(from_jobmanager, to_jobmanager)
 }

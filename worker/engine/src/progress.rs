@@ -17,6 +17,7 @@ pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failu
     let mut line = StatusLine::new();
     let mut told = 0;
     let mut tick = tokio::time::interval(STATUS_INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // One future for all turns: with a new one in each, a Ctrl-C between two would be lost.
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use connectors::Environment;
 use model::Failure;
 use settings::{Settings, keys};
-use taskmanager::{ExchangeServer, TaskManager};
+use taskmanager::{Contact, ExchangeServer, TaskManager};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use wire::v1::{ToJobManager, ToTaskManager, job_manager_client::JobManagerClient};
@@ -16,9 +16,6 @@ use crate::{
     jobmanager_process::{listen, terminated},
 };
 
-/// The wait before the first and before later attempts to reach the JobManager.
-const RECONNECT_MIN: Duration = Duration::from_millis(100);
-const RECONNECT_MAX: Duration = Duration::from_secs(2);
 /// The largest message: a job graph with its state handles.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
@@ -58,20 +55,16 @@ pub(crate) async fn run(options: ProcessOptions) -> Result<(), Failure> {
 
 async fn serve(mut taskmanager: TaskManager, settings: &Settings) -> Result<(), Failure> {
     let url = format!("http://{}:{}", settings.get(&keys::JOBMANAGER_ADDRESS), settings.get(&keys::JOBMANAGER_PORT));
-    let mut wait = RECONNECT_MIN;
-    loop {
+    let contact = || async {
         match connect(&url).await {
             Ok((inbound, outbound)) => {
                 tracing::info!(url, "connected to the JobManager");
-                wait = RECONNECT_MIN;
-                taskmanager.run(inbound, outbound).await?;
-                tracing::warn!(url, "connection to the JobManager is lost");
+                Contact::Link(inbound, outbound)
             }
-            Err(error) => tracing::info!(url, "no JobManager yet: {error}"),
+            Err(error) => Contact::NotYet(format!("{url}: {error}")),
         }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(RECONNECT_MAX);
-    }
+    };
+    taskmanager.serve(contact).await
 }
 
 type Link = (mpsc::Receiver<ToTaskManager>, mpsc::Sender<ToJobManager>);

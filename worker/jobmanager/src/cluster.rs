@@ -85,6 +85,10 @@ impl Cluster {
                 self.with_job(now_ms, &job, &mut out, |job, context| job.ended(result, context));
             }
             Event::Tick => {}
+            Event::Paused(paused_ms) => {
+                self.workers.paused(paused_ms);
+                self.jobs.values_mut().for_each(|job| job.paused(paused_ms));
+            }
         }
         self.pump(now_ms, &mut out);
         out
@@ -188,7 +192,7 @@ impl Cluster {
                 job.task_status(task, status, context);
             }),
             Some(Body::CheckpointAck(ack)) => self.with_task(now_ms, ack.id.clone(), out, |job, task, context| {
-                job.acknowledged(task, &ack, context);
+                job.acknowledged(task, ack, context);
             }),
             Some(Body::CheckpointDeclined(declined)) => {
                 self.with_task(now_ms, declined.id.clone(), out, |job, _, context| {
@@ -246,7 +250,7 @@ impl Cluster {
 
     /// When [`Event::Tick`] is due.
     pub fn deadline(&self) -> Option<i64> {
-        let heartbeats = self.workers.oldest_heard_ms().map(|heard| heard + self.heartbeat_timeout_ms);
+        let heartbeats = self.workers.oldest_lease_ms().map(|lease| lease + self.heartbeat_timeout_ms);
         self.jobs.values().filter_map(Job::deadline).chain(heartbeats).min()
     }
 

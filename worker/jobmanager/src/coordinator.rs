@@ -62,6 +62,8 @@ pub(crate) struct Pending {
     pub(crate) purpose: Purpose,
     pub(crate) directory: String,
     pub(crate) triggered_ms: i64,
+    /// When it is given up.
+    deadline_ms: i64,
     pub(crate) operators: BTreeMap<String, Vec<SubtaskState>>,
     pub(crate) requests: Vec<RequestId>,
     /// All acknowledgements are there; the outcome is being decided in storage.
@@ -180,6 +182,7 @@ impl Coordinator {
             directory: directory(id, &wanted.purpose),
             purpose: wanted.purpose,
             triggered_ms: now_ms,
+            deadline_ms: now_ms.saturating_add(self.timing.timeout_ms),
             operators: BTreeMap::new(),
             requests: wanted.request.into_iter().collect(),
             committing: false,
@@ -196,19 +199,16 @@ impl Coordinator {
     ///
     /// # Errors
     /// If its states cannot be read.
-    pub(crate) fn acknowledge(&mut self, task: TaskKey, ack: &wire::v1::CheckpointAck) -> Result<bool, Failure> {
+    pub(crate) fn acknowledge(&mut self, task: TaskKey, ack: wire::v1::CheckpointAck) -> Result<bool, Failure> {
         let Some(pending) = self.pending.as_mut().filter(|pending| pending.id == ack.checkpoint_id) else {
             return Ok(false);
         };
         if pending.committing || !pending.missing.remove(&task) {
             return Ok(false);
         }
-        if !ack.states_json.is_empty() {
-            let states: BTreeMap<String, SubtaskState> = serde_json::from_str(&ack.states_json)
-                .map_err(|error| Failure::internal(format!("states of checkpoint {}: {error}", ack.checkpoint_id)))?;
-            for (uid, state) in states {
-                pending.operators.entry(uid).or_default().push(state);
-            }
+        let states = wire::states::from_message(ack.states).map_err(|failure| failure.at("acknowledged states"))?;
+        for (uid, states) in states {
+            pending.operators.entry(uid).or_default().extend(states);
         }
         pending.state_bytes += ack.state_bytes;
         pending.alignment_ms = pending.alignment_ms.max(ack.alignment_ms);
@@ -260,6 +260,14 @@ impl Coordinator {
         Some((pending, too_many))
     }
 
+    /// For so long this process did not run, and could take no acknowledgement.
+    pub(crate) fn paused(&mut self, paused_ms: i64) {
+        self.next_periodic_ms = self.next_periodic_ms.map(|at| at + paused_ms);
+        if let Some(pending) = &mut self.pending {
+            pending.deadline_ms += paused_ms;
+        }
+    }
+
     /// Whether the snapshot in progress has taken too long.
     pub(crate) fn has_expired(&self, now_ms: i64) -> bool {
         self.deadline_of_pending().is_some_and(|deadline| deadline <= now_ms)
@@ -282,7 +290,7 @@ impl Coordinator {
 
     fn deadline_of_pending(&self) -> Option<i64> {
         let pending = self.pending.as_ref().filter(|pending| !pending.committing)?;
-        Some(pending.triggered_ms + self.timing.timeout_ms)
+        Some(pending.deadline_ms)
     }
 
     fn pause(&mut self, now_ms: i64) {

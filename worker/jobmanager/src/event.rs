@@ -44,6 +44,9 @@ pub enum Event {
     Ended(JobId, Result<(), Failure>),
     /// The time of [`crate::cluster::Cluster::deadline`] has come.
     Tick,
+    /// For so many milliseconds of the clock this process did not run: it was stopped, or its machine was. Negative if the
+    /// clock was set back. Whoever was waited for meanwhile is given that time again.
+    Paused(i64),
 }
 
 /// What a client wants of a job.
@@ -93,6 +96,8 @@ pub struct LedgerSpec {
     pub keep: usize,
     /// Number of key groups, if nothing is restored.
     pub max_parallelism: u32,
+    /// Whether the job may begin anew although its checkpoints are gone.
+    pub ignore_lost: bool,
 }
 
 /// What is to be done.

@@ -35,6 +35,21 @@ pub struct Handle {
     next_link: Arc<AtomicU64>,
 }
 
+/// A [`Handle`] that does not keep the service running.
+#[derive(Clone, Debug)]
+pub struct WeakHandle {
+    commands: mpsc::WeakSender<Command>,
+    next_link: Arc<AtomicU64>,
+}
+
+impl WeakHandle {
+    /// A handle to the service; none if it has ended.
+    pub fn upgrade(&self) -> Option<Handle> {
+        let commands = self.commands.upgrade().filter(|commands| !commands.is_closed())?;
+        Some(Handle { commands, next_link: Arc::clone(&self.next_link) })
+    }
+}
+
 impl Handle {
     pub(crate) fn new(commands: mpsc::Sender<Command>) -> Self {
         Self { commands, next_link: Arc::new(AtomicU64::new(1)) }
@@ -72,6 +87,11 @@ impl Handle {
             // Dropping the ends says that nobody is there.
             let _ = commands.send(Command::Attach(link, inbound, outbound)).await;
         });
+    }
+
+    /// A handle that does not keep the service running.
+    pub fn downgrade(&self) -> WeakHandle {
+        WeakHandle { commands: self.commands.downgrade(), next_link: Arc::clone(&self.next_link) }
     }
 
     async fn request(&self, id: &str, request: Request) -> Result<String, Failure> {

@@ -11,6 +11,7 @@
 
 mod attempt;
 mod checkpoints;
+mod deploy;
 mod detail;
 mod life;
 mod listing;
@@ -194,6 +195,7 @@ impl Job {
             restore_from: restore_from.map(|path| checkpoint::layout::snapshot_directory(&path).to_owned()),
             keep: settings.get(&keys::CHECKPOINT_RETAINED) as usize,
             max_parallelism,
+            ignore_lost: settings.get(&keys::IGNORE_LOST_CHECKPOINTS),
         };
         let has_checkpoints = ledger.checkpoint_dir.is_some() && !settings.get(&keys::CHECKPOINT_INTERVAL).is_zero();
         Self {

@@ -1,23 +1,21 @@
 //! The ledger of one job: performs the checkpoint protocol (see [`checkpoint::pointer`]) on object storage.
 
+mod garbage;
+mod snapshots;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use checkpoint::{
-    Intent, JobState, Manifest, Record, Resolution, SnapshotKind, SnapshotRef, Start, layout, metadata, pointer,
-    retention,
-};
-use futures::StreamExt;
+use checkpoint::{Intent, JobState, Manifest, Record, Resolution, SnapshotRef, Start, layout, metadata, pointer};
 use model::{ErrorClass, Failure};
-use storage::{Object, Storage};
+use storage::Storage;
 
+pub(crate) use self::garbage::Garbage;
 use crate::event::{LedgerSpec, Recovery};
 
 /// How often a create is tried whose outcome is unknown, and a claim that others win.
 const ATTEMPTS_MAX: u32 = 5;
 const BACKOFF: Duration = Duration::from_millis(200);
-/// Deletions at a time.
-const DELETIONS: usize = 8;
 
 /// What this process knows of a job's pointer.
 #[derive(Debug)]
@@ -32,18 +30,15 @@ pub(crate) struct Ledger {
     started_at: u64,
     /// Manifests by snapshot folder: of all that the pointer refers to.
     manifests: BTreeMap<String, Arc<Manifest>>,
-}
-
-/// Files that nothing refers to any more.
-#[derive(Debug, Default)]
-pub(crate) struct Garbage {
-    files: Vec<String>,
+    /// Whether the trace is there that the job has had a snapshot.
+    has_trace: bool,
 }
 
 impl Ledger {
     pub(crate) fn new(storage: Storage, job_id: String, owner: String, spec: LedgerSpec) -> Self {
         let root = spec.checkpoint_dir.as_deref().map(|dir| layout::job_root(dir, &job_id));
-        Self { storage, job_id, owner, spec, root, mine: None, started_at: 0, manifests: BTreeMap::new() }
+        let manifests = BTreeMap::new();
+        Self { storage, job_id, owner, spec, root, mine: None, started_at: 0, manifests, has_trace: false }
     }
 
     /// Claims the pointer, or sees that it is still ours, and reads what to go on from.
@@ -66,9 +61,9 @@ impl Ledger {
             return Ok(recovery);
         }
         if let Some(reference) = record.checkpoint {
-            let manifest = self.manifest(&reference.uri).await;
+            let manifest = self.latest_manifest(&reference).await;
             let manifest = manifest.map_err(|failure| with_earlier(failure, &record.retained))?;
-            recovery.snapshot = Some((reference, manifest));
+            recovery.snapshot = manifest.map(|manifest| (reference, manifest));
         }
         for reference in record.retained {
             // Only needed to know what must not be deleted: without it, nothing is.
@@ -86,6 +81,9 @@ impl Ledger {
         let mut latest = self.latest().await?;
         for _ in 0..ATTEMPTS_MAX {
             let restore = self.wanted_restore(latest.as_ref()).await?;
+            if latest.is_none() && restore.is_none() {
+                self.check_nothing_is_lost().await?;
+            }
             let max_parallelism = match &restore {
                 Some((_, manifest)) => manifest.max_parallelism,
                 None => self.spec.max_parallelism,
@@ -110,16 +108,6 @@ impl Ledger {
         Err(Failure::external(format!("{}: other JobManagers claim the job all the time", self.pointer_place())))
     }
 
-    /// The snapshot that the user named, if no start has used it yet.
-    async fn wanted_restore(&self, latest: Option<&Record>) -> Result<Option<(SnapshotRef, Arc<Manifest>)>, Failure> {
-        match &self.spec.restore_from {
-            Some(path) if latest.is_none_or(|latest| !latest.restored_from.contains(path)) => {
-                Ok(Some(self.snapshot(path).await?))
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Reads the pointer and sees that it is still ours.
     pub(crate) async fn refresh(&mut self) -> Result<Record, Failure> {
         match self.latest().await? {
@@ -140,13 +128,14 @@ impl Ledger {
         advance: bool,
     ) -> Result<Garbage, Failure> {
         let uri = layout::metadata_file(directory);
-        let content = Bytes::from(metadata::encode(&manifest)?);
+        let content = Bytes::from(metadata::encode(directory, &manifest)?);
         if !self.storage.put_if_absent(&uri, content).await? {
             return Err(Failure::external(format!("{uri}: is there already")));
         }
         if !advance {
             return Ok(Garbage::default());
         }
+        self.leave_trace().await?;
         let reference = SnapshotRef { id: manifest.checkpoint_id, uri: directory.to_owned(), kind: manifest.kind };
         let max_parallelism = manifest.max_parallelism;
         self.manifests.insert(directory.to_owned(), Arc::new(manifest));
@@ -239,118 +228,15 @@ impl Ledger {
             let Some(number) = self.records().await?.into_iter().max() else { return Ok(None) };
             let uri = layout::pointer_record(root, number);
             if let Some(content) = self.storage.get_optional(&uri).await? {
-                return read_record(&uri, &content).map(Some);
+                return read_record(root, &uri, &content).map(Some);
             }
         }
         Err(Failure::external(format!("{}: changes faster than it can be read", self.pointer_place())))
     }
-
-    async fn snapshot(&self, path: &str) -> Result<(SnapshotRef, Arc<Manifest>), Failure> {
-        let uri = layout::metadata_file(path);
-        let content = self.storage.get_optional(&uri).await?;
-        let content = content.ok_or_else(|| Failure::user(format!("{path}: is no savepoint or checkpoint")))?;
-        let manifest = metadata::decode(&uri, &content)?;
-        // What another job or the user owns must never be deleted by this one.
-        let inside = self.root.as_ref().is_some_and(|root| path.starts_with(&format!("{root}/")));
-        let kind = if inside { manifest.kind } else { SnapshotKind::Savepoint };
-        let reference = SnapshotRef { id: manifest.checkpoint_id, uri: path.to_owned(), kind };
-        Ok((reference, Arc::new(manifest)))
-    }
-
-    async fn manifest(&mut self, directory: &str) -> Result<Arc<Manifest>, Failure> {
-        if let Some(manifest) = self.manifests.get(directory) {
-            return Ok(Arc::clone(manifest));
-        }
-        let uri = layout::metadata_file(directory);
-        let content = self.storage.get_optional(&uri).await?;
-        let content = content.ok_or_else(|| Failure::data(format!("{uri}: is missing")))?;
-        let manifest = Arc::new(metadata::decode(&uri, &content)?);
-        self.manifests.insert(directory.to_owned(), Arc::clone(&manifest));
-        Ok(manifest)
-    }
-
-    fn kept(&self) -> Vec<SnapshotRef> {
-        self.mine.iter().flat_map(|mine| mine.retained.iter().chain(&mine.checkpoint)).cloned().collect()
-    }
-
-    fn garbage(&mut self, dropped: &[SnapshotRef]) -> Garbage {
-        let Some(root) = &self.root else { return Garbage::default() };
-        let kept = self.kept();
-        let files = retention::deletable(root, dropped, &kept, &self.manifests);
-        self.manifests.retain(|uri, _| kept.iter().any(|snapshot| snapshot.uri == *uri));
-        Garbage { files }
-    }
-
-    /// Old records of the pointer.
-    pub(crate) async fn obsolete_records(&self) -> Garbage {
-        let Some(root) = &self.root else { return Garbage::default() };
-        match self.records().await {
-            Ok(numbers) => {
-                let files = pointer::obsolete(numbers).into_iter().map(|number| layout::pointer_record(root, number));
-                Garbage { files: files.collect() }
-            }
-            Err(failure) => {
-                tracing::warn!(job = %self.job_id, "old pointer records stay: {failure}");
-                Garbage::default()
-            }
-        }
-    }
-
-    /// What earlier owners left behind without reference.
-    pub(crate) async fn leftovers(&self) -> Result<Garbage, Failure> {
-        let Some(root) = &self.root else { return Ok(Garbage::default()) };
-        let Some(claimed) = self.storage.head(&layout::pointer_record(root, self.started_at)).await? else {
-            return Ok(Garbage::default());
-        };
-        let objects = self.files_below(root).await?;
-        let objects: Vec<_> = objects
-            .into_iter()
-            .map(|object| retention::Object { uri: object.uri, modified_ms: object.modified_ms })
-            .collect();
-        let files = retention::sweepable(root, &objects, &self.kept(), &self.manifests, claimed.modified_ms);
-        Ok(Garbage { files })
-    }
-
-    /// All files below a folder, those too that a killed process did not finish.
-    async fn files_below(&self, folder: &str) -> Result<Vec<Object>, Failure> {
-        let mut files = self.storage.list(folder).await?;
-        files.extend(self.storage.unfinished(folder).await?);
-        Ok(files)
-    }
-
-    /// The files of a checkpoint that was never committed.
-    pub(crate) async fn of_checkpoint(&self, directory: &str) -> Result<Garbage, Failure> {
-        if self.kept().iter().any(|snapshot| snapshot.uri == directory) {
-            return Ok(Garbage::default());
-        }
-        let objects = self.files_below(directory).await?;
-        Ok(Garbage { files: objects.into_iter().map(|object| object.uri).collect() })
-    }
 }
 
-impl Garbage {
-    /// Deletes: metadata first, so that nothing half-deleted looks like a snapshot. What cannot be deleted is left to a
-    /// later sweep.
-    pub(crate) async fn delete(self, storage: &Storage) {
-        let (metadata, others): (Vec<_>, Vec<_>) =
-            self.files.into_iter().partition(|uri| uri.ends_with(layout::METADATA));
-        for files in [metadata, others] {
-            let deletions = files.into_iter().map(|uri| {
-                let storage = storage.clone();
-                async move { storage.delete(&uri).await }
-            });
-            let results = futures::stream::iter(deletions).buffer_unordered(DELETIONS);
-            let failures: Vec<Failure> = results.filter_map(|result| async { result.err() }).collect().await;
-            if let Some(failure) = failures.first() {
-                tracing::warn!(left = failures.len(), "files could not be deleted: {failure}");
-                return;
-            }
-        }
-    }
-}
-
-fn read_record(uri: &str, content: &[u8]) -> Result<Record, Failure> {
-    let record: Record =
+fn read_record(root: &str, uri: &str, content: &[u8]) -> Result<Record, Failure> {
+    let mut record: Record =
         serde_json::from_slice(content).map_err(|error| Failure::data(format!("{uri}: pointer record: {error}")))?;
     if record.version > pointer::VERSION {
         return Err(Failure::data(format!(
@@ -359,6 +245,7 @@ fn read_record(uri: &str, content: &[u8]) -> Result<Record, Failure> {
             pointer::VERSION
         )));
     }
+    record.settle(root);
     Ok(record)
 }
 

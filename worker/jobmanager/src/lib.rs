@@ -11,6 +11,7 @@ mod grpc;
 mod handle;
 mod job;
 mod ledger;
+mod pause;
 mod rest;
 mod restart;
 mod service;
@@ -19,7 +20,7 @@ mod workers;
 
 pub use api::{JobDetail, JobId, JobResult, JobStatus, JobSubmission, Progress, SubtaskFigures};
 pub use grpc::{AttachService, grpc_service};
-pub use handle::Handle;
+pub use handle::{Handle, WeakHandle};
 pub use rest::serve_rest;
 pub use service::{JobManager, Options, Service};
 pub use splits::{SplitEnumerator, Splits};

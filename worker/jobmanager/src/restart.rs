@@ -74,6 +74,11 @@ impl Restarts {
         Some(millis(delay))
     }
 
+    /// For so long this process did not run, which is no time without a failure.
+    pub(crate) fn paused(&mut self, paused_ms: i64) {
+        self.last_failure_ms = self.last_failure_ms.map(|last| last + paused_ms);
+    }
+
     /// Whether a restart has read the same corrupt input or state again: the next one would, too.
     fn is_read_again(&mut self, failure: &Failure) -> bool {
         let data = (failure.class == ErrorClass::Data).then(|| failure.message.clone());

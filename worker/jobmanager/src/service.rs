@@ -23,6 +23,7 @@ use crate::{
     event::{Action, Event, LinkId, RequestId},
     handle::{COMMANDS_MAX, Command, Handle},
     ledger::Ledger,
+    pause::Pauses,
     splits::SplitEnumerator,
 };
 
@@ -70,6 +71,7 @@ impl JobManager {
             next_request: 1,
             waiting: Vec::new(),
             progress: BTreeMap::new(),
+            pauses: Pauses::new(i64::try_from(TICK_MAX.as_millis()).unwrap_or(i64::MAX)),
         };
         (Handle::new(sender), service)
     }
@@ -97,6 +99,7 @@ pub struct Service {
     next_request: RequestId,
     waiting: Vec<(JobId, oneshot::Sender<Result<JobResult, Failure>>)>,
     progress: BTreeMap<JobId, watch::Sender<Progress>>,
+    pauses: Pauses,
 }
 
 impl Service {
@@ -144,7 +147,13 @@ impl Service {
     }
 
     fn step(&mut self, event: Event) -> Result<(), Failure> {
-        let actions = self.cluster.step(now_ms(), event);
+        let now_ms = now_ms();
+        let mut actions = Vec::new();
+        if let Some(paused_ms) = self.pauses.look(now_ms) {
+            tracing::warn!(paused_ms, "this process did not run, or the clock was set");
+            actions = self.cluster.step(now_ms, Event::Paused(paused_ms));
+        }
+        actions.extend(self.cluster.step(now_ms, event));
         let mut fenced = None;
         for action in actions {
             self.perform(action, &mut fenced);

@@ -2,6 +2,9 @@
 
 mod core;
 pub(crate) mod fake;
+mod lost;
+mod moved;
+mod pauses;
 mod rest;
 mod service;
 mod simulation;

@@ -20,6 +20,8 @@ struct Worker {
     /// None until it has registered.
     registered: Option<Registered>,
     last_heard_ms: i64,
+    /// Since when it has been silent while this process ran.
+    lease_ms: i64,
     resident_bytes: u64,
 }
 
@@ -55,7 +57,8 @@ pub(crate) struct Slot {
 
 impl Workers {
     pub(crate) fn attach(&mut self, link: LinkId, now_ms: i64) {
-        self.links.insert(link, Worker { registered: None, last_heard_ms: now_ms, resident_bytes: 0 });
+        let worker = Worker { registered: None, last_heard_ms: now_ms, lease_ms: now_ms, resident_bytes: 0 };
+        self.links.insert(link, worker);
     }
 
     /// Forgets a connection; whether it was known.
@@ -82,6 +85,7 @@ impl Workers {
     pub(crate) fn heard(&mut self, link: LinkId, now_ms: i64) {
         if let Some(worker) = self.links.get_mut(&link) {
             worker.last_heard_ms = now_ms;
+            worker.lease_ms = now_ms;
         }
     }
 
@@ -95,13 +99,20 @@ impl Workers {
         self.links.contains_key(&link)
     }
 
-    /// Connections that were not heard of since `limit_ms`.
-    pub(crate) fn silent_since(&self, limit_ms: i64) -> Vec<LinkId> {
-        self.links.iter().filter(|(_, worker)| worker.last_heard_ms <= limit_ms).map(|(&link, _)| link).collect()
+    /// For so long this process could hear nobody.
+    pub(crate) fn paused(&mut self, paused_ms: i64) {
+        for worker in self.links.values_mut() {
+            worker.lease_ms += paused_ms;
+        }
     }
 
-    pub(crate) fn oldest_heard_ms(&self) -> Option<i64> {
-        self.links.values().map(|worker| worker.last_heard_ms).min()
+    /// Connections that were not heard of since `limit_ms`, although this process ran.
+    pub(crate) fn silent_since(&self, limit_ms: i64) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, worker)| worker.lease_ms <= limit_ms).map(|(&link, _)| link).collect()
+    }
+
+    pub(crate) fn oldest_lease_ms(&self) -> Option<i64> {
+        self.links.values().map(|worker| worker.lease_ms).min()
     }
 
     pub(crate) fn name(&self, link: LinkId) -> String {

@@ -64,6 +64,7 @@ keys! {
     SAVEPOINT_DIRECTORY: Option<String> = "execution.checkpointing.savepoint-dir", "", "Where savepoints go when none is named.";
     SAVEPOINT_PATH: Option<String> = "execution.state-recovery.path", "", "The snapshot a new job starts from.";
     ALLOW_NON_RESTORED: bool = "execution.state-recovery.ignore-unclaimed-state", "false", "Whether state that no operator claims may be dropped at a restore.";
+    IGNORE_LOST_CHECKPOINTS: bool = "execution.state-recovery.ignore-lost-checkpoints", "false", "Whether a job that has had checkpoints may begin anew when they are gone.";
     RESTART_STRATEGY: RestartStrategy = "restart-strategy.type", "exponential-delay", "What happens after a failure: none, fixed-delay or exponential-delay.";
     RESTART_ATTEMPTS: u32 = "restart-strategy.fixed-delay.attempts", "1", "Restarts before the job fails.";
     RESTART_DELAY: Duration = "restart-strategy.fixed-delay.delay", "1 s", "Time before a restart.";

@@ -73,6 +73,15 @@ impl Storage {
         Ok(Target { uri, location, store })
     }
 
+    /// A URI that means the same in every process: a relative path is completed by this one's working directory.
+    ///
+    /// # Errors
+    /// If it is no URI.
+    pub fn absolute(&self, uri: &str) -> Result<String, Failure> {
+        let location = Location::parse(uri)?;
+        Ok(location.uri_of(&location.path))
+    }
+
     /// Stores an object, replacing an older one. Readers see the old or the new content, never a part.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use checkpoint::{Item, Manifest};
+use checkpoint::Item;
 use dataflow::{ChannelReceiver, ChannelSender, JobContext, TaskCommand, TaskMetrics, Wiring, channel};
 use graph::{JobGraph, PhysicalGraph};
 use model::Failure;
@@ -161,10 +161,7 @@ fn messages_of_failure(
 fn job_context(manager: &TaskManager, deploy: &Deploy) -> Result<JobContext, Failure> {
     let graph = JobGraph::from_json(&deploy.graph_json)?;
     let settings = Settings::from_map(&deploy.settings.clone().into_iter().collect())?;
-    let restore: Option<Manifest> = match deploy.restore_json.as_str() {
-        "" => None,
-        json => Some(serde_json::from_str(json).map_err(|error| Failure::data(format!("manifest: {error}")))?),
-    };
+    let restore = deploy.restore.clone().map(|restore| wire::states::from_message(restore.operators)).transpose()?;
     let options = &manager.options;
     Ok(JobContext {
         job_id: deploy.job_id.clone(),

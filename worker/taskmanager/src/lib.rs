@@ -11,4 +11,4 @@ mod service;
 mod slot;
 
 pub use exchange::ExchangeServer;
-pub use service::{Options, TaskManager};
+pub use service::{Contact, Options, TaskManager};

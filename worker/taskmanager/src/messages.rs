@@ -24,21 +24,15 @@ pub(crate) fn status(
 }
 
 pub(crate) fn ack(id: SubtaskId, report: CheckpointReport) -> ToJobManager {
-    let states_json = match serde_json::to_string(&report.states) {
-        Ok(json) => json,
-        Err(error) => {
-            let failure = Failure::internal(format!("state handles: {error}"));
-            return declined(id, report.checkpoint_id, failure);
-        }
-    };
+    let states = report.states.into_iter().map(|(uid, state)| (uid, vec![state])).collect();
     message(Body::CheckpointAck(CheckpointAck {
         id: Some(id),
         checkpoint_id: report.checkpoint_id,
-        states_json,
         state_bytes: report.bytes,
         alignment_ms: report.alignment_ms,
         sync_ms: report.sync_ms,
         async_ms: report.async_ms,
+        states: wire::states::to_message(states),
     }))
 }
 

@@ -44,6 +44,20 @@ pub struct Options {
     pub build: String,
 }
 
+/// The wait before another attempt to reach the JobManager; it doubles up to the second.
+const RECONNECT_MIN: Duration = Duration::from_millis(100);
+const RECONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// What came of looking for the JobManager.
+pub enum Contact {
+    /// It is there: what it says, and where to answer.
+    Link(Receiver<ToTaskManager>, Sender<ToJobManager>),
+    /// It is not there yet; why.
+    NotYet(String),
+    /// There will be none any more.
+    Gone,
+}
+
 /// A TaskManager.
 pub struct TaskManager {
     pub(crate) options: Options,
@@ -62,12 +76,49 @@ impl TaskManager {
         Ok(Self { options, slots, exchange, attempts: HashMap::new() })
     }
 
+    /// Follows the JobManager for as long as there is one. Whoever ended the connection, a lost JobManager or one that took
+    /// this TaskManager for lost, it is looked for again: the slots are of use to it again.
+    ///
+    /// # Errors
+    /// If the JobManager's messages cannot be understood.
+    pub async fn serve<F>(&mut self, mut connect: impl FnMut() -> F) -> Result<(), Failure>
+    where
+        F: Future<Output = Contact>,
+    {
+        let mut wait = RECONNECT_MIN;
+        loop {
+            match connect().await {
+                Contact::Gone => return Ok(()),
+                Contact::NotYet(why) => tracing::info!("no JobManager yet: {why}"),
+                Contact::Link(inbound, outbound) => {
+                    wait = RECONNECT_MIN;
+                    self.run(inbound, outbound).await?;
+                    tracing::warn!("the connection to the JobManager has ended");
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RECONNECT_MAX);
+        }
+    }
+
     /// Registers, then follows the JobManager until `inbound` ends; all tasks are cancelled then. May be called again
     /// with a new connection.
     ///
     /// # Errors
     /// If the JobManager's messages cannot be understood.
     pub async fn run(
+        &mut self,
+        inbound: Receiver<ToTaskManager>,
+        outbound: Sender<ToJobManager>,
+    ) -> Result<(), Failure> {
+        let result = self.follow_all(inbound, outbound).await;
+        for (_, attempt) in self.attempts.drain() {
+            attempt.cancel();
+        }
+        result
+    }
+
+    async fn follow_all(
         &mut self,
         mut inbound: Receiver<ToTaskManager>,
         outbound: Sender<ToJobManager>,
@@ -81,14 +132,14 @@ impl TaskManager {
         if outbound.send(message(to_job_manager::Body::Register(register))).await.is_err() {
             return Ok(());
         }
-        let mut heartbeat = tokio::time::interval(Duration::from_secs(1));
+        let mut heartbeat = beats(Duration::from_secs(1));
         loop {
             tokio::select! {
                 received = inbound.recv() => match received.and_then(|message| message.body) {
-                    None => break,
+                    None => return Ok(()),
                     Some(Body::Registered(registered)) => {
                         let interval = Duration::from_millis(registered.heartbeat_interval_ms.max(10));
-                        heartbeat = tokio::time::interval(interval);
+                        heartbeat = beats(interval);
                     }
                     Some(body) => self.follow(body, &outbound).await?,
                 },
@@ -99,10 +150,6 @@ impl TaskManager {
                 }
             }
         }
-        for (_, attempt) in self.attempts.drain() {
-            attempt.cancel();
-        }
-        Ok(())
     }
 
     async fn follow(&mut self, body: Body, outbound: &Sender<ToJobManager>) -> Result<(), Failure> {
@@ -148,9 +195,24 @@ impl TaskManager {
     }
 }
 
+/// A heartbeat's times. Those that a paused process has missed are not made up for.
+fn beats(interval: Duration) -> tokio::time::Interval {
+    let mut beats = tokio::time::interval(interval);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    beats
+}
+
 /// The process' resident set, in bytes; 0 where it cannot be read.
 fn resident_bytes() -> u64 {
-    let Ok(text) = std::fs::read_to_string("/proc/self/statm") else { return 0 };
-    let pages: u64 = text.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    pages * 4096
+    std::fs::read_to_string("/proc/self/status").ok().and_then(|status| resident_of(&status)).unwrap_or(0)
 }
+
+/// The resident set in a process' status, which has it in units that do not depend on the size of a page.
+fn resident_of(status: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests;

@@ -138,7 +138,7 @@ impl Job {
         }
     }
 
-    pub(crate) fn acknowledged(&mut self, task: TaskKey, ack: &CheckpointAck, context: &mut Context<'_>) {
+    pub(crate) fn acknowledged(&mut self, task: TaskKey, ack: CheckpointAck, context: &mut Context<'_>) {
         if !matches!(self.phase, Phase::Deployed(_)) {
             return;
         }

@@ -2,22 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use checkpoint::{JobState, Manifest, SnapshotKind, SnapshotRef, restore};
-use graph::PhysicalGraph;
+use checkpoint::{JobState, SnapshotRef, restore};
 use model::{ErrorClass, Failure};
 use settings::keys;
-use wire::v1::{Cancel, Deploy, Heartbeat, TaskState, TaskStatus, ToTaskManager, to_task_manager::Body};
+use wire::v1::{Cancel, Heartbeat, TaskState, TaskStatus, ToTaskManager, to_task_manager::Body};
 
 use super::{
-    Attempt, CANCELLATION_TIMEOUT_MS, Context, FAILURES_MAX, Job, Next, OWNERSHIP_CHECK_MS, Phase, check_parallelism,
-    result_of,
+    CANCELLATION_TIMEOUT_MS, Context, FAILURES_MAX, Job, Next, OWNERSHIP_CHECK_MS, Phase, check_parallelism, result_of,
 };
 use crate::{
-    api::{FailureDetail, JobResult, JobStatus, RestoreDetail},
+    api::{FailureDetail, JobResult, JobStatus},
     coordinator::TaskKey,
     event::{Action, LinkId, Recovery},
-    splits,
-    workers::Layout,
 };
 
 impl Job {
@@ -27,7 +23,7 @@ impl Job {
     }
 
     /// Whether somebody else may have taken over since the last look at the pointer.
-    fn is_verification_due(&self, now_ms: i64) -> bool {
+    pub(super) fn is_verification_due(&self, now_ms: i64) -> bool {
         self.ledger.checkpoint_dir.is_some() && now_ms - self.verified_ms >= OWNERSHIP_CHECK_MS
     }
 
@@ -40,7 +36,7 @@ impl Job {
         }
     }
 
-    fn recover(&mut self, context: &mut Context<'_>) {
+    pub(super) fn recover(&mut self, context: &mut Context<'_>) {
         self.phase = Phase::Recovering;
         context.out.push(Action::Recover(self.id.clone()));
     }
@@ -81,100 +77,6 @@ impl Job {
         }
         self.restore = recovery.snapshot;
         self.phase = Phase::Waiting;
-    }
-
-    /// A JobManager that starts again with the same configuration goes on with the parallelism that was asked for.
-    fn remember_rescale(&mut self, manifest: &Manifest) {
-        let configured = self.settings.get(&keys::PARALLELISM);
-        let is_first =
-            self.last_attempt == 0 && manifest.job_id == self.id && manifest.kind == SnapshotKind::Checkpoint;
-        if let Some(rescaled) = manifest.rescaled.filter(|rescaled| is_first && rescaled.configured == configured)
-            && check_parallelism(rescaled.wanted, manifest.max_parallelism).is_ok()
-        {
-            self.desired_parallelism = rescaled.wanted;
-        }
-    }
-
-    /// The parallelism to start with: as it was, if there are slots for that but not yet for what is desired.
-    fn deployable(&self, context: &Context<'_>) -> (u32, PhysicalGraph) {
-        let available = context.workers.available_to(&self.id);
-        let desired = PhysicalGraph::new(&self.graph, self.desired_parallelism);
-        if desired.slots() > available && self.parallelism != self.desired_parallelism {
-            let as_before = PhysicalGraph::new(&self.graph, self.parallelism);
-            if as_before.slots() <= available {
-                return (self.parallelism, as_before);
-            }
-        }
-        (self.desired_parallelism, desired)
-    }
-
-    /// Deploys if there are enough slots.
-    pub(super) fn try_deploy(&mut self, context: &mut Context<'_>) {
-        let (parallelism, physical) = self.deployable(context);
-        let needed = physical.slots();
-        if needed <= context.workers.available_to(&self.id) && self.is_verification_due(context.now_ms) {
-            // It has waited long: what it would go on from may be old.
-            return self.recover(context);
-        }
-        if needed <= context.workers.available_to(&self.id) && self.splits.is_none() {
-            return self.list_splits(context);
-        }
-        // Who scales down wants to take TaskManagers away.
-        let layout = if self.desired_parallelism < self.parallelism { Layout::Packed } else { Layout::Spread };
-        let Some(slots) = context.workers.allocate(&self.id, needed, layout) else {
-            let missing = needed.saturating_sub(context.workers.available_to(&self.id));
-            if self.missing_slots != missing {
-                tracing::info!(job = %self.id, needed, missing, "waiting for slots");
-            }
-            self.missing_slots = missing;
-            // By the time there are slots, it would be old.
-            self.splits = None;
-            return;
-        };
-        self.missing_slots = 0;
-        let is_first = self.last_attempt == 0;
-        self.parallelism = parallelism;
-        self.physical = physical;
-        self.figures.clear();
-        self.last_attempt = (self.last_attempt + 1).max(context.now_ms.unsigned_abs());
-        let parallelisms = self.physical.vertices.iter().map(|vertex| vertex.parallelism);
-        let attempt = Attempt::new(self.last_attempt, is_first, parallelisms, slots);
-        let restore_json = match self.restore_json(context.now_ms) {
-            Ok(json) => json,
-            Err(failure) => {
-                context.workers.release(&self.id);
-                return self.fail(failure, None, context);
-            }
-        };
-        let deploy = Deploy {
-            job_id: self.id.clone(),
-            attempt: attempt.number,
-            job_name: self.name.clone(),
-            graph_json: self.graph_json.clone(),
-            settings: self.settings.values().clone().into_iter().collect(),
-            parallelism: self.parallelism,
-            max_parallelism: self.max_parallelism,
-            slots: attempt.assignments(),
-            restore_json,
-            splits: Vec::new(),
-        };
-        let listed = self.splits.take().unwrap_or_default();
-        tracing::info!(job = %self.id, attempt = attempt.number, parallelism = self.parallelism, "deploying");
-        for link in attempt.links() {
-            let splits = splits::deal(&listed, &self.graph, &self.physical, attempt.tasks_of(link));
-            context.out.push(send(link, Body::Deploy(Deploy { splits, ..deploy.clone() })));
-        }
-        self.phase = Phase::Deployed(attempt);
-    }
-
-    fn restore_json(&mut self, now_ms: i64) -> Result<String, Failure> {
-        let Some((reference, manifest)) = &self.restore else { return Ok(String::new()) };
-        let claimed = self.claimed(manifest)?;
-        self.coordinator.stats.restored += 1;
-        self.coordinator.stats.latest_restored =
-            Some(RestoreDetail { id: reference.id, time_ms: now_ms, kind: manifest.kind, path: reference.uri.clone() });
-        tracing::info!(job = %self.id, snapshot = %reference.uri, "restoring");
-        serde_json::to_string(&claimed).map_err(|error| Failure::internal(format!("manifest: {error}")))
     }
 
     pub(crate) fn task_status(&mut self, key: TaskKey, status: TaskStatus, context: &mut Context<'_>) {
@@ -412,6 +314,20 @@ impl Job {
             _ => {}
         }
         self.note_status(context.now_ms);
+    }
+
+    /// For so long this process did not run: what it waits for had no chance, so it waits longer. Not for the next look at
+    /// the pointer, which somebody else may have taken meanwhile.
+    pub(crate) fn paused(&mut self, paused_ms: i64) {
+        match &mut self.phase {
+            Phase::Closing { deadline_ms, .. } => *deadline_ms += paused_ms,
+            Phase::Backoff { until_ms } => *until_ms += paused_ms,
+            _ => {}
+        }
+        self.coordinator.paused(paused_ms);
+        self.restarts.paused(paused_ms);
+        // A clock that was set back must not put it off.
+        self.verified_ms += paused_ms.min(0);
     }
 
     pub(crate) fn deadline(&self) -> Option<i64> {

@@ -10,7 +10,7 @@ use wire::v1::{
     to_job_manager, to_task_manager::Body,
 };
 
-use super::fake::{graph, message, states, status};
+use super::fake::{graph, message, state, states, status};
 use crate::{
     JobDetail, JobStatus, JobSubmission, Splits,
     cluster::Cluster,
@@ -20,9 +20,9 @@ use crate::{
 pub(crate) const JOB: &str = "00000000000000000000000000000001";
 
 /// The core, its clock, and what it said last.
-struct Stage {
+pub(crate) struct Stage {
     cluster: Cluster,
-    now_ms: i64,
+    pub(crate) now_ms: i64,
     deploy: Option<Deploy>,
     next_request: u64,
     /// Whether the test answers when splits are to be listed; otherwise there are none.
@@ -40,11 +40,7 @@ const CHECKPOINTED: &[(&str, &str)] = &[
 ];
 
 pub(crate) fn manifest(id: u64) -> Manifest {
-    let states = ["source", "sink"].map(|uid| {
-        let states: std::collections::BTreeMap<String, checkpoint::SubtaskState> =
-            serde_json::from_str(&states(uid, 0, id)).expect("states");
-        (uid.to_owned(), states.into_values().collect())
-    });
+    let states = ["source", "sink"].map(|uid| (uid.to_owned(), vec![state(0, id)]));
     Manifest {
         version: checkpoint::manifest::VERSION,
         job_id: JOB.to_owned(),
@@ -80,7 +76,7 @@ impl Stage {
     }
 
     /// Takes an event; the actions in short.
-    fn step(&mut self, event: Event) -> Vec<String> {
+    pub(crate) fn step(&mut self, event: Event) -> Vec<String> {
         let actions = self.cluster.step(self.now_ms, event);
         let mut said = Vec::new();
         for action in actions {
@@ -104,7 +100,7 @@ impl Stage {
     }
 
     /// Lets time pass, with heartbeats of link 1.
-    fn pass(&mut self, ms: i64) -> Vec<String> {
+    pub(crate) fn pass(&mut self, ms: i64) -> Vec<String> {
         let mut said = Vec::new();
         let end = self.now_ms + ms;
         while self.now_ms < end {
@@ -146,7 +142,7 @@ impl Stage {
         SubtaskId { job_id: JOB.to_owned(), attempt, vertex, subtask: 0 }
     }
 
-    fn report(&mut self, vertex: u32, state: TaskState, failure: Option<Failure>) -> Vec<String> {
+    pub(crate) fn report(&mut self, vertex: u32, state: TaskState, failure: Option<Failure>) -> Vec<String> {
         self.step(Event::Message(1, status(self.task(vertex), state, failure.map(Into::into))))
     }
 
@@ -156,13 +152,13 @@ impl Stage {
         said
     }
 
-    fn acknowledge(&mut self, checkpoint_id: u64) -> Vec<String> {
+    pub(crate) fn acknowledge(&mut self, checkpoint_id: u64) -> Vec<String> {
         let mut said = Vec::new();
         for (vertex, uid) in [(0, "source"), (1, "sink")] {
             let ack = CheckpointAck {
                 id: Some(self.task(vertex)),
                 checkpoint_id,
-                states_json: states(uid, 0, checkpoint_id),
+                states: states(uid, 0, checkpoint_id),
                 state_bytes: 8,
                 ..CheckpointAck::default()
             };
@@ -171,7 +167,7 @@ impl Stage {
         said
     }
 
-    fn committed(&mut self, id: u64, result: Result<(), Failure>) -> Vec<String> {
+    pub(crate) fn committed(&mut self, id: u64, result: Result<(), Failure>) -> Vec<String> {
         self.step(Event::Committed(JOB.to_owned(), id, result))
     }
 
@@ -179,16 +175,16 @@ impl Stage {
         self.step(Event::Recovered(JOB.to_owned(), result))
     }
 
-    fn detail(&self) -> JobDetail {
+    pub(crate) fn detail(&self) -> JobDetail {
         self.cluster.job(JOB, self.now_ms).expect("a job")
     }
 
-    fn status(&self) -> JobStatus {
+    pub(crate) fn status(&self) -> JobStatus {
         self.detail().status
     }
 
     /// A job with checkpoints that runs on TaskManager 1.
-    fn running() -> Self {
+    pub(crate) fn running() -> Self {
         let mut stage = Self::new();
         stage.attach(1, 1);
         stage.submit(CHECKPOINTED);
@@ -204,9 +200,9 @@ fn short(action: &Action) -> String {
         Action::Send(link, message) => match message.body.as_ref().expect("a body") {
             Body::Registered(_) => format!("registered {link}"),
             Body::Deploy(deploy) => {
-                let manifest: Option<Manifest> = serde_json::from_str(&deploy.restore_json).ok();
+                let restore = deploy.restore.as_ref();
                 let restored =
-                    manifest.map_or_else(|| "nothing".to_owned(), |manifest| manifest.checkpoint_id.to_string());
+                    restore.map_or_else(|| "nothing".to_owned(), |restore| restore.checkpoint_id.to_string());
                 format!("deploy {} on {link} from {restored}", deploy.parallelism)
             }
             Body::Cancel(_) => format!("cancel {link}"),

@@ -5,16 +5,18 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use checkpoint::{Item, Manifest, SubtaskState};
+use checkpoint::{Item, KeyedState, Manifest, StateFile, StateFormat, SubtaskState};
 use graph::{
     ChangelogMode, Edge, JobGraph, Node, OperatorSpec, Partitioning, PhysicalGraph, TableSpec,
     operator::{SinkSpec, SourceSpec},
 };
 use model::{Failure, Schema};
+use storage::Storage;
 use tokio::sync::{mpsc, watch};
 use wire::v1::{
-    CheckpointAck, CheckpointDeclined, Deploy, Heartbeat, Register, SubtaskId, SubtaskMetrics, TaskFailure, TaskState,
-    TaskStatus, ToJobManager, ToTaskManager, to_job_manager, to_task_manager::Body,
+    CheckpointAck, CheckpointDeclined, Deploy, Heartbeat, OperatorState, Register, SnapshotType, SubtaskId,
+    SubtaskMetrics, TaskFailure, TaskState, TaskStatus, ToJobManager, ToTaskManager, TriggerCheckpoint, to_job_manager,
+    to_task_manager::Body,
 };
 
 use crate::{Handle, SplitEnumerator, Splits};
@@ -51,10 +53,14 @@ impl SplitEnumerator for NoSplits {
 }
 
 /// The state that a task acknowledges: which checkpoint it was.
-pub(crate) fn states(uid: &str, subtask: u32, checkpoint_id: u64) -> String {
+pub(crate) fn state(subtask: u32, checkpoint_id: u64) -> SubtaskState {
     let item = Item(checkpoint_id.to_be_bytes().to_vec());
-    let state = SubtaskState { subtask, keyed: None, lists: [("id".to_owned(), vec![item])].into() };
-    serde_json::to_string(&BTreeMap::from([(uid, state)])).expect("writes")
+    SubtaskState { subtask, keyed: None, lists: [("id".to_owned(), vec![item])].into() }
+}
+
+/// [`state`] as the message of an acknowledgement has it.
+pub(crate) fn states(uid: &str, subtask: u32, checkpoint_id: u64) -> Vec<OperatorState> {
+    wire::states::to_message(BTreeMap::from([(uid.to_owned(), vec![state(subtask, checkpoint_id)])]))
 }
 
 /// What the TaskManager does, and what it has seen.
@@ -64,6 +70,8 @@ pub(crate) struct Script {
     pub(crate) bounded: bool,
     /// Checkpoints are not acknowledged.
     pub(crate) mute: bool,
+    /// Tasks write a file into the snapshot's folder, and one into the folder of shared files if it is a checkpoint.
+    pub(crate) files: Option<Storage>,
     /// The next checkpoints are declined.
     pub(crate) declines: u32,
     /// The next deployments fail so.
@@ -195,6 +203,22 @@ impl Running {
         self.send(message(to_job_manager::Body::Heartbeat(beat))).await;
     }
 
+    /// Writes the files of a task's keyed state.
+    async fn write(&self, storage: &Storage, trigger: &TriggerCheckpoint, uid: &str, subtask: u32) -> KeyedState {
+        let deploy = self.deploy.as_ref().expect("it has tasks");
+        let key_groups = model::key::range_of(subtask, deploy.parallelism, deploy.max_parallelism);
+        let is_checkpoint = trigger.r#type() == SnapshotType::Checkpoint;
+        let shared = is_checkpoint.then(|| trigger.shared_directory.clone());
+        let mut files = Vec::new();
+        for folder in std::iter::once(trigger.directory.clone()).chain(shared) {
+            let uri = format!("{folder}/{uid}-{subtask}-{}", trigger.checkpoint_id);
+            storage.put(&uri, "x".into()).await.expect("written");
+            files.push(StateFile { name: "f".to_owned(), uri, size: 1, crc32: 0 });
+        }
+        let (first_key_group, last_key_group) = (*key_groups.start(), *key_groups.end());
+        KeyedState { first_key_group, last_key_group, format: StateFormat::SnapshotV1, files }
+    }
+
     async fn follow(&mut self, body: &Body) {
         match body {
             Body::Deploy(deploy) => {
@@ -216,13 +240,17 @@ impl Running {
                 self.deploy = None;
             }
             Body::TriggerCheckpoint(trigger) => {
-                let (mute, declines) = {
+                let (mute, declines, files) = {
                     let mut script = self.script.lock().expect("lock");
                     let declines = script.declines > 0;
                     script.declines = script.declines.saturating_sub(1);
-                    (script.mute, declines)
+                    (script.mute, declines, script.files.clone())
                 };
                 for (id, uid) in self.tasks() {
+                    let keyed = match &files {
+                        Some(storage) => Some(self.write(storage, trigger, &uid, id.subtask).await),
+                        None => None,
+                    };
                     let body = if declines {
                         let failure = TaskFailure {
                             class: "external".to_owned(),
@@ -236,7 +264,10 @@ impl Running {
                         })
                     } else {
                         to_job_manager::Body::CheckpointAck(CheckpointAck {
-                            states_json: states(&uid, id.subtask, trigger.checkpoint_id),
+                            states: acknowledged(
+                                &uid,
+                                SubtaskState { keyed, ..state(id.subtask, trigger.checkpoint_id) },
+                            ),
                             id: Some(id),
                             checkpoint_id: trigger.checkpoint_id,
                             state_bytes: 8,
@@ -251,4 +282,8 @@ impl Running {
             Body::Registered(_) | Body::CheckpointCompleted(_) => {}
         }
     }
+}
+
+fn acknowledged(uid: &str, state: SubtaskState) -> Vec<OperatorState> {
+    wire::states::to_message(BTreeMap::from([(uid.to_owned(), vec![state])]))
 }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use checkpoint::Manifest;
 use model::ErrorClass;
 use settings::Settings;
 use storage::{Storage, StorageOptions};
@@ -12,7 +11,7 @@ use wire::v1::{SnapshotType, TaskFailure, to_task_manager::Body};
 use super::fake::{FakeTaskManager, NoSplits, Script, graph};
 use crate::{Handle, JobDetail, JobManager, JobStatus, JobSubmission, Options};
 
-const JOB: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const JOB: &str = "0123456789abcdef0123456789abcdef";
 
 pub(crate) fn storage() -> Storage {
     Storage::new(StorageOptions {
@@ -29,12 +28,12 @@ pub(crate) fn options(storage: Storage) -> Options {
     Options { settings: Settings::default(), storage, enumerator: Arc::new(NoSplits), build: "test".to_owned() }
 }
 
-fn jobmanager(storage: &Storage) -> (Handle, JoinHandle<Result<(), model::Failure>>) {
+pub(crate) fn jobmanager(storage: &Storage) -> (Handle, JoinHandle<Result<(), model::Failure>>) {
     let (handle, service) = JobManager::new(options(storage.clone()));
     (handle, tokio::spawn(service.run()))
 }
 
-fn submission(options: &[(&str, &str)]) -> JobSubmission {
+pub(crate) fn submission(options: &[(&str, &str)]) -> JobSubmission {
     let mut settings = Settings::default();
     for (name, value) in options {
         settings.set(name, value).expect("an option");
@@ -43,7 +42,7 @@ fn submission(options: &[(&str, &str)]) -> JobSubmission {
 }
 
 /// Options of a job with checkpoints; memory storage is shared by the process, so each test has its own place.
-fn checkpointed(test: &'static str) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn checkpointed(test: &'static str) -> Vec<(&'static str, &'static str)> {
     let place = |folder: &str| -> &'static str { format!("memory://{test}/{folder}").leak() };
     vec![
         ("execution.checkpointing.interval", "20 ms"),
@@ -55,7 +54,7 @@ fn checkpointed(test: &'static str) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Waits until a job looks as wanted.
-async fn until(handle: &Handle, wanted: impl Fn(&JobDetail) -> bool) -> JobDetail {
+pub(crate) async fn until(handle: &Handle, wanted: impl Fn(&JobDetail) -> bool) -> JobDetail {
     let wait = async {
         let mut progress = handle.progress(JOB).await.expect("a job");
         loop {
@@ -70,12 +69,11 @@ async fn until(handle: &Handle, wanted: impl Fn(&JobDetail) -> bool) -> JobDetai
     tokio::time::timeout(Duration::from_secs(20), wait).await.expect("in time")
 }
 
-fn restored(deploy: &wire::v1::Deploy) -> Option<u64> {
-    let manifest: Option<Manifest> = serde_json::from_str(&deploy.restore_json).ok();
-    manifest.map(|manifest| manifest.checkpoint_id)
+pub(crate) fn restored(deploy: &wire::v1::Deploy) -> Option<u64> {
+    deploy.restore.as_ref().map(|restore| restore.checkpoint_id)
 }
 
-fn deploys(taskmanager: &FakeTaskManager) -> Vec<wire::v1::Deploy> {
+pub(crate) fn deploys(taskmanager: &FakeTaskManager) -> Vec<wire::v1::Deploy> {
     taskmanager.seen(|body| match body {
         Body::Deploy(deploy) => Some(deploy.clone()),
         _ => None,

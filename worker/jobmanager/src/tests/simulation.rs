@@ -191,7 +191,7 @@ impl World {
                         })
                     } else {
                         to_job_manager::Body::CheckpointAck(CheckpointAck {
-                            states_json: states(&uid, id.subtask, checkpoint_id),
+                            states: states(&uid, id.subtask, checkpoint_id),
                             id: Some(id),
                             checkpoint_id,
                             ..CheckpointAck::default()
@@ -235,10 +235,10 @@ impl World {
                 assert!(manager.final_ids.contains(last), "{last} was triggered before all tasks had finished");
             }
             Body::Deploy(deploy) => {
-                let restored: Option<Manifest> = serde_json::from_str(&deploy.restore_json).ok();
                 let mine = manager.mine.as_ref().and_then(|mine| mine.checkpoint.as_ref());
                 let wanted = mine.map(|checkpoint| checkpoint.id);
-                assert_eq!(restored.map(|manifest| manifest.checkpoint_id), wanted, "{owner} restores something else");
+                let restored = deploy.restore.as_ref().map(|restore| restore.checkpoint_id);
+                assert_eq!(restored, wanted, "{owner} restores something else");
                 let listed_for = wanted.unwrap_or(0).to_be_bytes();
                 let mut listed = deploy.splits.iter().flat_map(|share| &share.splits);
                 assert!(

@@ -3,5 +3,6 @@
 mod damage;
 mod expiry;
 mod model_check;
+mod moved;
 mod sharing;
 mod support;

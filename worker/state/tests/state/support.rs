@@ -42,8 +42,25 @@ pub enum Kind {
 
 pub const BOTH: [Kind; 2] = [Kind::HashMap, Kind::RocksDb(1 << 20)];
 
+/// Where state files go, S3 included if the environment names a server (see `s3_folder`).
 pub fn storage() -> Storage {
-    Storage::new(StorageOptions::default())
+    let variable = |name: &str| std::env::var(name).ok();
+    Storage::new(StorageOptions {
+        s3_endpoint: variable("S3_ENDPOINT"),
+        s3_region: variable("S3_REGION").unwrap_or_default(),
+        s3_access_key: variable("S3_ACCESS_KEY"),
+        s3_secret_key: variable("S3_SECRET_KEY"),
+        s3_path_style: true,
+    })
+}
+
+/// A folder on the S3 server that the environment names, if it names one.
+pub fn s3_folder() -> Option<String> {
+    let bucket = std::env::var("S3_ENDPOINT").and_then(|_| std::env::var("S3_BUCKET"));
+    if bucket.is_err() {
+        eprintln!("without S3: no server, see tests/testbed/README.md");
+    }
+    bucket.ok().map(|bucket| format!("s3://{bucket}/state-{}", uuid::Uuid::new_v4()))
 }
 
 /// A place in object storage of its own.

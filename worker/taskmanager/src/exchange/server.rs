@@ -21,8 +21,10 @@ use wire::v1::{
 use super::{ChannelKey, FRAME_BYTES_MAX, FRAMES_MAX, OpenKey, codec};
 use crate::messages;
 
-/// How long a sender that was deployed first waits for the receiver to be deployed.
-const EXPECTATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a sender that was deployed first waits for the receiver to be deployed: so many steps. A pause of this process, in
+/// which it could not be deployed, counts as one of them.
+const EXPECTATION_STEPS: u32 = 60;
+const EXPECTATION_STEP: Duration = Duration::from_secs(1);
 /// Credit is returned when so many bytes were consumed, or when the channel is empty.
 const CREDIT_STEP_BYTES: u64 = 64 << 10;
 
@@ -122,9 +124,13 @@ impl ExchangeServer {
                 changed.await;
             }
         };
-        tokio::time::timeout(EXPECTATION_TIMEOUT, wait)
-            .await
-            .map_err(|_| Status::not_found(format!("channel {key:?} is not expected here")))
+        tokio::pin!(wait);
+        for _ in 0..EXPECTATION_STEPS {
+            if let Ok(expected) = tokio::time::timeout(EXPECTATION_STEP, &mut wait).await {
+                return Ok(expected);
+            }
+        }
+        Err(Status::not_found(format!("channel {key:?} is not expected here")))
     }
 }
 
