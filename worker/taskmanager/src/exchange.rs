@@ -6,6 +6,8 @@
 mod client;
 mod codec;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use client::Outgoing;
 pub use server::ExchangeServer;

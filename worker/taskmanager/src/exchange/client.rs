@@ -76,17 +76,11 @@ impl Outgoing {
         let mut client = ExchangeClient::new(transport)
             .max_decoding_message_size(FRAME_BYTES_MAX)
             .max_encoding_message_size(FRAME_BYTES_MAX);
-        for (number, channel) in self.channels.iter().enumerate() {
-            let body = Some(Body::Open(channel.key.open_message()));
-            let frame = Frame { channel: number as u32, sequence: 0, body };
-            // More channels than fit the queue are opened as the stream takes them.
-            if frames.try_send(frame.clone()).is_err() {
-                let frames = frames.clone();
-                tokio::spawn(async move { frames.send(frame).await });
-            }
-        }
-        let response = client.open(ReceiverStream::new(outgoing)).await.map_err(|error| lost(&error))?;
-        let mut credits = response.into_inner();
+        // The receiver answers once it has the stream, so frames can be sent only beside the call.
+        let open = client.open(ReceiverStream::new(outgoing));
+        let (response, opened) = tokio::join!(open, self.open_channels(&frames));
+        let mut credits = response.map_err(|error| lost(&error))?.into_inner();
+        opened.map_err(|failure| lost(&failure))?;
         loop {
             let arrived = Arc::clone(&self.arrived);
             let notified = arrived.notified();
@@ -107,6 +101,15 @@ impl Outgoing {
         }
     }
 
+    /// Opens all channels. They are more than fit the queue, and no element of a channel may overtake its opening.
+    async fn open_channels(&self, frames: &mpsc::Sender<Frame>) -> Result<(), Failure> {
+        for (number, channel) in self.channels.iter().enumerate() {
+            let body = Some(Body::Open(channel.key.open_message()));
+            send(frames, Frame { channel: number as u32, sequence: 0, body }).await?;
+        }
+        Ok(())
+    }
+
     /// Sends one element of each channel that may send; whether there was any.
     async fn send_ready(&mut self, frames: &mpsc::Sender<Frame>) -> Result<bool, Failure> {
         let mut any = false;
@@ -119,10 +122,14 @@ impl Outgoing {
             }
             channel.sequence += 1;
             let frame = Frame { channel: number as u32, sequence: channel.sequence, body: Some(body) };
-            frames.send(frame).await.map_err(|_| Failure::external("the stream is closed"))?;
+            send(frames, frame).await?;
         }
         Ok(any)
     }
+}
+
+async fn send(frames: &mpsc::Sender<Frame>, frame: Frame) -> Result<(), Failure> {
+    frames.send(frame).await.map_err(|_| Failure::external("the stream is closed"))
 }
 
 fn body(element: Element) -> Result<Body, Failure> {
