@@ -51,8 +51,8 @@ pub fn decode(uri: &str, file: &[u8]) -> Result<Manifest, Failure> {
         return Err(broken("is damaged: its checksum does not match".to_owned()));
     }
     let mut manifest: Manifest = serde_json::from_slice(body).map_err(|error| broken(format!("manifest: {error}")))?;
-    if manifest.version > VERSION {
-        return Err(broken(format!("manifest version {} is newer than this build's {VERSION}", manifest.version)));
+    if manifest.version != version {
+        return Err(broken(format!("is of version {version}, but its manifest of version {}", manifest.version)));
     }
     resolve(&mut manifest, layout::snapshot_directory(uri)).map_err(|failure| broken(failure.message))?;
     Ok(manifest)
@@ -196,7 +196,7 @@ mod tests {
         fn no_bytes_are_taken_for_a_manifest_by_mistake(
             at in any::<proptest::sample::Index>(), to in any::<u8>(), cut in any::<bool>(), with_checksum in any::<bool>(),
         ) {
-            let good = encode(&manifest()).expect("encodes");
+            let good = encode(CHECKPOINT, &manifest()).expect("encodes");
             let body = good.iter().position(|&byte| byte == b'\n').expect("a header") + 1;
             let mut bytes = if with_checksum { good[body..].to_vec() } else { good };
             let at = at.index(bytes.len());
@@ -205,8 +205,9 @@ mod tests {
                 bytes.truncate(at);
             }
             let file = if with_checksum { file_of(&bytes) } else { bytes };
-            match decode("f", &file) {
-                Ok(read) => prop_assert_eq!(decode("f", &encode(&read).expect("encodes")), Ok(read)),
+            let place = layout::metadata_file(CHECKPOINT);
+            match decode(&place, &file) {
+                Ok(read) => prop_assert_eq!(decode(&place, &encode(CHECKPOINT, &read).expect("encodes")), Ok(read)),
                 Err(failure) => prop_assert_eq!(failure.class, ErrorClass::Data, "{}", failure),
             }
         }

@@ -277,7 +277,7 @@ mod tests {
             if cut {
                 bytes.truncate(at);
             }
-            if let Err(failure) = read_record("s3://b/pointer/3.json", &bytes) {
+            if let Err(failure) = read_record("s3://b", "s3://b/pointer/3.json", &bytes) {
                 prop_assert_eq!(failure.class, ErrorClass::Data);
                 prop_assert!(failure.message.starts_with("s3://b/pointer/3.json: "), "{}", failure);
             }
@@ -286,9 +286,11 @@ mod tests {
 
     #[test]
     fn a_record_is_read() {
-        let record = read_record("u", RECORD.as_bytes()).unwrap();
+        let record = read_record("s3://moved", "u", RECORD.as_bytes()).unwrap();
         assert_eq!((record.number, record.epoch), (3, 2));
+        let checkpoint = record.checkpoint.map(|checkpoint| checkpoint.uri);
+        assert_eq!(checkpoint.as_deref(), Some("s3://moved/chk-7-2"), "it is where the folder of the job is");
         let newer = RECORD.replacen("\"version\":1", "\"version\":9", 1);
-        assert!(read_record("u", newer.as_bytes()).unwrap_err().message.contains("version 9 is newer"));
+        assert!(read_record("s3://moved", "u", newer.as_bytes()).unwrap_err().message.contains("version 9 is newer"));
     }
 }
