@@ -36,7 +36,7 @@ fn a_checkpoint_does_not_expire_in_a_pause() {
     assert_eq!(pause(&mut stage), [""; 0]);
     assert_eq!(stage.pass(30_000), [""; 0], "half of its time");
     assert_eq!(stage.acknowledge(1), ["write 1 advance"]);
-    assert_eq!(stage.committed(1, Ok(())), ["commit 1"]);
+    assert_eq!(stage.committed(1, Ok(())), ["commit 1", "trigger 2"], "and the next was due");
 }
 
 #[test]
