@@ -3,6 +3,8 @@
 //!
 //! It must not know I/O, time, async code, operators or state backends.
 
+#[cfg(test)]
+mod frozen;
 pub mod layout;
 pub mod manifest;
 pub mod metadata;

@@ -181,3 +181,6 @@ impl<G: Generate> Source for GeneratorSource<G> {
         0
     }
 }
+
+#[cfg(test)]
+mod frozen;

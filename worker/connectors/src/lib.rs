@@ -17,6 +17,9 @@ mod registry;
 mod values;
 
 #[cfg(test)]
+#[path = "../../../tests/fixtures/stored.rs"]
+mod fixtures;
+#[cfg(test)]
 mod testing;
 
 pub use environment::{Collector, Environment, PrintOutput};

@@ -75,11 +75,19 @@ fn build(spec: &SourceSpec, context: &mut OpenContext, _: &Environment) -> Resul
     let position = match context.restored(STATE) {
         _ if !reads => batch.num_rows(),
         [] => 0,
-        [item, ..] => item.0.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| {
+        [item, ..] => decode_position(&item.0).ok_or_else(|| {
             Failure::data(format!("operator {}: the position in the snapshot is malformed", context.uid))
-        })? as usize,
+        })?,
     };
     Ok(Box::new(Values { position: position.min(batch.num_rows()), reads, batch, ended: false }))
+}
+
+fn encode_position(position: usize) -> Vec<u8> {
+    (position as u64).to_le_bytes().to_vec()
+}
+
+fn decode_position(stored: &[u8]) -> Option<usize> {
+    stored.try_into().ok().map(|bytes| u64::from_le_bytes(bytes) as usize)
 }
 
 struct Values {
@@ -111,7 +119,7 @@ impl Source for Values {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         if self.reads {
-            snapshot.add(STATE, (self.position as u64).to_le_bytes().to_vec());
+            snapshot.add(STATE, encode_position(self.position));
         }
         Ok(())
     }
@@ -120,6 +128,9 @@ impl Source for Values {
         0
     }
 }
+
+#[cfg(test)]
+mod frozen;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,8 @@ pub mod catalog;
 pub mod changelog;
 pub mod dead_letter;
 pub mod expr;
+#[cfg(test)]
+mod frozen;
 pub mod job;
 pub mod operator;
 pub mod physical;

@@ -8,6 +8,7 @@ pub mod error;
 pub mod key;
 pub mod row;
 pub mod schema;
+pub mod stored;
 pub mod time;
 pub mod timestamp;
 pub mod types;

@@ -8,6 +8,8 @@ mod argument;
 mod collection;
 mod distinct;
 mod fold;
+#[cfg(test)]
+mod frozen;
 mod large;
 mod layout;
 mod merge;

@@ -19,6 +19,9 @@ pub(crate) fn parent(piece: u32) -> u32 {
 }
 
 #[cfg(test)]
+mod frozen;
+
+#[cfg(test)]
 mod tests {
     use model::key;
 

@@ -289,3 +289,6 @@ impl Operator for Deduplicate {
         snapshot.table(&mut self.waiting)
     }
 }
+
+#[cfg(test)]
+mod frozen;

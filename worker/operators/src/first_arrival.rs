@@ -89,3 +89,6 @@ impl Operator for FirstArrival {
         snapshot.table(&mut self.arrived)
     }
 }
+
+#[cfg(test)]
+mod frozen;

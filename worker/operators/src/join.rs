@@ -4,6 +4,8 @@
 //! Unless nulls are equal, rows with a null key match nothing and are not kept. A −U/+U pair that stays under one key is matched as a pair, so
 //! its halves stay adjacent in the output.
 
+#[cfg(test)]
+mod frozen;
 mod interval;
 mod kept;
 mod matches;

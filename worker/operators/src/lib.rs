@@ -8,6 +8,9 @@ mod calc;
 mod deduplicate;
 mod emission;
 mod first_arrival;
+#[cfg(test)]
+#[path = "../../../tests/fixtures/stored.rs"]
+mod fixtures;
 mod group_aggregate;
 mod grouping;
 mod hashed;

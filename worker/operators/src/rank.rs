@@ -9,6 +9,8 @@
 
 mod below;
 mod changes;
+#[cfg(test)]
+mod frozen;
 mod order;
 mod rows;
 

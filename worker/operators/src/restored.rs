@@ -28,3 +28,6 @@ pub(crate) fn restored_watermark(context: &OpenContext) -> Result<EventTime, Fai
 pub(crate) fn put_watermark(watermark: EventTime, snapshot: &mut Snapshot) {
     put_number(WATERMARK, watermark as u64, snapshot);
 }
+
+#[cfg(test)]
+mod frozen;

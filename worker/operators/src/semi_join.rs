@@ -5,6 +5,8 @@
 //! both sides keep their rows and each left row counts its matches (`semi_join/paired.rs`).
 
 mod counted;
+#[cfg(test)]
+mod frozen;
 mod paired;
 mod rows;
 

@@ -1,6 +1,8 @@
 //! The `SESSION` table function: adds `window_start`, `window_end` and `window_time` to rows. Those are known when a session
 //! has ended: rows are kept until then, and come out in the order of their arrival, with the row kinds they came with.
 
+#[cfg(test)]
+mod frozen;
 mod kept;
 
 use std::sync::Arc;

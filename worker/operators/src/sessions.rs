@@ -5,6 +5,8 @@
 //! time: a timer stays where it was put though its session grows, and is put further on when it fires.
 
 mod arrival;
+#[cfg(test)]
+mod frozen;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -62,7 +62,7 @@ pub(crate) fn prefix_end(group: u16, table: u16, namespace: i64) -> [u8; KEY_PRE
 }
 
 /// The parts of a key: key group, table, namespace, key bytes.
-fn split_key(key: &[u8]) -> Option<(u16, u16, i64, &[u8])> {
+pub(crate) fn split_key(key: &[u8]) -> Option<(u16, u16, i64, &[u8])> {
     let (prefix, rest) = key.split_first_chunk::<KEY_PREFIX_BYTES>()?;
     let [g0, g1, t0, t1, n @ ..] = *prefix;
     Some((u16::from_be_bytes([g0, g1]), u16::from_be_bytes([t0, t1]), i64::from_be_bytes(n) ^ i64::MIN, rest))

@@ -6,6 +6,8 @@
 
 mod disk;
 mod files;
+#[cfg(test)]
+mod frozen;
 mod pending;
 mod restore;
 mod retention;

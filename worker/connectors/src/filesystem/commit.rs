@@ -138,3 +138,6 @@ async fn place(storage: &Storage, file: &StagedFile, is_first: bool, mark: Optio
          (there is no {mark}, which would tell that they were committed)"
     )))
 }
+
+#[cfg(test)]
+mod frozen;

@@ -214,6 +214,9 @@ pub(super) fn from_item(item: &Item) -> Result<Split, Failure> {
 }
 
 #[cfg(test)]
+mod frozen;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

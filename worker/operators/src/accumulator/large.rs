@@ -8,6 +8,8 @@
 //!
 //! If state expires, each piece does by itself, once none of its values has come for a time.
 
+#[cfg(test)]
+mod frozen;
 mod member;
 mod pieces;
 

@@ -27,10 +27,10 @@ pub(super) struct Below {
 }
 
 /// A row below, as it is kept: the length of the sort key, the key, the row, the number.
-struct Stored(Vec<u8>);
+pub(super) struct Stored(pub(super) Vec<u8>);
 
 impl Stored {
-    fn new(sort: &[u8], row: &[u8], number: i64) -> Self {
+    pub(super) fn new(sort: &[u8], row: &[u8], number: i64) -> Self {
         let mut bytes = Vec::with_capacity(LENGTH + sort.len() + row.len() + NUMBER);
         bytes.extend_from_slice(&(sort.len() as u32).to_le_bytes());
         bytes.extend_from_slice(sort);
@@ -40,7 +40,7 @@ impl Stored {
     }
 
     /// Sort key, row and number.
-    fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8], i64)> {
+    pub(super) fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8], i64)> {
         let (rest, number) = bytes.split_last_chunk::<NUMBER>()?;
         let (length, rest) = rest.split_first_chunk::<LENGTH>()?;
         let (sort, row) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;

@@ -15,9 +15,14 @@ use arrow::{
 use checkpoint::{Item, KeyedState};
 use dataflow::{Clock, Flow, OpenContext, Operator, Output, Snapshot, operator::OUTPUT_ROWS_MAX};
 use graph::Node;
-use model::{Batch, Failure, RowKind, Schema, Watermark, batch::ROWS_TARGET, key, row};
+use model::{
+    Batch, Failure, RowKind, Schema, Watermark,
+    batch::ROWS_TARGET,
+    key,
+    row::{self, Rows},
+};
 use settings::Settings;
-use state::{Backend, KeyedStore, StoreOptions};
+use state::{Backend, KeyedStore, StateValue, StoreOptions, Table};
 use storage::{Storage, StorageOptions};
 
 use crate::limits::Limits;
@@ -43,7 +48,7 @@ pub(super) fn rows(batch: &Batch) -> Vec<Change> {
 
 /// A clock that tests set.
 #[derive(Default)]
-pub(super) struct TestClock(AtomicI64);
+pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
     pub(super) fn set(&self, now: i64) {
@@ -58,7 +63,7 @@ impl Clock for TestClock {
 }
 
 /// For what is part of an operator: a store without state, in memory.
-pub(super) fn context(options: &[(&str, &str)], clock: &Arc<TestClock>) -> OpenContext {
+pub(crate) fn context(options: &[(&str, &str)], clock: &Arc<TestClock>) -> OpenContext {
     let mut settings = Settings::default();
     options.iter().for_each(|(name, value)| settings.set(name, value).expect("an option"));
     let store = StoreOptions {
@@ -87,6 +92,30 @@ pub(super) fn context(options: &[(&str, &str)], clock: &Arc<TestClock>) -> OpenC
 pub(super) enum On {
     HashMap,
     RocksDb,
+}
+
+/// What a savepoint holds: keyed state by table, namespace and key, and operator state.
+pub(super) struct Stored {
+    pub(super) entries: BTreeMap<(String, i64, Vec<u8>), Vec<u8>>,
+    pub(super) lists: BTreeMap<String, Vec<Item>>,
+}
+
+/// A value as it is stored.
+#[derive(Clone)]
+struct Raw(Vec<u8>);
+
+impl StateValue for Raw {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Failure> {
+        Ok(Self(bytes.to_vec()))
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.0.len()
+    }
 }
 
 struct Subtask {
@@ -214,6 +243,14 @@ impl Cluster {
     /// As [`Self::restart`], but the snapshot may be refused.
     pub(super) fn try_restart(&mut self, parallelism: u32, on: On) -> Result<(), Failure> {
         self.flush();
+        let is_savepoint = self.snapshots % 2 == 0;
+        let (keyed, lists) = self.snapshot(is_savepoint);
+        self.keyed.clone_from(&keyed);
+        self.start(parallelism, on, &keyed, &lists)
+    }
+
+    /// Takes a snapshot of all subtasks.
+    fn snapshot(&mut self, is_savepoint: bool) -> (Vec<KeyedState>, BTreeMap<String, Vec<Item>>) {
         self.snapshots += 1;
         let directory = self.folder.path().join(format!("chk-{}", self.snapshots)).display().to_string();
         let mut keyed = Vec::new();
@@ -224,24 +261,62 @@ impl Cluster {
             for (name, items) in snapshot.lists {
                 lists.entry(name).or_default().extend(items);
             }
-            let is_savepoint = self.snapshots % 2 == 1;
             let pending = subtask.store.snapshot(snapshot.tables, is_savepoint).expect("a snapshot");
             let written = pending.write(&self.storage, &directory, &directory, self.snapshots);
             keyed.extend(self.runtime.block_on(written).expect("written"));
         }
-        self.keyed.clone_from(&keyed);
-        self.start(parallelism, on, &keyed, &lists)
+        (keyed, lists)
     }
 
-    /// Whether the last snapshot had keyed state.
-    pub(super) fn has_state(&self) -> bool {
+    /// What a savepoint holds.
+    pub(super) fn stored(&mut self) -> Stored {
+        let (keyed, lists) = self.snapshot(true);
+        let mut store = self.whole_store(keyed);
+        let mut entries = BTreeMap::new();
+        for name in store.unclaimed() {
+            let mut table: Table<Raw> = store.table(&name).expect("a table");
+            for namespace in table.namespaces() {
+                let mut put = |key: &[u8], value: Raw| {
+                    entries.insert((name.clone(), namespace, key.to_vec()), value.0);
+                };
+                while table.drain(namespace, ROWS_TARGET, &mut put).expect("readable") {}
+            }
+        }
+        Stored { entries, lists }
+    }
+
+    /// Goes on from what a savepoint holds.
+    pub(super) fn restore(&mut self, stored: &Stored, parallelism: u32, on: On) -> Result<(), Failure> {
+        let mut store = self.whole_store(Vec::new());
+        let mut tables: BTreeMap<&str, Table<Raw>> = BTreeMap::new();
+        for ((name, namespace, key), value) in &stored.entries {
+            let table = tables.entry(name).or_insert_with(|| store.table(name).expect("a table"));
+            let (mut keys, mut entries) = (Rows::default(), Vec::new());
+            keys.push(key);
+            table.hydrate(*namespace, &keys, None, &mut entries)?;
+            *table.get_mut(entries[0]) = Some(Raw(value.clone()));
+            table.end_batch()?;
+        }
+        let parts = tables.values_mut().map(Table::snapshot).collect::<Result<_, _>>()?;
+        let directory = self.folder.path().join("stored").display().to_string();
+        let written = store.snapshot(parts, true)?.write(&self.storage, &directory, &directory, 0);
+        let keyed: Vec<KeyedState> = self.runtime.block_on(written)?.into_iter().collect();
+        self.start(parallelism, on, &keyed, &stored.lists)
+    }
+
+    /// All key groups of some keyed state, in memory.
+    fn whole_store(&self, keyed: Vec<KeyedState>) -> KeyedStore {
         let all = StoreOptions {
             backend: Backend::HashMap,
             key_groups: 0..=MAX_PARALLELISM as u16 - 1,
             max_parallelism: MAX_PARALLELISM,
         };
-        let reader = self.runtime.block_on(KeyedStore::open(all, self.keyed.clone(), self.storage.clone()));
-        !reader.expect("readable").unclaimed().is_empty()
+        self.runtime.block_on(KeyedStore::open(all, keyed, self.storage.clone())).expect("readable")
+    }
+
+    /// Whether the last snapshot had keyed state.
+    pub(super) fn has_state(&self) -> bool {
+        !self.whole_store(self.keyed.clone()).unclaimed().is_empty()
     }
 
     /// Feeds a batch to the subtasks that own its rows.
