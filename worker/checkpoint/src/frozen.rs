@@ -39,6 +39,7 @@ fn manifest(kind: SnapshotKind) -> Manifest {
         max_parallelism: 128,
         parallelism: 2,
         rescaled: is_savepoint.then_some(Rescaled { configured: 1, wanted: 2 }),
+        identities: None,
         operators: [("source-orders".to_owned(), vec![source]), ("group-aggregate-1".to_owned(), vec![aggregate])]
             .into(),
     }

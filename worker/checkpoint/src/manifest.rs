@@ -43,6 +43,10 @@ pub struct Manifest {
     /// The parallelism that was asked for while it ran, if any was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rescaled: Option<Rescaled>,
+    /// The version in which uids were made of what operators compute (`graph::identity`); none if operators were
+    /// numbered by position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identities: Option<u32>,
     /// The state of each operator subtask that has any, by operator uid.
     pub operators: BTreeMap<String, Vec<SubtaskState>>,
 }

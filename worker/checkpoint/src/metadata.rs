@@ -74,6 +74,7 @@ mod tests {
             max_parallelism: 128,
             parallelism: 4,
             rescaled: None,
+            identities: None,
             operators: [("source".to_owned(), vec![state])].into(),
         }
     }

@@ -1,20 +1,23 @@
 //! What of a snapshot a job takes over: matching by operator uid, and the rules that protect against silent loss.
 
-use std::collections::BTreeSet;
+mod matching;
 
 use model::Failure;
 
+pub use self::matching::Operators;
 use crate::Manifest;
 
 /// Decides the restore of `manifest` by a job with these operators and returns what the tasks are given: the state
-/// that is claimed. `max_parallelism` is what the user asked for, if anything; otherwise the snapshot's is taken over.
+/// that is claimed, by the job's uids. `max_parallelism` is what the user asked for, if anything; otherwise the
+/// snapshot's is taken over.
 ///
 /// # Errors
-/// Class `User` if state is left that no operator claims (unless `allow_unclaimed`), naming the uids, or if the number
-/// of key groups would change.
+/// Class `User` if state is left that no operator claims (unless `allow_unclaimed`), if it cannot be said whose state
+/// it is, or if the number of key groups would change. The uids are named. Class `Data` if uids were made in a way that
+/// this build does not know.
 pub fn plan(
     manifest: &Manifest,
-    uids: &BTreeSet<&str>,
+    operators: &Operators<'_>,
     max_parallelism: Option<u32>,
     allow_unclaimed: bool,
 ) -> Result<Manifest, Failure> {
@@ -25,30 +28,40 @@ pub fn plan(
             manifest.max_parallelism
         )));
     }
-    let unclaimed = unclaimed(manifest, uids);
+    if let Some(newer) = manifest.identities.filter(|&version| version > graph::identity::VERSION) {
+        return Err(Failure::data(format!(
+            "{place}: version {newer} of operators' ids is newer than this build's {}",
+            graph::identity::VERSION
+        )));
+    }
+    let matches = matching::matches(manifest, operators).map_err(|failure| failure.at(&place))?;
+    let stored = manifest.operators.iter().filter(|(_, states)| matching::has_state(states));
+    let unclaimed: Vec<&str> = stored.map(|(uid, _)| uid.as_str()).filter(|uid| !matches.contains_key(*uid)).collect();
     if !unclaimed.is_empty() && !allow_unclaimed {
         return Err(Failure::user(format!(
-            "{place}: no operator of the job claims the state of {}; set execution.state-recovery.ignore-unclaimed-state \
-             to true to drop it",
-            unclaimed.join(", ")
+            "{place}: no operator of the job claims the state of {}; {}; give an operator the id of its state by the hint \
+             STATE_ID in its query, or set execution.state-recovery.ignore-unclaimed-state to true to drop what is left",
+            unclaimed.join(", "),
+            told(operators, &matches)
         )));
     }
     let mut claimed = manifest.clone();
-    claimed.operators.retain(|uid, _| uids.contains(uid.as_str()));
+    claimed.identities = operators.identities.map(|identities| identities.version);
+    claimed.operators.clear();
+    for (uid, states) in &manifest.operators {
+        if let Some(of) = matches.get(uid) {
+            claimed.operators.insert(of.clone(), states.clone());
+        }
+    }
     Ok(claimed)
 }
 
-/// The operators of the snapshot that have state and are not among `uids`.
-pub fn unclaimed<'a>(manifest: &'a Manifest, uids: &BTreeSet<&str>) -> Vec<&'a str> {
-    let has_state = |states: &[crate::SubtaskState]| {
-        states.iter().any(|state| state.keyed.is_some() || state.lists.values().any(|items| !items.is_empty()))
-    };
-    manifest
-        .operators
-        .iter()
-        .filter(|(uid, states)| !uids.contains(uid.as_str()) && has_state(states))
-        .map(|(uid, _)| uid.as_str())
-        .collect()
+/// Which operators of the job match state, and which do not.
+fn told(operators: &Operators<'_>, matches: &matching::Matches) -> String {
+    let (with, without): (Vec<&str>, Vec<&str>) =
+        operators.stateful().partition(|uid| matches.values().any(|matched| matched == uid));
+    let list = |uids: Vec<&str>| if uids.is_empty() { "none".to_owned() } else { uids.join(", ") };
+    format!("operators of the job with state in it: {}; without: {}", list(with), list(without))
 }
 
 fn kind(manifest: &Manifest) -> &'static str {
@@ -77,6 +90,7 @@ mod tests {
             max_parallelism: 128,
             parallelism: 2,
             rescaled: None,
+            identities: None,
             operators: [
                 ("source".to_owned(), vec![with_state.clone()]),
                 ("agg".to_owned(), vec![with_state]),
@@ -86,17 +100,30 @@ mod tests {
         }
     }
 
+    fn named<'a>(uids: &[&'a str]) -> Operators<'a> {
+        Operators { uids: uids.iter().copied().collect(), identities: None }
+    }
+
     #[test]
     fn a_restore_is_all_or_an_error_that_names_what_is_left() {
-        let all = BTreeSet::from(["source", "agg", "new"]);
-        let fewer = BTreeSet::from(["source"]);
+        let (all, fewer) = (named(&["source", "agg", "new"]), named(&["source"]));
         let message = |result: Result<Manifest, Failure>| result.expect_err("refused").message;
 
         assert_eq!(plan(&manifest(), &all, None, false).expect("fits").operators.len(), 2);
         assert_eq!(plan(&manifest(), &all, Some(128), false).expect("fits").max_parallelism, 128);
-        assert!(message(plan(&manifest(), &fewer, None, false)).contains("claims the state of agg;"));
+        let refused = message(plan(&manifest(), &fewer, None, false));
+        assert!(
+            refused.contains("claims the state of agg; operators of the job with state in it: source; without: none")
+        );
         let dropped = plan(&manifest(), &fewer, None, true).expect("allowed");
         assert_eq!(dropped.operators.keys().collect::<Vec<_>>(), ["source"]);
         assert!(message(plan(&manifest(), &all, Some(256), true)).contains("128 key groups"));
+    }
+
+    #[test]
+    fn ids_that_are_made_in_a_newer_way_are_refused() {
+        let newer = Manifest { identities: Some(graph::identity::VERSION + 1), ..manifest() };
+        let failure = plan(&newer, &named(&["source", "agg"]), None, true).expect_err("refused");
+        assert!(failure.message.contains("operators' ids is newer"), "{failure}");
     }
 }

@@ -112,6 +112,7 @@ mod tests {
             max_parallelism: 128,
             parallelism: 1,
             rescaled: None,
+            identities: None,
             operators: [("agg".to_owned(), vec![state])].into(),
         })
     }

@@ -8,7 +8,7 @@ use graph::{
     ChangelogMode, JobGraph, OperatorSpec, Partitioning, PhysicalGraph, VertexId,
     operator::{SinkSpec, WindowKind},
 };
-use model::{Failure, Schema, key};
+use model::{Failure, Schema, key, stored};
 use settings::{
     Settings, keys,
     value::{CheckpointMode, StateBackend},
@@ -200,6 +200,9 @@ impl Assembly<'_> {
             }
             _ => {
                 let operator = job.registry.operator(at, &self.inputs(node), &mut context)?;
+                if let Some(table) = context.keyed.tables().find(|table| stored::of_table(table).is_none()) {
+                    return Err(unregistered("table", table));
+                }
                 let unclaimed = context.keyed.unclaimed();
                 if !unclaimed.is_empty() && !job.settings.get(&keys::ALLOW_NON_RESTORED) {
                     return Err(Failure::user(format!(
@@ -329,6 +332,11 @@ impl Assembly<'_> {
             }
         }
     }
+}
+
+/// What has no form that later builds are to read is not stored.
+pub(crate) fn unregistered(what: &str, name: &str) -> Failure {
+    Failure::internal(format!("the {what} {name} is not in the register of stored forms"))
 }
 
 fn is_keyed(operator: &OperatorSpec) -> bool {

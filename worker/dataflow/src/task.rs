@@ -355,6 +355,9 @@ async fn write(
 ) -> Result<CheckpointReport, Failure> {
     let started = Instant::now();
     for OperatorSnapshot { uid, mut state, keyed } in snapshots {
+        if let Some(list) = state.lists.keys().find(|list| model::stored::of_list(list).is_none()) {
+            return Err(crate::assembly::unregistered("operator state", list).at(format_args!("state of {uid}")));
+        }
         if let Some(keyed) = keyed {
             state.keyed = keyed
                 .write(storage, &barrier.directory, &barrier.shared_directory, barrier.checkpoint_id)

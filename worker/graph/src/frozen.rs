@@ -12,9 +12,7 @@ use crate::{
     },
 };
 
-#[path = "../../../tests/fixtures/stored.rs"]
-mod fixtures;
-use fixtures::Fixture;
+use crate::fixtures::Fixture;
 
 fn name_of(operator: &OperatorSpec) -> &'static str {
     match operator {
@@ -336,6 +334,17 @@ fn check(fixture: &mut Fixture, name: &str, graph: &JobGraph) {
     let read = JobGraph::from_json(std::str::from_utf8(&frozen).unwrap()).unwrap();
     assert_eq!(&read, graph, "{name}");
     assert_eq!(read.to_json().unwrap().as_bytes(), frozen, "{name}");
+}
+
+/// Operators of all kinds, each with the one before as its inputs.
+pub(crate) fn one_of_each() -> JobGraph {
+    let mut graph = graph([others(), aggregates(), joins()].concat());
+    for to in 1..graph.nodes.len() {
+        for port in 0..2 {
+            graph.edges.push(Edge { from: to - 1, to, port, partitioning: Partitioning::Forward });
+        }
+    }
+    graph
 }
 
 #[test]

@@ -33,6 +33,9 @@ pub struct JobGraph {
     /// The table of records that cannot be read or come too late; see [`crate::dead_letter`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<Box<crate::TableSpec>>,
+    /// How operators got their uids; none if they are numbered by position, as builds did that knew no other way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identities: Option<crate::Identities>,
 }
 
 /// An operator in the graph.
@@ -86,7 +89,14 @@ pub enum Partitioning {
 impl JobGraph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { version: VERSION, name: name.into(), nodes: Vec::new(), edges: Vec::new(), dead_letters: None }
+        Self {
+            version: VERSION,
+            name: name.into(),
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            dead_letters: None,
+            identities: None,
+        }
     }
 
     /// Adds a node and returns its position.

@@ -9,7 +9,11 @@ pub mod changelog;
 pub mod dead_letter;
 pub mod expr;
 #[cfg(test)]
+#[path = "../../../tests/fixtures/stored.rs"]
+mod fixtures;
+#[cfg(test)]
 mod frozen;
+pub mod identity;
 pub mod job;
 pub mod operator;
 pub mod physical;
@@ -18,6 +22,7 @@ mod pieces;
 pub use catalog::{Catalog, MetadataColumn, SinkCapabilities, SourceCapabilities, TableSpec};
 pub use changelog::ChangelogMode;
 pub use expr::{Expr, Value};
+pub use identity::{Former, Identities, Identity};
 pub use job::{Edge, JobGraph, Node, NodeId, Partitioning};
 pub use operator::OperatorSpec;
 pub use physical::{PhysicalGraph, Vertex, VertexId};

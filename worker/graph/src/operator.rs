@@ -48,6 +48,39 @@ pub enum OperatorSpec {
     Sink(SinkSpec),
 }
 
+impl OperatorSpec {
+    /// The kind of operator, as uids begin with it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "source",
+            Self::Calc(_) => "calc",
+            Self::WindowAssign(_) => "window-table-function",
+            Self::WindowAggregate(_) => "window-aggregate",
+            Self::GroupAggregate(_) => "group-aggregate",
+            Self::LocalAggregate(_) => "local-group-aggregate",
+            Self::Join(_) => "join",
+            Self::IntervalJoin(_) => "interval-join",
+            Self::Rank(spec) if spec.window_end.is_some() => "window-rank",
+            Self::Rank(_) => "rank",
+            Self::Deduplicate(_) => "deduplicate",
+            Self::SemiJoin(_) => "semi-join",
+            Self::WindowJoin(_) => "window-join",
+            Self::Unnest(_) => "unnest",
+            Self::Limit(_) => "limit",
+            Self::Sink(_) => "sink",
+        }
+    }
+
+    /// Whether snapshots hold something of it.
+    pub fn keeps_state(&self) -> bool {
+        match self {
+            Self::WindowAssign(spec) => matches!(spec.window, WindowKind::Session { .. }),
+            Self::Calc(_) | Self::LocalAggregate(_) | Self::Unnest(_) => false,
+            _ => true,
+        }
+    }
+}
+
 /// A source: the planner has pruned its columns and pushed down what may be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceSpec {

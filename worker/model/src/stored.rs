@@ -80,7 +80,7 @@ pub const FORMS: &[Form] = &[
     form(30, "join-rows", &[1], Table(&["left-v1", "right-v1", "left-v2", "right-v2", "ranked-below-v1"]), &["operators::join::piece::Piece"], "Some rows of a key on one side of a join."),
     form(31, "matched-rows", &[1], Table(&["left-v3", "right-v3"]), &["operators::semi_join::rows::KeptRows"], "Some rows of a key of a semi join with a condition, and how many they match."),
     form(32, "row-count", &[1], Table(&["right-counts-v1"]), &["operators::semi_join::rows::Count"], "How many rows the right side of a semi join has of a key."),
-    form(40, "signature", &[1], List(&["signature"]), &["operators::signature::Signature"], "What the state of an operator is about."),
+    form(40, "signature", &[1, 2], List(&["signature"]), &["operators::signature::Description"], "What the state of an operator is about."),
     form(41, "number", &[1], List(&["watermark", "next-row", "seen"]), &["operators::restored"], "A number that each subtask keeps."),
     form(42, "values-position", &[1], List(&["values-position"]), &["connectors::values"], "How many rows of a `values` table were read."),
     form(43, "generator-positions", &[1], List(&["generator-positions"]), &["connectors::generator::Positions"], "The next rows of `datagen` and `nexmark` tables."),
@@ -89,6 +89,7 @@ pub const FORMS: &[Form] = &[
     form(60, "manifest", &[1], Object, &["checkpoint::metadata", "checkpoint::manifest::Manifest"], "`_metadata` of a checkpoint or savepoint."),
     form(61, "pointer", &[1], Object, &["checkpoint::pointer::Record"], "A record of a job's pointer."),
     form(62, "job-graph", &[1], Part, &["graph::job::JobGraph"], "A job. Sent between processes, and what a client submits."),
+    form(63, "operator-id", &[1], Part, &["graph::identity"], "How the uids of operators in a manifest are made of what they compute."),
 ];
 
 /// The form of the values in a table of keyed state.

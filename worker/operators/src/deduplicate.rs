@@ -20,7 +20,7 @@ use state::{EntryId, StateValue, Table};
 use crate::{
     grouping::Grouper,
     restored::{put_watermark, restored_watermark},
-    signature::{self, Signature},
+    signature::{Description, Signature, former},
     window::times,
 };
 
@@ -117,8 +117,9 @@ impl Deduplicate {
         if let Some(column) = spec.keys.iter().chain([&spec.time]).find(|&&column| column >= input.len()) {
             return Err(Failure::internal(format!("column {column} of {} columns", input.len())));
         }
-        let columns = signature::types(input.fields.iter().map(|field| &field.data_type));
-        let signature = format!("first of ({columns}) by {:?} at {}", spec.keys, spec.time);
+        let description = Description::of("deduplicate").rows(input, &spec.keys).at(input, spec.time).kept("first");
+        let columns = former::types(input.fields.iter().map(|field| &field.data_type));
+        let former = format!("first of ({columns}) by {} at {}", former::positions(&spec.keys), spec.time);
         let waiting: Table<Waiting> = context.keyed.table(WAITING)?;
         Ok(Self {
             keys: spec.keys.clone(),
@@ -127,7 +128,7 @@ impl Deduplicate {
             known: context.expiring_table(KNOWN)?,
             earliest: waiting.namespaces().into_iter().map(|second| (second, EventTime::MIN)).collect(),
             waiting,
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             grouper: Grouper::default(),
             watermark: restored_watermark(context)?,
             firing: Firing::default(),

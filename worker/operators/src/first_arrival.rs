@@ -10,7 +10,7 @@ use state::{StateValue, Table};
 
 use crate::{
     grouping::Grouper,
-    signature::{self, Signature},
+    signature::{Description, Signature, former},
 };
 
 const TABLE: &str = "arrived-v1";
@@ -43,11 +43,12 @@ impl FirstArrival {
         if let Some(column) = spec.keys.iter().find(|&&column| column >= input.len()) {
             return Err(Failure::internal(format!("column {column} of {} columns", input.len())));
         }
-        let signature = format!("first arrival by ({})", signature::types_at(input, &spec.keys));
+        let description = Description::of("first-arrival").keys(input, &spec.keys);
+        let former = format!("first arrival by ({})", former::types_at(input, &spec.keys));
         Ok(Self {
             keys: spec.keys.clone(),
             arrived: context.expiring_table(TABLE)?,
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             grouper: Grouper::default(),
         })
     }

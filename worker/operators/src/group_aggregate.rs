@@ -23,7 +23,7 @@ use crate::{
     emission::Pending,
     grouping::{Grouper, Groups},
     limits::Limits,
-    signature::{self, Signature},
+    signature::{Description, Signature, former},
 };
 
 /// The version of the stored form is part of the table's name.
@@ -102,9 +102,9 @@ impl GroupAggregate {
         let columns = InputColumns::new(&spec.keys, &spec.aggregates, None, rows)?;
         let (retracts, keeps_empty) = (!spec.input.is_append(), spec.keys.is_empty());
         let layout = Layout::new(&columns.aggregates, &columns.schema, retracts, keeps_empty, limits)?;
-        let signature = columns.signature(&layout);
+        let (description, former) = (columns.description("group-aggregate", &layout), columns.former(&layout));
         Ok(Self {
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             table: accumulator::open(&layout, TABLE, Lifetime::Idle, context)?,
             large: LargeSets::open(&layout, context)?,
             columns,
@@ -286,9 +286,15 @@ impl InputColumns {
     }
 
     /// What the state is about.
-    pub(crate) fn signature(&self, layout: &Layout) -> String {
-        let keys = signature::types_at(&self.schema, &self.keys);
-        format!("{} by ({keys})", layout.signature(&self.aggregates, &self.schema))
+    pub(crate) fn description(&self, operator: &str, layout: &Layout) -> Description {
+        let description = Description::of(operator).keys(&self.schema, &self.keys).changing(layout.retracts);
+        description.calls(&self.aggregates, &self.schema)
+    }
+
+    /// As signatures before version 2 say it.
+    pub(crate) fn former(&self, layout: &Layout) -> String {
+        let keys = former::types_at(&self.schema, &self.keys);
+        format!("{} by ({keys})", layout.former_signature(&self.aggregates, &self.schema))
     }
 
     /// A batch of only the columns that are read; nothing is copied.

@@ -26,7 +26,12 @@ pub(crate) use self::{
     piece::Piece,
     side::{Sides, all_valid},
 };
-use crate::{grouping::Grouper, limits::Limits, projection::Projection, signature::Signature};
+use crate::{
+    grouping::Grouper,
+    limits::Limits,
+    projection::Projection,
+    signature::{Description, Signature},
+};
 
 /// Pieces of matches that are looked at in one call at most, even if the condition leaves little of them.
 const PIECES_MAX: usize = 8;
@@ -65,9 +70,15 @@ impl Join {
         let retracts = [!spec.left_input.is_append(), !spec.right_input.is_append()];
         let [left_changes, right_changes] = retracts.map(|retracts| if retracts { "changing" } else { "added" });
         let (left_text, right_text, nulls) = (sides.left_text(), sides.right_text(), sides.nulls_text());
-        let signature = format!("{left_changes} {left_text} JOIN {right_changes} {right_text}{nulls}");
+        let description = Description::of("join")
+            .rows(left, &spec.left_keys)
+            .changing(retracts[0])
+            .rows(right, &spec.right_keys)
+            .changing(retracts[1])
+            .property("nulls equal", nulls_equal);
+        let former = format!("{left_changes} {left_text} JOIN {right_changes} {right_text}{nulls}");
         Ok(Self {
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             sides: [
                 Side::new(&spec.left_keys, left, KeptRows::open("left-v2", retracts[0], limits, context)?),
                 Side::new(&spec.right_keys, right, KeptRows::open("right-v2", retracts[1], limits, context)?),

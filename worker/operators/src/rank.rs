@@ -42,7 +42,7 @@ use crate::{
     emission::Pending,
     grouping::{Grouper, Groups},
     limits::Limits,
-    signature::{self, Signature},
+    signature::{Description, Signature, former},
 };
 
 const TABLE: &str = "ranked-v1";
@@ -166,7 +166,7 @@ impl Rank {
         if let Some(column) = partition.iter().find(|&&column| column >= input.len()) {
             return Err(Failure::internal(format!("column {column} of {} columns", input.len())));
         }
-        let columns = signature::types(input.fields.iter().map(|field| &field.data_type));
+        let columns = former::types(input.fields.iter().map(|field| &field.data_type));
         let kept = match (bounds.retracts, bounds.kept.latest_first, bounds.kept.rows) {
             (true, false, _) => "all".to_owned(),
             (true, true, _) => "all, the latest first,".to_owned(),
@@ -175,7 +175,8 @@ impl Rank {
             (false, true, rows) => format!("latest {rows}"),
         };
         let below = bounds.retracts.then(|| Below::open(bounds.kept.rows, limits, context)).transpose()?;
-        let signature = format!("{kept} of ({columns}) by {partition:?} in {order:?}");
+        let former = format!("{kept} of ({columns}) by {} in {}", former::positions(partition), former::order(order));
+        let description = Description::of("rank").rows(input, partition).order(order, input).kept(kept);
         let settings = &context.settings;
         let mini_batch = settings.get(&settings::keys::MINI_BATCH_ENABLED);
         let size = settings.get(&settings::keys::MINI_BATCH_SIZE).clamp(1, u64::from(u32::MAX)) as usize;
@@ -185,7 +186,7 @@ impl Rank {
             bounds,
             input: input.to_arrow(),
             schema: node.schema.to_arrow(),
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             table: context.expiring_table(TABLE)?,
             below,
             grouper: Grouper::default(),

@@ -23,7 +23,7 @@ use crate::{
     emission::Pending,
     join::{Sides, all_valid},
     limits::Limits,
-    signature::Signature,
+    signature::{Description, Signature, former},
 };
 
 pub(crate) struct SemiJoin {
@@ -83,7 +83,7 @@ impl SemiJoin {
             anti: spec.anti,
             nulls_equal,
             keys: [spec.left_keys.clone(), spec.right_keys.clone()],
-            signature: Signature::new(signature(spec, &sides), context)?,
+            signature: Signature::new(&description(spec), &former_signature(spec, &sides), context)?,
             state: match &spec.condition {
                 Some(condition) => State::Paired(Paired::open(condition, &sides, spec, limits, context)?),
                 None => State::Counted(Counted::open(spec, limits, context)?),
@@ -115,12 +115,25 @@ impl SemiJoin {
     }
 }
 
-/// What is stored, as text.
-fn signature(spec: &SemiJoinSpec, sides: &Sides<'_>) -> String {
+/// What is stored.
+fn description(spec: &SemiJoinSpec) -> Description {
+    let (left, right) = (&spec.left_schema, &spec.right_schema);
+    let operator = if spec.anti { "anti-join" } else { "semi-join" };
+    let description = Description::of(operator).rows(left, &spec.left_keys);
+    let description = match &spec.condition {
+        // It is kept which rows it held for.
+        Some(_) => description.rows(right, &spec.right_keys),
+        None => description.changing(!spec.left_input.is_append()).keys(right, &spec.right_keys),
+    };
+    description.condition(spec.condition.as_ref(), [left, right]).property("nulls equal", spec.nulls_equal)
+}
+
+/// As builds before version 2 of signatures said it.
+fn former_signature(spec: &SemiJoinSpec, sides: &Sides<'_>) -> String {
     let name = if spec.anti { "ANTI" } else { "SEMI" };
     // With a condition it is kept which rows it held for.
     let rest = match &spec.condition {
-        Some(condition) => format!("{} on {condition:?}", sides.right_text()),
+        Some(condition) => format!("{} on {}", sides.right_text(), former::expression(condition)),
         None if spec.left_input.is_append() => "keys of added rows".to_owned(),
         None => "keys".to_owned(),
     };

@@ -11,7 +11,7 @@ use crate::{
     group_aggregate::{InputColumns, take_all},
     limits::Limits,
     sessions::{Arrived, Session, SessionInput},
-    signature::Signature,
+    signature::{Signature, former},
     window_output::WindowOutput,
     window_time::WindowTime,
 };
@@ -39,10 +39,13 @@ impl SessionAggregate {
         let output = WindowOutput::new(spec, &columns, node)?;
         let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false, limits)?;
         let time = WindowTime::new(spec.zone.as_deref())?;
-        let signature = format!("{} in {:?}{}", columns.signature(&layout), spec.window, time.signature());
+        let description = columns.description("window-aggregate", &layout);
+        let description = description.windows(Some(spec.window), time.zone_name());
+        let former =
+            format!("{} in {}{}", columns.former(&layout), former::window(&spec.window), time.former_signature());
         Ok(Self {
             output,
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             arrivals: SessionInput::new((&columns.keys, columns.time), gap, time, spec.processing, context)?,
             columns,
             accumulators: accumulator::open(&layout, "accumulators-v1", Lifetime::Window, context)?,

@@ -22,7 +22,7 @@ use crate::{
     limits::Limits,
     restored::{put_number, restored_numbers},
     sessions::{Arrived, Session, SessionInput},
-    signature::{self, Signature},
+    signature::{Description, Signature, former},
     window_time::WindowTime,
 };
 
@@ -57,13 +57,16 @@ impl SessionAssign {
             return Err(Failure::internal("a session's columns do not fit its input"));
         }
         let of = WindowTime::new(spec.zone.as_deref())?;
-        let columns = signature::types(input.fields.iter().map(|field| &field.data_type));
-        let signature = format!("({columns}) by {:?} in {:?}{}", spec.keys, spec.window, of.signature());
+        let description =
+            Description::of("session-rows").rows(input, &spec.keys).windows(Some(spec.window), of.zone_name());
+        let columns = former::types(input.fields.iter().map(|field| &field.data_type));
+        let (keys, window) = (former::positions(&spec.keys), former::window(&spec.window));
+        let former = format!("({columns}) by {keys} in {window}{}", of.former_signature());
         Ok(Self {
             arrivals: SessionInput::new((&spec.keys, spec.time), gap, of, spec.processing, context)?,
             input: input.to_arrow(),
             schema: node.schema.to_arrow(),
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             rows: context.keyed.table("rows-v1")?,
             next_row: restored_numbers(NEXT_ROW, context)?.into_iter().max().unwrap_or_default(),
             pending: Pending::within(limits),

@@ -1,124 +1,179 @@
 //! What the state of an operator is about, kept beside it, so that a snapshot of another query is refused with a clear
 //! error instead of being misread.
+//!
+//! A [`Description`] is stored as JSON. It has what decides how state is read: names of types, and for keys of kept rows
+//! the names of columns, never positions in an input. What is described in addition gets a field with a default, which
+//! is not written, so that older descriptions stay equal. Builds before version 2 wrote a text ([`former`]).
+
+mod describe;
+pub(crate) mod former;
+mod types;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use dataflow::{OpenContext, Snapshot};
-use model::{DataType, Failure, Schema};
+use graph::operator::WindowKind;
+use model::Failure;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::types::type_name;
 
 /// The name of the operator state.
 const NAME: &str = "signature";
 
-/// A text that is equal for operators whose state is exchangeable.
-pub(crate) struct Signature(String);
+/// The version that is written.
+const VERSION: u32 = 2;
+
+/// What the state of an operator is about: equal for operators whose state is exchangeable.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Description {
+    /// [`VERSION`] of the writer.
+    version: u32,
+    /// The kind of operator.
+    operator: String,
+    /// What is kept of each input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inputs: Vec<Input>,
+    /// The calls that the accumulators are of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    calls: Vec<Call>,
+    /// The order of rows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    order: Vec<Sort>,
+    /// Which rows are kept, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
+    /// The windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<WindowKind>,
+    /// The zone of local times in state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+    /// The condition by which rows were matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<String>,
+    /// Lengths by name, in milliseconds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    lengths: BTreeMap<String, i64>,
+    /// What else is so.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    properties: BTreeSet<String>,
+}
+
+/// What is kept of an input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Input {
+    /// The types of the columns of kept rows; none if no rows are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<String>,
+    keys: Vec<Column>,
+    /// The column by whose time rows are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<Column>,
+    /// Whether rows are also taken away.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    changes: bool,
+}
+
+/// A column that has a meaning for state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Column {
+    /// Empty if the query gives it none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(rename = "type")]
+    data_type: String,
+}
+
+/// A call of an aggregate function.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Call {
+    function: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    arguments: Vec<Argument>,
+    /// The number of the column that says which rows count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<usize>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    distinct: bool,
+    /// Whether nulls are not kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    skips_nulls: bool,
+}
+
+/// An argument of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Argument {
+    /// Equal for equal columns: columns are numbered in the order in which the calls name them.
+    number: usize,
+    #[serde(rename = "type")]
+    data_type: String,
+}
+
+/// A column of an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Sort {
+    column: Column,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    descending: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    nulls_first: bool,
+}
+
+/// A description, as it is stored.
+pub(crate) struct Signature(Vec<u8>);
 
 impl Signature {
-    /// Compares the text with that of the snapshot the operator starts from.
-    pub(crate) fn new(text: String, context: &OpenContext) -> Result<Self, Failure> {
-        match context.restored(NAME).iter().find(|item| item.0 != text.as_bytes()) {
-            None => Ok(Self(text)),
-            Some(other) => Err(Failure::user(format!(
-                "the snapshot holds state of another query: '{}' instead of '{text}'",
-                String::from_utf8_lossy(&other.0)
-            ))),
+    /// Compares a description with that of the snapshot the operator starts from. `former` is what builds before
+    /// version 2 would have written.
+    pub(crate) fn new(description: &Description, former: &str, context: &OpenContext) -> Result<Self, Failure> {
+        for item in context.restored(NAME) {
+            compare(&item.0, description, former)?;
         }
+        let json = serde_json::to_vec(description);
+        json.map(Self).map_err(|error| Failure::internal(format!("signature: {error}")))
     }
 
     /// Puts it into a snapshot.
     pub(crate) fn snapshot(&self, snapshot: &mut Snapshot) {
-        snapshot.add(NAME, self.0.clone().into_bytes());
+        snapshot.add(NAME, self.0.clone());
     }
 }
 
-/// The names of types, as [`type_name`] has them.
-pub(crate) fn types<'a>(types: impl IntoIterator<Item = &'a DataType>) -> String {
-    types.into_iter().map(type_name).collect::<Vec<_>>().join(", ")
+/// Checks that a stored description, or a text of an earlier build, is of the same state.
+fn compare(stored: &[u8], description: &Description, former: &str) -> Result<(), Failure> {
+    let other =
+        |difference: String| Err(Failure::user(format!("the snapshot holds state of another query: {difference}")));
+    if stored.first() != Some(&b'{') {
+        let stored = String::from_utf8_lossy(stored);
+        return if stored == former { Ok(()) } else { other(format!("'{stored}' instead of '{former}'")) };
+    }
+    let read: Description =
+        serde_json::from_slice(stored).map_err(|error| Failure::data(format!("the stored signature: {error}")))?;
+    if read.version > VERSION {
+        let version = read.version;
+        return Err(Failure::data(format!("version {version} of signatures is newer than this build's {VERSION}")));
+    }
+    let is_same = *description == Description { version: VERSION, ..read.clone() };
+    if is_same { Ok(()) } else { other(difference(&read, description)) }
 }
 
-/// The types of some columns.
-pub(crate) fn types_at(schema: &Schema, columns: &[usize]) -> String {
-    types(columns.iter().filter_map(|&column| schema.fields.get(column)).map(|field| &field.data_type))
-}
-
-/// A type as signatures name it. Frozen, since state of earlier builds has these names; what users see may change.
-pub(crate) fn type_name(data_type: &DataType) -> String {
-    let fixed = match data_type {
-        DataType::Null => "NULL",
-        DataType::Boolean => "BOOLEAN",
-        DataType::TinyInt => "TINYINT",
-        DataType::SmallInt => "SMALLINT",
-        DataType::Int => "INT",
-        DataType::BigInt => "BIGINT",
-        DataType::Float => "FLOAT",
-        DataType::Double => "DOUBLE",
-        DataType::String => "STRING",
-        DataType::Bytes => "BYTES",
-        DataType::Date => "DATE",
-        DataType::IntervalDayTime => "INTERVAL DAY TO SECOND(3)",
-        DataType::IntervalYearMonth => "INTERVAL YEAR TO MONTH",
-        DataType::Decimal(precision, scale) => return format!("DECIMAL({precision}, {scale})"),
-        DataType::Char(length) => return format!("CHAR({length})"),
-        DataType::Varchar(length) => return format!("VARCHAR({length})"),
-        DataType::Binary(length) => return format!("BINARY({length})"),
-        DataType::Varbinary(length) => return format!("VARBINARY({length})"),
-        DataType::Time(precision) => return format!("TIME({precision})"),
-        DataType::Timestamp(precision) => return format!("TIMESTAMP({precision})"),
-        DataType::TimestampLtz(precision) => return format!("TIMESTAMP_LTZ({precision})"),
-        DataType::Array(item) => return format!("ARRAY<{}>", type_name(item)),
-        DataType::Map(key, value) => return format!("MAP<{}, {}>", type_name(key), type_name(value)),
-        DataType::Multiset(element) => return format!("MULTISET<{}>", type_name(element)),
-        DataType::NotNull(inner) => return format!("{} NOT NULL", type_name(inner)),
-        DataType::Row(fields) => {
-            let fields = fields.iter().map(|field| {
-                let not_null = if field.nullable { "" } else { " NOT NULL" };
-                format!("`{}` {}{not_null}", field.name, type_name(&field.data_type))
-            });
-            return format!("ROW<{}>", fields.collect::<Vec<_>>().join(", "));
-        }
+/// The parts in which two descriptions differ.
+fn difference(stored: &Description, mine: &Description) -> String {
+    let parts = |description: &Description| match serde_json::to_value(description) {
+        Ok(serde_json::Value::Object(parts)) => parts.into_iter().collect::<BTreeMap<_, _>>(),
+        _ => BTreeMap::new(),
     };
-    fixed.to_owned()
+    let (stored, mine) = (parts(stored), parts(mine));
+    let names: BTreeSet<&String> = stored.keys().chain(mine.keys()).collect();
+    let differing = names.into_iter().filter(|name| *name != "version" && stored.get(*name) != mine.get(*name));
+    let text = |part: Option<&serde_json::Value>| part.map_or("none".to_owned(), ToString::to_string);
+    let differing =
+        differing.map(|name| format!("{name} {} instead of {}", text(stored.get(name)), text(mine.get(name))));
+    differing.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
-mod tests {
-    use model::Field;
-
-    use super::*;
-
-    #[test]
-    fn the_names_of_types_in_state_never_change() {
-        let boxed = |data_type: DataType| Box::new(data_type);
-        let names = [
-            (DataType::Null, "NULL"),
-            (DataType::Boolean, "BOOLEAN"),
-            (DataType::TinyInt, "TINYINT"),
-            (DataType::SmallInt, "SMALLINT"),
-            (DataType::Int, "INT"),
-            (DataType::BigInt, "BIGINT"),
-            (DataType::Float, "FLOAT"),
-            (DataType::Double, "DOUBLE"),
-            (DataType::Decimal(10, 2), "DECIMAL(10, 2)"),
-            (DataType::Char(3), "CHAR(3)"),
-            (DataType::Varchar(4), "VARCHAR(4)"),
-            (DataType::String, "STRING"),
-            (DataType::Binary(5), "BINARY(5)"),
-            (DataType::Varbinary(6), "VARBINARY(6)"),
-            (DataType::Bytes, "BYTES"),
-            (DataType::Date, "DATE"),
-            (DataType::Time(0), "TIME(0)"),
-            (DataType::Timestamp(3), "TIMESTAMP(3)"),
-            (DataType::TimestampLtz(6), "TIMESTAMP_LTZ(6)"),
-            (DataType::IntervalDayTime, "INTERVAL DAY TO SECOND(3)"),
-            (DataType::IntervalYearMonth, "INTERVAL YEAR TO MONTH"),
-            (DataType::Array(boxed(DataType::IntervalDayTime)), "ARRAY<INTERVAL DAY TO SECOND(3)>"),
-            (DataType::Map(boxed(DataType::Int), boxed(DataType::Date)), "MAP<INT, DATE>"),
-            (DataType::Multiset(boxed(DataType::IntervalYearMonth)), "MULTISET<INTERVAL YEAR TO MONTH>"),
-            (DataType::NotNull(boxed(DataType::Int)), "INT NOT NULL"),
-            (
-                DataType::Row(vec![Field::new("a", DataType::Int), Field::new("b c", DataType::IntervalDayTime)]),
-                "ROW<`a` INT, `b c` INTERVAL DAY TO SECOND(3)>",
-            ),
-        ];
-        for (data_type, name) in names {
-            assert_eq!(type_name(&data_type), name);
-        }
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ mod join;
 mod limit;
 mod misfit;
 mod rank;
-mod rows;
+pub(crate) mod rows;
 mod semi_join;
 mod session_aggregate;
 mod session_assign;

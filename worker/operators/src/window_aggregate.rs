@@ -29,7 +29,7 @@ use crate::{
     grouping::Grouper,
     limits::Limits,
     restored::{put_watermark, restored_watermark},
-    signature::Signature,
+    signature::{Signature, former},
     window::{Slices, Windows, timed},
     window_output::WindowOutput,
     window_time::WindowTime,
@@ -91,7 +91,10 @@ impl WindowAggregate {
         let layout = Layout::new(&columns.aggregates, &columns.schema, !spec.input.is_append(), false, limits)?;
         let windows = Windows::new(spec.window)?;
         let time = WindowTime::new(spec.zone.as_deref())?;
-        let signature = format!("{} in {:?}{}", columns.signature(&layout), spec.window, time.signature());
+        let description = columns.description("window-aggregate", &layout);
+        let description = description.windows(Some(spec.window), time.zone_name());
+        let former =
+            format!("{} in {}{}", columns.former(&layout), former::window(&spec.window), time.former_signature());
         let slices = accumulator::open(&layout, SLICES, Lifetime::Window, context)?;
         let merged = match windows.is_tumbling() {
             true => None,
@@ -110,7 +113,7 @@ impl WindowAggregate {
             time,
             windows,
             is_partial: spec.partial.is_some(),
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             slices,
             merged,
             grouper: Grouper::default(),

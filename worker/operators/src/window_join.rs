@@ -33,7 +33,7 @@ use crate::{
     limits::Limits,
     projection::Projection,
     restored::{put_watermark, restored_watermark},
-    signature::Signature,
+    signature::{Description, Signature},
     window::{ByWindow, by_window},
     window_time::WindowTime,
 };
@@ -95,12 +95,17 @@ impl WindowJoin {
         }
         let time = WindowTime::new(spec.zone.as_deref())?;
         let (left_text, right_text) = (sides.left_text(), sides.right_text());
-        let name = match spec.kind {
-            WindowJoinKind::Inner => "WINDOW JOIN",
-            WindowJoinKind::Semi => "WINDOW SEMI JOIN",
-            WindowJoinKind::Anti => "WINDOW ANTI JOIN",
+        let (operator, name) = match spec.kind {
+            WindowJoinKind::Inner => ("window-join", "WINDOW JOIN"),
+            WindowJoinKind::Semi => ("window-semi-join", "WINDOW SEMI JOIN"),
+            WindowJoinKind::Anti => ("window-anti-join", "WINDOW ANTI JOIN"),
         };
-        let signature = format!("{left_text} {name} {right_text}{}{}", sides.nulls_text(), time.signature());
+        let description = Description::of(operator)
+            .rows(left, &spec.left_keys)
+            .rows(right, &spec.right_keys)
+            .windows(None, time.zone_name())
+            .property("nulls equal", nulls_equal);
+        let former = format!("{left_text} {name} {right_text}{}{}", sides.nulls_text(), time.former_signature());
         let side = |keys: &[usize], end: usize, schema: &Schema, table| Side {
             keys: keys.to_vec(),
             end,
@@ -109,7 +114,7 @@ impl WindowJoin {
         };
         Ok(Self {
             kind: spec.kind,
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             sides: [
                 side(&spec.left_keys, spec.left_end, left, context.keyed.table("left-v2")?),
                 side(&spec.right_keys, spec.right_end, right, context.keyed.table("right-v2")?),

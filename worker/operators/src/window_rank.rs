@@ -23,7 +23,7 @@ use crate::{
     grouping::Grouper,
     rank::{Kept, Order, RankedRows},
     restored::{put_watermark, restored_watermark},
-    signature::{self, Signature},
+    signature::{Description, Signature, former},
     window::by_window,
     window_time::WindowTime,
 };
@@ -72,15 +72,21 @@ impl WindowRank {
         if let Some(column) = spec.partition.iter().chain([&end]).find(|&&column| column >= input.len()) {
             return Err(Failure::internal(format!("column {column} of {} columns", input.len())));
         }
-        let columns = signature::types(input.fields.iter().map(|field| &field.data_type));
+        let columns = former::types(input.fields.iter().map(|field| &field.data_type));
         let latest = if spec.latest_first { ", the latest first" } else { "" };
         let time = WindowTime::new(spec.zone.as_deref())?;
-        let signature = format!(
-            "first {} of ({columns}) by {:?} in {:?}{latest} in windows that end at {end}{}",
+        let description = Description::of("window-rank")
+            .rows(input, &spec.partition)
+            .at(input, end)
+            .order(&spec.order, input)
+            .kept(format!("first {}{latest}", spec.to))
+            .windows(None, time.zone_name());
+        let former = format!(
+            "first {} of ({columns}) by {} in {}{latest} in windows that end at {end}{}",
             spec.to,
-            spec.partition,
-            spec.order,
-            time.signature()
+            former::positions(&spec.partition),
+            former::order(&spec.order),
+            time.former_signature()
         );
         Ok(Self {
             partition: spec.partition.clone(),
@@ -92,7 +98,7 @@ impl WindowRank {
             input: input.to_arrow(),
             schema: node.schema.to_arrow(),
             table: context.keyed.table(TABLE)?,
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             grouper: Grouper::default(),
             time,
             watermark: restored_watermark(context)?,

@@ -77,8 +77,13 @@ impl WindowTime {
         ])
     }
 
-    /// What it means for kept state.
-    pub(crate) fn signature(&self) -> String {
+    /// The zone whose local times are in state, if it is not UTC.
+    pub(crate) fn zone_name(&self) -> Option<String> {
+        self.zone.map(|zone| zone.to_string())
+    }
+
+    /// What signatures before version 2 say of it.
+    pub(crate) fn former_signature(&self) -> String {
         self.zone.map_or_else(String::new, |zone| format!(" in {zone}"))
     }
 }

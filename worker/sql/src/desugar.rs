@@ -8,6 +8,7 @@ mod named_window;
 mod outer_field;
 mod refused;
 mod scalar_subquery;
+mod state_id;
 mod unnest;
 mod values;
 mod wildcard;
@@ -72,6 +73,7 @@ impl VisitorMut for Desugar<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        flow(state_id::apply(&mut query.body))?;
         flow(checks::fetch_as_limit(query).and_then(|()| checks::query(query)))?;
         let Some(mut with) = query.with.take() else {
             self.with.push(None);

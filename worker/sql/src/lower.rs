@@ -14,6 +14,7 @@ pub(crate) mod scalar;
 mod semi_join;
 mod sink;
 mod source;
+mod state_id;
 mod unnest;
 mod values;
 mod window;
@@ -34,6 +35,7 @@ use crate::{
     SqlError,
     catalog::PhysicalTable,
     nodes::{WatermarkNode, WindowNode},
+    statement::StateId,
     unnest::UnnestNode,
 };
 use rank::Numbered;
@@ -157,7 +159,10 @@ impl<'a> Lowering<'a> {
                     Scope { schema: filter.input.schema(), exprs: &input.exprs }.lower(&filter.predicate)?;
                 Ok(Relation { filter: conjunction(input.filter, Some(condition)), ..input })
             }
-            LogicalPlan::SubqueryAlias(alias) => self.relation(&alias.input),
+            LogicalPlan::SubqueryAlias(alias) => match StateId::of_alias(alias.alias.table()) {
+                Some(id) => self.with_state_id(&alias.input, id),
+                None => self.relation(&alias.input),
+            },
             LogicalPlan::TableScan(scan) => {
                 let table = scan
                     .source

@@ -15,7 +15,7 @@ mod hint;
 mod parse;
 mod table;
 
-pub(crate) use hint::options_of;
+pub(crate) use hint::{StateId, options_of, take_state_id};
 pub(crate) use parse::parse_script;
 
 /// The database of names that say none, unless `USE` says another.

@@ -12,6 +12,8 @@ mod dialect;
 mod golden;
 #[path = "planner/graphs.rs"]
 mod graphs;
+#[path = "planner/identity.rs"]
+mod identity;
 #[path = "planner/metadata.rs"]
 mod metadata;
 #[path = "planner/mistakes.rs"]

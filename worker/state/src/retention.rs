@@ -55,6 +55,11 @@ pub(crate) fn timed_name(name: &str) -> String {
     format!("{name}{TIMED}")
 }
 
+/// The inverse of [`timed_name`]; the name itself if its values do not begin with a time.
+pub(crate) fn untimed_name(name: &str) -> &str {
+    name.strip_suffix(TIMED).unwrap_or(name)
+}
+
 /// Appends the time before a value.
 #[inline]
 pub(crate) fn put_stamp(stamp: i64, out: &mut Vec<u8>) {

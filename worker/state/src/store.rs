@@ -17,7 +17,7 @@ use crate::{
     disk::{Catalog, Disk},
     pending::{Linking, Uploads, Work},
     restore::{self, Scope},
-    retention::{Retention, put_stamp, split_stamp, timed_name},
+    retention::{Retention, put_stamp, split_stamp, timed_name, untimed_name},
     snapshot::Entries,
     table::{Content, Timing},
 };
@@ -159,6 +159,11 @@ impl KeyedStore {
             Behind::Memory { .. } => Ok(()),
             Behind::Disk { disk, .. } => disk.compact(),
         }
+    }
+
+    /// Names of the tables that were asked for, without what says that their entries expire.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.claimed.iter().map(|name| untimed_name(name))
     }
 
     /// Names of restored tables that nobody asked for. The next snapshot is without them.

@@ -168,6 +168,7 @@ impl Job {
             parallelism: self.parallelism,
             rescaled: (self.desired_parallelism != configured)
                 .then_some(manifest::Rescaled { configured, wanted: self.desired_parallelism }),
+            identities: self.graph.identities.as_ref().map(|identities| identities.version),
             operators: std::mem::take(&mut pending.operators),
         };
         context.out.push(Action::Commit {

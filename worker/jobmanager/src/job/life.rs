@@ -64,10 +64,10 @@ impl Job {
             return self.conclude(JobState::Canceled, context);
         }
         if let Some((_, manifest)) = &recovery.snapshot {
-            let uids: BTreeSet<&str> = self.graph.nodes.iter().map(|node| node.uid.as_str()).collect();
+            let operators = restore::Operators::from(&*self.graph);
             let chosen = self.settings.get(&keys::MAX_PARALLELISM);
             let allow = self.settings.get(&keys::ALLOW_NON_RESTORED);
-            let planned = restore::plan(manifest, &uids, chosen, allow)
+            let planned = restore::plan(manifest, &operators, chosen, allow)
                 .and_then(|_| check_parallelism(self.desired_parallelism, manifest.max_parallelism));
             if let Err(failure) = planned {
                 return self.fail(failure, None, context);

@@ -11,8 +11,7 @@ use crate::{event::Action, splits::Splits};
 impl Job {
     /// What the job's operators claim of a snapshot.
     pub(super) fn claimed(&self, manifest: &Manifest) -> Result<Manifest, Failure> {
-        let uids: BTreeSet<&str> = self.graph.nodes.iter().map(|node| node.uid.as_str()).collect();
-        restore::plan(manifest, &uids, None, true)
+        restore::plan(manifest, &restore::Operators::from(&*self.graph), None, true)
     }
 
     /// Has the splits of the sources listed, for the attempt that is about to start.

@@ -56,6 +56,7 @@ pub(crate) fn manifest(id: u64) -> Manifest {
         max_parallelism: 128,
         parallelism: 1,
         rescaled: None,
+        identities: None,
         operators: states.into(),
     }
 }

@@ -122,8 +122,8 @@ impl Layout {
         !self.retracts && self.outcomes.iter().any(Outcome::counts_rows)
     }
 
-    /// The accumulators as text: equal for layouts whose stored accumulators are exchangeable.
-    pub(crate) fn signature(&self, calls: &[AggregateCall], schema: &Schema) -> String {
+    /// The accumulators as signatures before version 2 have them.
+    pub(crate) fn former_signature(&self, calls: &[AggregateCall], schema: &Schema) -> String {
         let calls: Vec<String> = calls.iter().map(|call| described(call, schema)).collect();
         format!("{}{}", calls.join(", "), if self.retracts { " over a changelog" } else { "" })
     }

@@ -26,7 +26,7 @@ use crate::{
     grouping::{Grouper, Groups},
     projection::Projection,
     restored::{put_watermark, restored_watermark},
-    signature::Signature,
+    signature::{Description, Signature},
     window::times,
 };
 
@@ -93,7 +93,14 @@ impl IntervalJoin {
             return Err(Failure::internal(format!("times from {} to {} ms apart", spec.lower, spec.upper)));
         }
         let slice = (spec.upper.saturating_sub(spec.lower) / SLICES_OF_WINDOW).max(SLICE_MIN);
-        let signature = format!(
+        let description = Description::of("interval-join")
+            .rows(left, &spec.left_keys)
+            .at(left, spec.left_time)
+            .rows(right, &spec.right_keys)
+            .at(right, spec.right_time)
+            .length("slice", slice)
+            .property("nulls equal", nulls_equal);
+        let former = format!(
             "{} at {} JOIN {} at {} in slices of {slice}{}",
             sides.left_text(),
             spec.left_time,
@@ -106,7 +113,7 @@ impl IntervalJoin {
         let (earliest, latest) = (spec.upper.saturating_neg(), spec.lower.saturating_neg());
         let right_side = Side::new(&spec.right_keys, spec.right_time, right, right_table, earliest, latest)?;
         Ok(Self {
-            signature: Signature::new(signature, context)?,
+            signature: Signature::new(&description, &former, context)?,
             sides: [left_side, right_side],
             nulls_equal: spec.nulls_equal,
             condition: sides.condition(spec.condition.as_ref())?,

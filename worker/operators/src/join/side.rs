@@ -1,11 +1,11 @@
 //! What the two sides of all joins have in common: keys that are compared by their bytes, a further condition, and how
-//! a side is told in a signature.
+//! a side is described in a signature.
 
 use arrow::{array::BooleanArray, buffer::NullBuffer};
 use graph::Expr;
 use model::{Batch, Failure, Schema};
 
-use crate::{accumulator::not_null, projection::Projection, signature};
+use crate::{accumulator::not_null, projection::Projection, signature::former};
 
 /// Both sides as they are specified.
 pub(crate) struct Sides<'a> {
@@ -45,7 +45,7 @@ impl Sides<'_> {
         condition.map(|condition| Projection::new(std::slice::from_ref(condition), &both)).transpose()
     }
 
-    /// The left side's columns and keys as text.
+    /// The left side's columns and keys, as signatures before version 2 have them.
     pub(crate) fn left_text(&self) -> String {
         text(self.left, self.left_keys)
     }
@@ -62,8 +62,8 @@ impl Sides<'_> {
 }
 
 fn text(schema: &Schema, keys: &[usize]) -> String {
-    let columns = signature::types(schema.fields.iter().map(|field| &field.data_type));
-    format!("({columns}) by {keys:?}")
+    let columns = former::types(schema.fields.iter().map(|field| &field.data_type));
+    format!("({columns}) by {}", former::positions(keys))
 }
 
 /// Where none of some columns is null; none if that is so everywhere.

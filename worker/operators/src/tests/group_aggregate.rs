@@ -228,7 +228,7 @@ fn state_of_intervals_is_named_as_ever() {
         let schema = Schema::new(vec![Field::new("i", data_type.clone())]);
         let calls = [call(AggregateFunction::Min, Some(0), data_type)];
         let layout = Layout::new(&calls, &schema, false, false, Limits::small()).expect("a layout");
-        assert_eq!(layout.signature(&calls, &schema), format!("MIN({name} 0)"));
+        assert_eq!(layout.former_signature(&calls, &schema), format!("MIN({name} 0)"));
     }
 }
 

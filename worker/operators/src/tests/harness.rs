@@ -95,6 +95,7 @@ pub(super) enum On {
 }
 
 /// What a savepoint holds: keyed state by table, namespace and key, and operator state.
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) entries: BTreeMap<(String, i64, Vec<u8>), Vec<u8>>,
     pub(super) lists: BTreeMap<String, Vec<Item>>,

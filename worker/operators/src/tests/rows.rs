@@ -36,7 +36,7 @@ pub(super) struct Row {
     pub(super) t: Option<i64>,
 }
 
-pub(super) fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     Schema::new(vec![
         Field::new("k", DataType::BigInt),
         Field::new("g", DataType::String),
@@ -108,7 +108,7 @@ pub(super) fn call(function: AggregateFunction, argument: Option<usize>, data_ty
 }
 
 /// Every function on every kind of argument.
-pub(super) fn calls() -> Vec<AggregateCall> {
+pub(crate) fn calls() -> Vec<AggregateCall> {
     use AggregateFunction::{Avg, Count, Max, Min, Sum};
     let distinct = |call: AggregateCall| AggregateCall { distinct: true, ..call };
     let filtered = |call: AggregateCall| AggregateCall { filter: Some(FLAG), ..call };

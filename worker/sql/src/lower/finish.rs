@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use graph::{ChangelogMode, Expr, JobGraph, NodeId, OperatorSpec, Partitioning, operator::CalcSpec};
+use graph::{ChangelogMode, Expr, Former, JobGraph, NodeId, OperatorSpec, Partitioning, operator::CalcSpec};
 
 use super::{
     Lowering,
@@ -38,7 +38,7 @@ impl Lowering<'_> {
             modes.insert(id, mode);
         }
         leave_collections(&mut graph);
-        name(&mut graph);
+        name(&mut graph)?;
         changelog::infer(&mut graph, &modes)?;
         inherit_parallelism(&mut graph);
         sink::set_parallelism(&mut graph, &parallelism)?;
@@ -94,6 +94,7 @@ fn shared(graph: JobGraph) -> JobGraph {
             let same = |&other: &NodeId| {
                 replaced[other].is_none()
                     && graph.nodes[other].operator == node.operator
+                    && graph.nodes[other].uid == node.uid
                     && graph.nodes[other].parallelism == node.parallelism
                     && inputs[other] == mine
             };
@@ -198,44 +199,51 @@ fn identity_of(graph: &JobGraph, node: NodeId) -> Option<NodeId> {
     identity.then_some(first.from)
 }
 
-/// Names as in Flink's plans, and uids from the operator's kind and its number among them.
-fn name(graph: &mut JobGraph) {
+/// Names as in Flink's plans, and uids.
+fn name(graph: &mut JobGraph) -> Result<(), SqlError> {
     let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut former = Vec::with_capacity(graph.nodes.len());
     for (position, node) in graph.nodes.iter_mut().enumerate() {
+        let (title, table) = match &node.operator {
+            OperatorSpec::Source(source) => ("Source", Some(&source.table.name)),
+            OperatorSpec::Sink(sink) => ("Sink", Some(&sink.table.name)),
+            other => (title(other), None),
+        };
+        let kind = match table {
+            Some(table) => format!("{}-{table}", node.operator.kind()),
+            None => node.operator.kind().to_owned(),
+        };
         let number = position + 1;
-        let (kind, name) = match &node.operator {
-            OperatorSpec::Source(source) => {
-                (format!("source-{}", source.table.name), format!("Source: {}[{number}]", source.table.name))
-            }
-            OperatorSpec::Sink(sink) => {
-                (format!("sink-{}", sink.table.name), format!("Sink: {}[{number}]", sink.table.name))
-            }
-            OperatorSpec::Calc(_) => ("calc".to_owned(), format!("Calc[{number}]")),
-            OperatorSpec::WindowAssign(_) => {
-                ("window-table-function".to_owned(), format!("WindowTableFunction[{number}]"))
-            }
-            OperatorSpec::WindowAggregate(_) => ("window-aggregate".to_owned(), format!("WindowAggregate[{number}]")),
-            OperatorSpec::LocalAggregate(_) => {
-                ("local-group-aggregate".to_owned(), format!("LocalGroupAggregate[{number}]"))
-            }
-            OperatorSpec::GroupAggregate(_) => ("group-aggregate".to_owned(), format!("GroupAggregate[{number}]")),
-            OperatorSpec::Join(_) => ("join".to_owned(), format!("Join[{number}]")),
-            OperatorSpec::IntervalJoin(_) => ("interval-join".to_owned(), format!("IntervalJoin[{number}]")),
-            OperatorSpec::Rank(spec) if spec.window_end.is_some() => {
-                ("window-rank".to_owned(), format!("WindowRank[{number}]"))
-            }
-            OperatorSpec::Rank(_) => ("rank".to_owned(), format!("Rank[{number}]")),
-            OperatorSpec::Deduplicate(_) => ("deduplicate".to_owned(), format!("Deduplicate[{number}]")),
-            OperatorSpec::WindowJoin(_) => ("window-join".to_owned(), format!("WindowJoin[{number}]")),
-            OperatorSpec::Unnest(_) => ("unnest".to_owned(), format!("Correlate[{number}]")),
-            OperatorSpec::Limit(_) => ("limit".to_owned(), format!("Limit[{number}]")),
-            OperatorSpec::SemiJoin(_) => ("semi-join".to_owned(), format!("Join[{number}]")),
+        node.name = match table {
+            Some(table) => format!("{title}: {table}[{number}]"),
+            None => format!("{title}[{number}]"),
         };
         let count = counts.entry(kind.clone()).or_default();
         *count += 1;
-        let named_by_table = matches!(node.operator, OperatorSpec::Source(_) | OperatorSpec::Sink(_));
-        node.uid = if named_by_table && *count == 1 { kind } else { format!("{kind}-{count}") };
-        node.name = name;
+        let uid = if table.is_some() && *count == 1 { kind.clone() } else { format!("{kind}-{count}") };
+        former.push(Former { kind, uid });
+    }
+    Ok(graph::identity::identify(graph, former)?)
+}
+
+/// What Flink's plans call an operator.
+fn title(operator: &OperatorSpec) -> &'static str {
+    match operator {
+        OperatorSpec::Source(_) => "Source",
+        OperatorSpec::Sink(_) => "Sink",
+        OperatorSpec::Calc(_) => "Calc",
+        OperatorSpec::WindowAssign(_) => "WindowTableFunction",
+        OperatorSpec::WindowAggregate(_) => "WindowAggregate",
+        OperatorSpec::LocalAggregate(_) => "LocalGroupAggregate",
+        OperatorSpec::GroupAggregate(_) => "GroupAggregate",
+        OperatorSpec::Join(_) | OperatorSpec::SemiJoin(_) => "Join",
+        OperatorSpec::IntervalJoin(_) => "IntervalJoin",
+        OperatorSpec::Rank(spec) if spec.window_end.is_some() => "WindowRank",
+        OperatorSpec::Rank(_) => "Rank",
+        OperatorSpec::Deduplicate(_) => "Deduplicate",
+        OperatorSpec::WindowJoin(_) => "WindowJoin",
+        OperatorSpec::Unnest(_) => "Correlate",
+        OperatorSpec::Limit(_) => "Limit",
     }
 }
 

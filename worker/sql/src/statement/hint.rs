@@ -7,6 +7,10 @@ use sqlparser::{
     tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word},
 };
 
+mod state_id;
+
+pub(crate) use self::state_id::{StateId, take as take_state_id};
+
 use super::parse::StatementParser;
 use crate::{SqlError, dialect::FlinkDialect};
 
@@ -25,15 +29,20 @@ pub(crate) fn options_of(part: &str) -> Option<Vec<(String, String)>> {
 /// are misspelt.
 pub(super) fn apply(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError> {
     let mut applied: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut state_id = None;
     for token in tokens {
         let Token::Whitespace(Whitespace::MultiLineComment(text)) = &token.token else {
-            applied.push(token);
+            state_id::put(token, &mut state_id, &mut applied);
             continue;
         };
         let Some(hints) = text.trim_start().strip_prefix('+') else { continue };
         let names = names(hints).map_err(|error| error.or_at(token.span))?;
         if names.iter().any(|name| name == "STATE_TTL") {
             return Err(SqlError::at_span("the hint STATE_TTL is not supported", token.span));
+        }
+        if names.iter().any(|name| name == "STATE_ID") {
+            state_id = Some(state_id::read(hints, token.span, &applied)?);
+            continue;
         }
         if let Some(other) = names.iter().find(|name| *name != "OPTIONS" && !IDLE.contains(&name.as_str())) {
             return Err(SqlError::at_span(format!("there is no hint {other}"), token.span));
