@@ -99,6 +99,11 @@ fn the_hint_gives_the_last_operator_with_state_its_uid() {
             "rank",
         ),
         (
+            "SELECT k, v FROM
+             (SELECT /*+ STATE_ID('orders.v-1') */ *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v) AS n FROM a) WHERE n <= 3",
+            "rank",
+        ),
+        (
             "SELECT k, v FROM b UNION ALL SELECT /*+ STATE_ID('orders.v-1') */ k, SUM(v) FROM a GROUP BY k",
             "group-aggregate",
         ),
@@ -133,11 +138,6 @@ fn a_hint_that_says_nothing_is_refused() {
         ("SELECT /*+ STATE_ID('') */ COUNT(*) FROM bid", "letters, digits"),
         ("SELECT /*+ STATE_ID(x) */ COUNT(*) FROM bid", "has one id"),
         ("SELECT /*+ STATE_ID('x'), BROADCAST(bid) */ COUNT(*) FROM bid", "stands alone"),
-        (
-            "SELECT * FROM (SELECT /*+ STATE_ID('x') */ *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price) AS n
-             FROM bid) WHERE n = 1",
-            "filters the numbers of rows",
-        ),
         (
             "SELECT /*+ STATE_ID('x') */ auction, COUNT(*) FROM bid GROUP BY auction
              UNION ALL SELECT /*+ STATE_ID('x') */ bidder, COUNT(*) FROM bid GROUP BY bidder",
