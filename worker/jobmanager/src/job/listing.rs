@@ -1,6 +1,6 @@
 //! How a job has the splits of its sources listed before it deploys.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use checkpoint::{Manifest, restore};
 use model::Failure;

@@ -6,7 +6,7 @@ use super::{
     collection::{Counted, List},
     object::Object,
 };
-use crate::fixtures::Fixture;
+use crate::{fixtures::Fixture, limits::Limits};
 
 fn list(values: &[&[u8]]) -> List {
     let mut list = List::default();
@@ -16,8 +16,8 @@ fn list(values: &[&[u8]]) -> List {
 
 fn objects() -> Vec<(&'static str, Object)> {
     let mut counted = Box::<Counted>::default();
-    counted.add(b"\x01\x80", 3);
-    counted.add(b"", 1);
+    counted.add(b"\x01\x80", 3, &Limits::small());
+    counted.add(b"", 1, &Limits::small());
     let wide = 1_i128 << 100;
     vec![
         ("no text", Object::Text(None)),

@@ -5,7 +5,7 @@ use crate::{fixtures::Fixture, tests::frozen_value};
 
 fn pieces<K: Member>(more: u32, ends: &[K]) -> Pieces<K> {
     let mut pieces = Pieces::new(more, 4096, !ends.is_empty());
-    ends.iter().for_each(|value| pieces.note(value, true));
+    ends.iter().for_each(|value| pieces.note(value, true, 2));
     pieces
 }
 
