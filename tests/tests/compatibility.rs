@@ -137,6 +137,11 @@ fn listed(file: &Path) -> Result<Rows> {
 /// What a job's output comes to, added to rows.
 fn add_changes(output: &str, rows: &mut Rows) -> Result<()> {
     for line in output.lines() {
+        // A print sink with several subtasks says which it is: `2> +U[…]`.
+        let line = match line.split_once("> ") {
+            Some((subtask, rest)) if subtask.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+            _ => line,
+        };
         let (op, row) = match line.starts_with('{') {
             true => {
                 let change: Value = serde_json::from_str(line)?;

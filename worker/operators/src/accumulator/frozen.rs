@@ -16,9 +16,8 @@ fn list(values: &[&[u8]]) -> List {
 
 fn objects() -> Vec<(&'static str, Object)> {
     let mut counted = Box::<Counted>::default();
-    let limits = Limits::default();
-    counted.add(b"\x01\x80", 3, &limits);
-    counted.add(b"", 1, &limits);
+    counted.add(b"\x01\x80", 3, &Limits::small());
+    counted.add(b"", 1, &Limits::small());
     let wide = 1_i128 << 100;
     vec![
         ("no text", Object::Text(None)),

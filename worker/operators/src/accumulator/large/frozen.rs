@@ -1,11 +1,11 @@
 //! The stored forms of sets in pieces are as they were, byte by byte.
 
 use super::{Large, Member, Object, Piece, Pieces};
-use crate::{fixtures::Fixture, limits::Limits, tests::frozen_value};
+use crate::{fixtures::Fixture, tests::frozen_value};
 
 fn pieces<K: Member>(more: u32, ends: &[K]) -> Pieces<K> {
     let mut pieces = Pieces::new(more, 4096, !ends.is_empty());
-    ends.iter().for_each(|value| pieces.note(value, true, Limits::default().end_values_max));
+    ends.iter().for_each(|value| pieces.note(value, true, 2));
     pieces
 }
 
