@@ -31,7 +31,7 @@ struct Adder {
 
 /// A name that may come anywhere in the order of names; some look like those of files that a program has not finished.
 fn name(random: &mut StdRng, number: u64) -> String {
-    let tail = if number % 3 == 0 { format!("#{number}") } else { format!("-{number}.json") };
+    let tail = if number.is_multiple_of(3) { format!("#{number}") } else { format!("-{number}.json") };
     format!("f{:09}{tail}", random.random_range(0..1_000_000_000))
 }
 

@@ -313,9 +313,9 @@ impl Reader<'_> {
             }
             Part::AmPm => self.half_day = Some(self.name(&["AM ", "PM "], false)? as i64),
             Part::Hour(width) => self.hour = self.below(24, *width, adjacent)?,
-            Part::HourFromOne(width) => self.hour = self.from_one(24, *width, adjacent)?,
+            Part::HourFromOne(width) => self.hour = self.one_from(24, *width, adjacent)?,
             Part::HalfDayHour(width) => self.hour = self.below(12, *width, adjacent)?,
-            Part::ClockHour(width) => self.hour = self.from_one(12, *width, adjacent)?,
+            Part::ClockHour(width) => self.hour = self.one_from(12, *width, adjacent)?,
             Part::Minute(width) => self.minute = self.below(60, *width, adjacent)?,
             Part::Second(width) => self.second = self.below(60, *width, adjacent)?,
             Part::Fraction(width) => self.nanos = self.fraction(*width, adjacent)?,
@@ -344,7 +344,7 @@ impl Reader<'_> {
     }
 
     /// A number from 1 to `limit`, which stands for 0.
-    fn from_one(&mut self, limit: i64, width: usize, adjacent: bool) -> Option<i64> {
+    fn one_from(&mut self, limit: i64, width: usize, adjacent: bool) -> Option<i64> {
         let number = self.number(width, adjacent).filter(|number| self.lenient || *number <= limit)?;
         Some(if number == limit { 0 } else { number })
     }

@@ -70,7 +70,10 @@ fn agrees(array: &dyn Array, row: usize, value: &Value) -> bool {
                 let text = array.as_string::<i32>().value(row);
                 serde_json::from_str::<Value>(text).is_ok_and(|found| is_same(&found, value))
             }
-            scalar => array.as_string::<i32>().value(row) == scalar.to_string(),
+            scalar => {
+                let text = scalar.to_string();
+                array.as_string::<i32>().value(row) == text
+            }
         },
         Arrow::Struct(fields) => match value {
             Value::Object(object) => {

@@ -244,7 +244,7 @@ impl Cluster {
     /// As [`Self::restart`], but the snapshot may be refused.
     pub(super) fn try_restart(&mut self, parallelism: u32, on: On) -> Result<(), Failure> {
         self.flush();
-        let is_savepoint = self.snapshots % 2 == 0;
+        let is_savepoint = self.snapshots.is_multiple_of(2);
         let (keyed, lists) = self.snapshot(is_savepoint);
         self.keyed.clone_from(&keyed);
         self.start(parallelism, on, &keyed, &lists)
