@@ -113,3 +113,10 @@ fn pointers_are_stored_as_ever() {
     }
     fixture.finish();
 }
+
+#[test]
+fn traces_are_stored_as_ever() {
+    let mut fixture = Fixture::open("trace", layout::TRACE_VERSION);
+    fixture.written("a job", layout::trace_content("00ff").as_bytes());
+    fixture.finish();
+}

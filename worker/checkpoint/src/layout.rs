@@ -21,7 +21,7 @@
 pub const METADATA: &str = "_metadata";
 
 /// The version of a trace's stored form. Only its presence is read.
-const TRACE_VERSION: u32 = 1;
+pub const TRACE_VERSION: u32 = 1;
 
 /// The longest prefix of a job id that a savepoint's name carries.
 const SHORT_ID: usize = 6;

@@ -90,6 +90,7 @@ pub const FORMS: &[Form] = &[
     form(61, "pointer", &[1], Object, &["checkpoint::pointer::Record"], "A record of a job's pointer."),
     form(62, "job-graph", &[1], Part, &["graph::job::JobGraph"], "A job. Sent between processes, and what a client submits."),
     form(63, "operator-id", &[1], Part, &["graph::identity"], "How the uids of operators in a manifest are made of what they compute."),
+    form(64, "trace", &[1], Object, &["checkpoint::layout"], "Says that a job has had a snapshot, so that it does not begin anew when its folder is lost. Only its presence is read."),
 ];
 
 /// The form of the values in a table of keyed state.
