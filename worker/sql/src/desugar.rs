@@ -63,9 +63,9 @@ struct Desugar<'a> {
     in_queries: Vec<bool>,
     /// How many queries in `FROM` were given a name.
     named: usize,
-    /// For each expression that is being visited, whether it is a link of a chain of `AND`, `OR` or `||`.
-    nesting: Vec<bool>,
-    /// How many of these are not.
+    /// For each expression that is being visited, how many levels it adds.
+    nesting: Vec<usize>,
+    /// The sum of these.
     depth: usize,
 }
 
@@ -132,9 +132,7 @@ impl VisitorMut for Desugar<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
-        if self.nesting.pop() == Some(false) {
-            self.depth -= 1;
-        }
+        self.depth -= self.nesting.pop().unwrap_or_default();
         if matches!(expr, Expr::Subquery(_)) && self.in_queries.pop() == Some(true) {
             return ControlFlow::Continue(());
         }
@@ -219,9 +217,14 @@ impl<'a> Desugar<'a> {
     /// Refuses an expression that is nested too deep; chains become low trees.
     fn enter(&mut self, expr: &Expr) -> Result<(), SqlError> {
         use BinaryOperator::{And, Or, StringConcat};
-        let is_link = matches!(expr, Expr::BinaryOp { op: And | Or | StringConcat, .. });
-        self.nesting.push(is_link);
-        self.depth += usize::from(!is_link);
+        let levels = match expr {
+            Expr::BinaryOp { op: And | Or | StringConcat, .. } => 0,
+            Expr::CompoundFieldAccess { access_chain, .. } => 1 + access_chain.len(),
+            Expr::CompoundIdentifier(parts) => parts.len(),
+            _ => 1,
+        };
+        self.nesting.push(levels);
+        self.depth += levels;
         let too = |what: String| Err(SqlError::at_span(what, escape::place(expr)));
         if self.depth > DEPTH_MAX {
             return too(format!("an expression is nested more than {DEPTH_MAX} deep"));
