@@ -16,7 +16,7 @@ guard() {
 
 guard format cargo fmt --all --check
 guard warnings cargo clippy --release --workspace --all-targets -- -D warnings
-guard documentation env RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
+guard documentation env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --release --workspace --no-deps
 guard packages cargo test --release --workspace --test dependencies --test packages
 if ((${#failed[@]})); then
     echo "guards: failed: ${failed[*]}" >&2
