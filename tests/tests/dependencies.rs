@@ -92,6 +92,7 @@ const FORBIDDEN: &[(&str, &[&[&str]])] = &[
     ("storage", &[PLANNER, &["rocksdb"], SERVERS, KUBERNETES, SECOND]),
     ("taskmanager", &[PLANNER, KUBERNETES, SECOND]),
     ("tests", &[KUBERNETES, SECOND]),
+    ("values", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
     ("wire", &[PLANNER, STORES, KUBERNETES, SECOND]),
 ];
 

@@ -68,6 +68,13 @@ impl Job {
         self.last_attempt = (self.last_attempt + 1).max(context.now_ms.unsigned_abs());
         let parallelisms = self.physical.vertices.iter().map(|vertex| vertex.parallelism);
         let attempt = Attempt::new(self.last_attempt, is_first, parallelisms, slots);
+        let claimed = match self.restore.as_ref().map(|(_, manifest)| self.claimed(manifest)).transpose() {
+            Ok(claimed) => claimed,
+            Err(failure) => {
+                context.workers.release(&self.id);
+                return self.fail(failure, None, context);
+            }
+        };
         self.note_restore(context.now_ms);
         let deploy = Deploy {
             job_id: self.id.clone(),
@@ -84,7 +91,7 @@ impl Job {
         let listed = self.splits.take().unwrap_or_default();
         tracing::info!(job = %self.id, attempt = attempt.number, parallelism = self.parallelism, "deploying");
         for link in attempt.links() {
-            let restore = self.restore_of(attempt.tasks_of(link));
+            let restore = claimed.as_ref().map(|claimed| self.restore_of(claimed, attempt.tasks_of(link)));
             let splits = splits::deal(&listed, &self.graph, &self.physical, attempt.tasks_of(link));
             context.out.push(send(link, Body::Deploy(Deploy { restore, splits, ..deploy.clone() })));
         }
@@ -99,9 +106,8 @@ impl Job {
         tracing::info!(job = %self.id, snapshot = %reference.uri, "restoring");
     }
 
-    /// What these tasks need of the snapshot that the job goes on from.
-    fn restore_of(&self, tasks: impl Iterator<Item = TaskKey>) -> Option<Restore> {
-        let (_, manifest) = self.restore.as_ref()?;
+    /// What these tasks need of the state that the job's operators claim, by the job's uids.
+    fn restore_of(&self, claimed: &Manifest, tasks: impl Iterator<Item = TaskKey>) -> Restore {
         let mut key_groups: BTreeMap<&str, Vec<RangeInclusive<u16>>> = BTreeMap::new();
         for (vertex, subtask) in tasks {
             let Some(vertex) = self.physical.vertices.get(vertex as usize) else { continue };
@@ -110,7 +116,7 @@ impl Job {
                 key_groups.entry(&self.graph.nodes[node].uid).or_default().push(own.clone());
             }
         }
-        let operators = wire::states::to_message(restore::share(manifest, &key_groups));
-        Some(Restore { checkpoint_id: manifest.checkpoint_id, operators })
+        let operators = wire::states::to_message(restore::share(claimed, &key_groups));
+        Restore { checkpoint_id: claimed.checkpoint_id, operators }
     }
 }
