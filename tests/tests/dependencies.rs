@@ -70,7 +70,7 @@ const SERVERS: &[&str] = &["axum", "tonic"];
 const KUBERNETES: &[&str] = &["k8s-openapi", "kube"];
 const COLUMNS: &[&str] = &["arrow", "parquet"];
 /// A second one of what is chosen already: rustls with ring makes all connections.
-const SECOND: &[&str] = &["aws-lc-rs", "native-tls", "openssl"];
+const SECOND: &[&str] = &["aws-lc-rs", "native-tls", "openssl-sys"];
 
 /// What each crate must not need, directly or through others: packages of these names, and those whose names go on
 /// with a hyphen.
