@@ -1,5 +1,7 @@
 //! The operator against a real API server, with JobManagers that only answer. Needs SLUICE_TEST_APISERVER_KUBECONFIG.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod engine;
 
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
 //! The planner, from scripts to job graphs.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "planner/arbitrary.rs"]
 mod arbitrary;
 #[path = "planner/changelog.rs"]
