@@ -13,7 +13,7 @@ sums_more="$sums, SUM(price) / COUNT(*)"
 result_table() { echo "CREATE TABLE revenue ($2) WITH ('connector' = 'filesystem', 'path' = '$1', 'format' = 'json');"; }
 
 # job_sql PATH OPTIONS FORM: where the result goes, options of the source, and the text: `first`, `renamed`, which
-# means the same, or `more`, with one more column.
+# means the same, or `more`, with one more column. The filter differs, so the hint says whose state the windows keep.
 job_sql() {
     local view=bids filter="event_type = 2" into=$columns select=$sums
     [[ $3 == first ]] || view=offers filter="event_type >= 2"
@@ -28,7 +28,7 @@ CREATE TABLE nexmark (
 $(result_table "$1" "$into")
 CREATE VIEW $view AS SELECT bid.auction, bid.price, dateTime FROM nexmark WHERE $filter;
 INSERT INTO revenue
-SELECT window_start, auction, $select
+SELECT /*+ STATE_ID('revenue') */ window_start, auction, $select
 FROM TABLE(TUMBLE(TABLE $view, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
 GROUP BY window_start, window_end, auction;
 END
