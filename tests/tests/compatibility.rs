@@ -216,7 +216,7 @@ impl Case {
         Ok(command.arg(work.join("job.sql")).output()?)
     }
 
-    /// Checks that what comes out behind the savepoint is what was missing.
+    /// Checks that the output after the restore is exactly what the savepoint had not yet emitted.
     fn goes_on_exactly(&self, script: &str, backend: &str, parallelism: u32) -> Result<()> {
         let output = self.run(script, backend, parallelism)?;
         let errors = String::from_utf8_lossy(&output.stderr);

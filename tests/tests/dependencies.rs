@@ -72,8 +72,8 @@ const COLUMNS: &[&str] = &["arrow", "parquet"];
 /// A second one of what is chosen already: rustls with ring makes all connections.
 const SECOND: &[&str] = &["aws-lc-rs", "native-tls", "openssl-sys"];
 
-/// What each crate must not need, directly or through others: packages of these names, and those whose names go on
-/// with a hyphen.
+/// Packages that each crate must not depend on, directly or transitively. A name also covers packages that start with it
+/// and a hyphen.
 const FORBIDDEN: &[(&str, &[&[&str]])] = &[
     ("checkpoint", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
     ("connectors", &[PLANNER, SERVERS, KUBERNETES, SECOND]),

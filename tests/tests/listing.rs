@@ -86,7 +86,7 @@ fn start(folder: &Path) -> Result<Adder> {
     Ok(Adder::start(input, random))
 }
 
-/// How often each number comes in lines of JSON.
+/// Counts the occurrences of each number in lines of JSON.
 fn count<'a>(lines: impl Iterator<Item = &'a str>) -> Result<BTreeMap<u64, u64>> {
     let mut counts = BTreeMap::new();
     for line in lines {
@@ -170,7 +170,7 @@ fn the_list_survives_kills_and_rescales() -> Result<()> {
     let mut seen = 0;
     for parallelism in [4, 1, 3] {
         let killed = run(parallelism, pace)?;
-        // Until something more is committed: the next start goes on from there.
+        // The next start resumes from this record until another commit.
         seen = binary::wait_for("a commit", DEADLINE, || {
             let now = if out.exists() { committed(&out)?.len() } else { 0 };
             Ok((now > seen).then_some(now))

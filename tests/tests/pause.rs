@@ -1,5 +1,5 @@
-//! Processes that are stopped (SIGSTOP) for longer than `heartbeat.timeout` and go on (SIGCONT), as when a laptop's lid is
-//! closed or a virtual machine is paused: the job goes on and its results are exact, in one process and in several.
+//! Processes paused (SIGSTOP, then SIGCONT) for longer than `heartbeat.timeout`, like a suspended laptop or virtual machine:
+//! the job resumes and its results are exact, in one process and in several.
 
 use std::{
     collections::BTreeSet,

@@ -70,7 +70,7 @@ pub const FORMS: &[Form] = &[
     form(20, "accumulators", &[1], Table(&["groups-v1", "slices-v1", "windows-v1", "cumulated-v1", "accumulators-v1"]), &["operators::accumulator::table::State", "operators::accumulator::object::Object"], "The accumulators of a group, or of a group in a window."),
     form(21, "values", &[1], Table(&["values-#-v1"]), &["operators::accumulator::large::Piece", "operators::accumulator::large::pieces::Large"], "Some of the values of a DISTINCT, MIN or MAX with many."),
     form(22, "sessions", &[1], Table(&["sessions-v1"]), &["operators::sessions::stored::Sessions"], "The open sessions of a key."),
-    form(23, "timers", &[1], Table(&["timers-v1"]), &["operators::sessions::stored::Timer"], "The times at which keys with sessions are looked at."),
+    form(23, "timers", &[1], Table(&["timers-v1"]), &["operators::sessions::stored::Timer"], "Timers: when the sessions of a key are checked for expiry."),
     form(24, "session-rows", &[1], Table(&["rows-v1"]), &["operators::session_assign::kept::KeptRows"], "The rows of an open session."),
     form(25, "arrived", &[1], Table(&["arrived-v1"]), &["operators::first_arrival::Arrived"], "The keys that a deduplication has seen."),
     form(26, "known", &[1], Table(&["known-v1"]), &["operators::deduplicate::Known"], "What a deduplication by event time knows of a key."),

@@ -20,7 +20,7 @@ use super::{
 use crate::{Environment, rate::RateLimiter};
 
 pub(super) const STATE: &str = "file-splits";
-/// What stands for watched files that are not yet listed, so that event time waits for them.
+/// A placeholder split for watched files that are not yet listed, so that it holds back the watermark.
 const LISTING: &str = "<listing>";
 
 pub(super) fn build(
