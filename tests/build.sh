@@ -8,8 +8,8 @@ programs=(--bins)
 (($# == 0)) || programs=("${@/#/--bin=}")
 
 # Minutes of one core, as measured from cold.
-rocksdb=24
-rust=34
+rocksdb=34
+rust=66
 if ! compgen -G "$CARGO_TARGET_DIR/release/build/librocksdb-sys-*/out/librocksdb.a" >/dev/null; then
     cores=$(getconf _NPROCESSORS_ONLN)
     echo "build: for the first time: RocksDB (C++), then the Rust packages; on $cores cores this takes about" \
