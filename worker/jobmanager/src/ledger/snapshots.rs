@@ -70,7 +70,7 @@ impl Ledger {
                 tracing::warn!(job = %self.job_id, checkpoint = latest.uri, "it is gone: the job begins anew, as allowed");
                 Ok(None)
             }
-            None => Err(missing(&latest.uri, &format!("the job would go on from it; {ALLOWED_BY}"))),
+            None => Err(missing(&latest.uri, &format!("the job would resume from it; {ALLOWED_BY}"))),
             found => Ok(found),
         }
     }
