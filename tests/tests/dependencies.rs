@@ -80,7 +80,7 @@ const FORBIDDEN: &[(&str, &[&[&str]])] = &[
     ("dataflow", &[PLANNER, SERVERS, KUBERNETES, SECOND]),
     ("engine", &[KUBERNETES, SECOND]),
     ("expressions", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
-    ("formats", &[PLANNER, STORES, NETWORK, KUBERNETES, SECOND]),
+    ("formats", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
     ("graph", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),
     ("jobmanager", &[PLANNER, &["rocksdb"], KUBERNETES, SECOND]),
     ("model", &[PLANNER, RUNTIME, STORES, NETWORK, KUBERNETES, SECOND]),

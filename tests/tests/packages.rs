@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tests::workspace::{self, Workspace, list};
 
-/// Dependencies that no source names: generated code needs them, or only their features are meant.
-const UNNAMED: &[(&str, &str)] = &[("sql", "datafusion-functions"), ("wire", "prost"), ("wire", "tonic-prost")];
+/// Dependencies that no source names: generated code needs them.
+const UNNAMED: &[(&str, &str)] = &[("wire", "prost"), ("wire", "tonic-prost")];
 
 /// Licences that may be linked into the product.
 const LICENCES: &[&str] = &[
@@ -33,10 +33,7 @@ const LICENCES: &[&str] = &[
 /// Packages that are built in several versions, how many, and who needs the others than the newest.
 const SEVERAL: &[(&str, usize, &str)] = &[
     ("base64", 2, "kube, object_store, reqwest, tonic"),
-    ("block-buffer", 2, "sha1, sha2 and md-5 of object_store's version"),
     ("cpufeatures", 2, "sha1, sha2"),
-    ("crypto-common", 2, "digest"),
-    ("digest", 2, "sha1, sha2 and md-5 of object_store's version"),
     ("foldhash", 2, "hashbrown 0.15"),
     ("getrandom", 3, "ring, ahash, rand 0.9"),
     ("hashbrown", 4, "dashmap, petgraph, kube-runtime"),
@@ -44,11 +41,9 @@ const SEVERAL: &[(&str, usize, &str)] = &[
     ("logos", 2, "protox"),
     ("logos-codegen", 2, "protox"),
     ("logos-derive", 2, "protox"),
-    ("md-5", 2, "object_store"),
     ("num-bigint", 2, "bigdecimal"),
     ("rand", 2, "datafusion"),
     ("rand_core", 2, "rand 0.9"),
-    ("sha2", 2, "md-5 of object_store's version"),
     ("shlex", 2, "bindgen"),
     ("syn", 2, "most derive macros"),
     ("unicode-width", 2, "miette"),
