@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build needs beside Rust and a C/C++ compiler: libclang, for RocksDB's bindings.
+# Installs what the build needs beside Rust, a C compiler and the C++ library: clang, for RocksDB, and libclang, for its
+# bindings.
 set -euo pipefail
 
 # libclang-cpp, which other packages bring, is another library.
@@ -14,13 +15,13 @@ has_libclang() {
 }
 
 command -v cargo >/dev/null || { echo "setup: Rust is missing: install it with rustup, then try again" >&2; exit 1; }
-has_libclang && exit 0
-command -v apt-get >/dev/null || { echo "setup: libclang is missing: install your system's libclang package" >&2; exit 1; }
+command -v "${CXX:-clang++}" >/dev/null && has_libclang && exit 0
+command -v apt-get >/dev/null || { echo "setup: install your system's packages of clang and libclang" >&2; exit 1; }
 as_root=()
 if [[ $EUID -ne 0 ]]; then
-    command -v sudo >/dev/null || { echo "setup: libclang is missing: run 'apt-get install libclang-dev' as root" >&2; exit 1; }
+    command -v sudo >/dev/null || { echo "setup: run 'apt-get install clang libclang-dev' as root" >&2; exit 1; }
     as_root=(sudo)
 fi
-echo "setup: installing libclang"
+echo "setup: installing clang and libclang"
 "${as_root[@]}" apt-get update -qq
-"${as_root[@]}" apt-get install -y -qq --no-install-recommends libclang-dev >/dev/null
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends clang libclang-dev >/dev/null
