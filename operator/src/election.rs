@@ -3,6 +3,8 @@
 //! The holder renews; who sees no renewal for the lease's whole duration, by its own clock, takes over. Every write is
 //! conditional on the version that was read, so of two takers one fails.
 
+#![expect(clippy::disallowed_methods, reason = "a lease is a matter of time")]
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};

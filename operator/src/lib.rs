@@ -2,6 +2,8 @@
 //!
 //! It must not know any crate of the engine: it talks to a job's JobManager over REST only, and reads nothing else.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
 pub mod controller;
 pub mod crd;
 pub mod election;

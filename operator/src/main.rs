@@ -73,7 +73,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    let identity = election::identity(arguments.identity, chrono::Utc::now());
+    #[expect(clippy::disallowed_methods, reason = "the name of this process holds its start")]
+    let now = chrono::Utc::now();
+    let identity = election::identity(arguments.identity, now);
     let mut candidate = election::Candidate::new(client.clone(), &namespace, &arguments.lease, &identity);
     let options = Options { namespace: arguments.namespace, jobmanager_url: arguments.jobmanager_url };
     let elects = !arguments.no_leader_election;

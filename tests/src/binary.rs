@@ -1,5 +1,7 @@
 //! The `sluice` binary as a child process.
 
+#![expect(clippy::disallowed_methods, reason = "drives processes")]
+
 use std::{
     path::PathBuf,
     process::{Child, Command, Output, Stdio},

@@ -1,6 +1,8 @@
 //! A way to a server on which connections break, as a seed has it: some are refused, some are cut after a while
 //! (so that nobody knows what became of the last request), some are slow, some get an error of the server.
 
+#![expect(clippy::disallowed_methods, reason = "drives processes")]
+
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},

@@ -1,5 +1,7 @@
 //! The S3 server of the test bed, as the environment names it.
 
+#![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "drives processes")]
+
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};

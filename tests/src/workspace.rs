@@ -1,5 +1,7 @@
 //! What cargo knows of this workspace: its crates, and the packages that they depend on.
 
+#![expect(clippy::disallowed_methods, reason = "drives processes")]
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     path::{Path, PathBuf},

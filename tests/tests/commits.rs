@@ -1,6 +1,8 @@
 //! A sink's process is killed (`kill -9`) before each step of its commits to a local folder, one step after the other: at
 //! no time do readers see more than committed files, and in the end each row is there once.
 
+#![allow(clippy::cast_possible_truncation, reason = "a test panics, prints and waits as it likes")]
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitStatus},

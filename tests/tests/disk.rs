@@ -1,4 +1,6 @@
 //! A full disk: the job ends and says so and where, and once there is room again it goes on from its last checkpoint.
+
+#![allow(clippy::print_stderr, reason = "a test panics, prints and waits as it likes")]
 #![cfg(target_os = "linux")]
 
 use std::{

@@ -1,6 +1,8 @@
 //! Checkpoints and results on a real S3 server whose connections break: nothing is lost or repeated, and a server that
 //! is not there is named. `SEED=7 cargo test --release -p tests --test faults` repeats a run.
 
+#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "a test panics, prints and waits as it likes")]
+
 use std::time::Duration;
 
 use anyhow::{Result, ensure};

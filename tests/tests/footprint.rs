@@ -1,4 +1,6 @@
 //! What an idle cluster costs: resident memory of a JobManager and a TaskManager, with the pages of the program.
+
+#![allow(clippy::print_stderr, reason = "a test panics, prints and waits as it likes")]
 #![cfg(target_os = "linux")]
 
 use std::{fs::File, path::Path, time::Duration};

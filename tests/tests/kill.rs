@@ -2,6 +2,13 @@
 //! again: what it writes is what an undisturbed run writes, row for row.
 //! `KILLS=100 SEED=7 cargo test --release -p tests --test kill -- --nocapture` repeats a run.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test panics, prints and waits as it likes"
+)]
+
 use std::{
     path::{Path, PathBuf},
     process::{Child, ExitStatus},

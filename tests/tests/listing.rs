@@ -1,6 +1,8 @@
 //! Bounded reads of a folder to which files are added all the time: each file that was there at the start is read once, and
 //! none twice, at any parallelism, by several sources, in one process and in several, across kills and rescales.
 
+#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "a test panics, prints and waits as it likes")]
+
 use std::{
     collections::BTreeMap,
     fs::File,

@@ -1,5 +1,7 @@
 //! A savepoint that is moved or copied restores exactly; so does the whole folder of a job with its checkpoints.
 
+#![allow(clippy::cast_possible_wrap, reason = "a test panics, prints and waits as it likes")]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

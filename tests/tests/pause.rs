@@ -1,6 +1,8 @@
 //! Processes paused (SIGSTOP, then SIGCONT) for longer than `heartbeat.timeout`, like a suspended laptop or virtual machine:
 //! the job resumes and its results are exact, in one process and in several.
 
+#![allow(clippy::disallowed_methods, reason = "a test panics, prints and waits as it likes")]
+
 use std::{
     collections::BTreeSet,
     fs::File,

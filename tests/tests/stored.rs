@@ -1,6 +1,8 @@
 //! The register of stored forms (`model::stored`) is whole: each form has fixtures that a test reads, and the code
 //! stores nothing that is not in it.
 
+#![allow(clippy::disallowed_methods, reason = "a test panics, prints and waits as it likes")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,

@@ -1,5 +1,7 @@
 //! Everything a pass reads: what a resource refers to, its children, and its JobManager.
 
+#![expect(clippy::disallowed_methods, reason = "reads the world, of which the time is a part")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,

@@ -1,6 +1,12 @@
 //! The operator against a real API server, with JobManagers that only answer. Needs SLUICE_TEST_APISERVER_KUBECONFIG.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test panics, prints and waits as it likes"
+)]
 
 mod engine;
 

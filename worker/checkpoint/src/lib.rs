@@ -3,6 +3,8 @@
 //!
 //! It must not know I/O, time, async code, operators or state backends.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
 #[cfg(test)]
 mod frozen;
 pub mod layout;

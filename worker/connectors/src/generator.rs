@@ -4,6 +4,12 @@
 //! reads the shares s with s mod p = i, always the lowest number first. A share's position is its next number, so
 //! a restore at another parallelism deals the shares out anew.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},

@@ -2,6 +2,18 @@
 //!
 //! It must not know operators, SQL text, nor how and where tasks run.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::disallowed_methods,
+        clippy::too_many_lines,
+        reason = "tests"
+    )
+)]
+
 mod blackhole;
 mod collect;
 mod datagen;

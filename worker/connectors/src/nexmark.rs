@@ -3,6 +3,8 @@
 //! Event n is a pure function of the seed and n. Only the columns that are asked for are generated, and, where the
 //! query has pushed `event_type = …` down, only the events of that type.
 
+#![expect(clippy::cast_possible_wrap, reason = "lengths are bounded by a block; generated values wrap on purpose")]
+
 mod columns;
 mod event;
 mod price;

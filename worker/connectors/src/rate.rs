@@ -1,5 +1,12 @@
 //! Limiting how many rows a source gives in a second.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+#![expect(clippy::disallowed_methods, reason = "limits a rate")]
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -1,5 +1,10 @@
 //! The `values` source: the rows that stand in the option `rows`, for tests and demonstrations.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;

@@ -1,5 +1,7 @@
 //! Puts a task together: its operators, sources and sinks from the job graph, with restored state and open channels.
 
+#![expect(clippy::cast_possible_truncation, reason = "counts are bounded by a batch, times by 292 million years")]
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use checkpoint::{Item, KeyedState, SubtaskState};

@@ -3,6 +3,8 @@
 //! Pending work is a stack, so that the task can wait for room in a channel between any two calls and an operator with
 //! much output is asked for more only when what it gave has been passed on.
 
+#![expect(clippy::cast_possible_truncation, reason = "counts are bounded by a batch, times by 292 million years")]
+
 use std::sync::Arc;
 
 use checkpoint::SubtaskState;

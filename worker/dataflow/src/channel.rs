@@ -3,6 +3,8 @@
 //! Rows wait for room; watermarks, barriers and the end never do, so a checkpoint passes a full channel's sender at once.
 //! A channel to another process is two of these with the exchange between them.
 
+#![expect(clippy::disallowed_methods, reason = "measures back pressure")]
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -1,5 +1,8 @@
 //! The real clock.
 
+#![expect(clippy::cast_possible_truncation, reason = "counts are bounded by a batch, times by 292 million years")]
+#![expect(clippy::disallowed_methods, reason = "the clock that tasks and operators use")]
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Clock;

@@ -7,6 +7,9 @@
 //! Rows in it wait and hold their sender back; all rows before the barriers are processed first. Channels that have
 //! ended still deliver barriers, so a checkpoint is the same before and after the end of some inputs.
 
+#![expect(clippy::cast_possible_truncation, reason = "counts are bounded by a batch, times by 292 million years")]
+#![expect(clippy::disallowed_methods, reason = "measures idle time")]
+
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use model::Batch;

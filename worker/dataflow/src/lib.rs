@@ -3,6 +3,8 @@
 //!
 //! It must not know SQL, Kubernetes, concrete operators or connectors, nor which process a channel ends in.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::disallowed_methods, reason = "tests"))]
+
 pub mod assembly;
 pub mod chain;
 pub mod channel;

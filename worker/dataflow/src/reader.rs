@@ -1,5 +1,7 @@
 //! The input of a source task: polls the source and makes watermarks for each of its splits.
 
+#![expect(clippy::disallowed_methods, reason = "measures idle time and waits for the source")]
+
 use std::{
     collections::HashMap,
     sync::Arc,

@@ -3,6 +3,9 @@
 //! A task that has processed all input stays until it is released: it still answers barriers, so that the last
 //! checkpoint of a bounded job is like any other and its sinks can commit.
 
+#![expect(clippy::cast_possible_truncation, reason = "counts are bounded by a batch, times by 292 million years")]
+#![expect(clippy::disallowed_methods, reason = "owns the loop of a task, its deadlines and its times")]
+
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     sync::Arc,

@@ -1,5 +1,7 @@
 //! The client commands: thin calls of a JobManager's REST endpoint.
 
+#![expect(clippy::disallowed_methods, reason = "waits between requests")]
+
 use std::time::Duration;
 
 use model::Failure;

@@ -1,5 +1,8 @@
 //! A whole cluster in this process: a JobManager and one TaskManager, joined by queues instead of a network.
 
+#![expect(clippy::cast_possible_truncation, reason = "figures for people")]
+#![expect(clippy::disallowed_methods, reason = "starts the parts of a cluster")]
+
 use std::{path::PathBuf, sync::Arc};
 
 use connectors::Environment;

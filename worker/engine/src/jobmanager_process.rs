@@ -1,5 +1,7 @@
 //! `sluice jobmanager`: a JobManager process, alone (session mode) or with its one job (application mode).
 
+#![expect(clippy::disallowed_methods, reason = "starts the parts of a process")]
+
 use std::net::SocketAddr;
 
 use connectors::Environment;

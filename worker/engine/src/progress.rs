@@ -1,5 +1,7 @@
 //! Follows a job until it ends: a status line on a terminal, a clean stop on Ctrl-C.
 
+#![expect(clippy::disallowed_methods, reason = "draws at intervals")]
+
 use std::time::{Duration, Instant};
 
 use jobmanager::{Handle, JobDetail, JobResult, SubtaskFigures};

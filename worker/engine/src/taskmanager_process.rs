@@ -1,5 +1,7 @@
 //! `sluice taskmanager`: a TaskManager process. It looks for its JobManager for as long as it lives.
 
+#![expect(clippy::disallowed_methods, reason = "starts the parts of a process")]
+
 use std::time::Duration;
 
 use connectors::Environment;

@@ -1,6 +1,8 @@
 //! The machine's time zone, as a JVM finds it: the variable `TZ`, else what `/etc/localtime` is a link to, else what
 //! `/etc/timezone` says. UTC if nothing of it names a zone.
 
+#![expect(clippy::disallowed_methods, reason = "reads the machine's zone")]
+
 use std::path::Path;
 
 /// The name of the machine's time zone.

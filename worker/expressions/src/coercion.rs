@@ -1,5 +1,10 @@
 //! Flink's rules for the types of results: the common type of several, and decimals' precision and scale.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use model::DataType;
 
 use crate::number::PRECISION_MAX;

@@ -3,6 +3,8 @@
 //!
 //! It must not know SQL text, plans, state or operators.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests"))]
+
 mod arg;
 mod case;
 mod cast;

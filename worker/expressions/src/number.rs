@@ -1,5 +1,11 @@
 //! Decimal arithmetic on unscaled values, and numbers as Java parses them.
 
+#![expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::cmp::Ordering;
 
 use arrow::datatypes::i256;

@@ -1,5 +1,12 @@
 //! Java's date patterns (`yyyy-MM-dd HH:mm:ss`): compiled once, written without allocation, and read.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::fmt::{self, Write};
 
 use model::{Failure, Instant};

@@ -1,5 +1,12 @@
 //! Column builders that grow value by value and can be cut back to a row, so that half-read records leave no trace.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "lengths and digits are checked before they are narrowed"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -2,6 +2,8 @@
 //!
 //! It must not know where bytes come from or go to, nor options' names.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests"))]
+
 mod builder;
 pub mod csv;
 mod decoded;

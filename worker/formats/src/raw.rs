@@ -1,5 +1,11 @@
 //! Lines as they are: one column of text, bytes, or a number in its binary form.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "lengths and digits are checked before they are narrowed"
+)]
+
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,7 @@
 //! Scalar values from text: numbers, decimals, booleans, base64.
 
+#![expect(clippy::cast_possible_wrap, reason = "lengths and digits are checked before they are narrowed")]
+
 use base64::{
     Engine,
     alphabet::STANDARD,

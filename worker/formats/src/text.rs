@@ -1,5 +1,12 @@
 //! Values as text that more than one format writes: numbers as Java prints them, dates and times.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "lengths and digits are checked before they are narrowed"
+)]
+
 use std::fmt;
 
 use arrow::{

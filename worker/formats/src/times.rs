@@ -1,5 +1,11 @@
 //! The texts of dates and times that are read: of each format exactly those that Flink's reads, in years 0000 to 9999.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "lengths and digits are checked before they are narrowed"
+)]
+
 use values::calendar::{Date, days_in_month};
 
 use crate::TimestampStyle;

@@ -3,6 +3,8 @@
 //!
 //! It must not know SQL text, nor how operators run.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
 pub mod aggregate;
 pub mod catalog;
 pub mod changelog;

@@ -1,5 +1,7 @@
 //! TaskManagers over the network: one stream each.
 
+#![expect(clippy::disallowed_methods, reason = "owns the tasks of its connections")]
+
 use std::pin::Pin;
 
 use futures::Stream;

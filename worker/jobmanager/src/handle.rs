@@ -1,5 +1,7 @@
 //! The handle through which everybody speaks to a running JobManager.
 
+#![expect(clippy::disallowed_methods, reason = "owns the task of the service")]
+
 use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering};
 
 use model::Failure;

@@ -1,5 +1,7 @@
 //! The ledger of one job: performs the checkpoint protocol (see [`checkpoint::pointer`]) on object storage.
 
+#![expect(clippy::disallowed_methods, reason = "waits between attempts")]
+
 mod garbage;
 mod snapshots;
 

@@ -3,6 +3,8 @@
 //! Its core ([`cluster`]) is a synchronous state machine, events in, actions out; [`service`] feeds it and performs
 //! what it decides. It must not know operators, state backends, connectors, SQL or Kubernetes.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::disallowed_methods, reason = "tests"))]
+
 pub mod api;
 pub mod cluster;
 mod coordinator;

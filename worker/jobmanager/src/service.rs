@@ -1,5 +1,7 @@
 //! The shell around the core: feeds it commands, messages, results and time, and performs its actions.
 
+#![expect(clippy::disallowed_methods, reason = "feeds the time to the pure core")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     panic::AssertUnwindSafe,

@@ -2,6 +2,8 @@
 //!
 //! The hash is part of the persisted format: it is frozen, and a change needs a new version beside it.
 
+#![expect(clippy::cast_possible_truncation, reason = "the stored form fixes these widths")]
+
 use std::ops::RangeInclusive;
 
 /// The largest number of key groups a job may have, as in Flink.

@@ -3,6 +3,8 @@
 //!
 //! It must not know async code, I/O, wire formats, SQL or how anything runs.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::disallowed_methods, reason = "tests"))]
+
 pub mod batch;
 pub mod error;
 pub mod key;

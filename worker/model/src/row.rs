@@ -5,6 +5,8 @@
 //! byte, decimals 16 bytes like integers, strings and bytes a big-endian `u32` length and the bytes, a `ROW` its
 //! fields, an `ARRAY` or `MAP` a `u32` count and its items. Equal rows have equal bytes. The format is frozen.
 
+#![expect(clippy::cast_possible_truncation, reason = "the stored form fixes these widths")]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -1,5 +1,7 @@
 //! Flink SQL's data types and their arrow layout.
 
+#![expect(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "the stored form fixes these widths")]
+
 use std::{fmt, sync::Arc};
 
 use arrow::datatypes::{DataType as Arrow, Field as ArrowField, Fields, IntervalUnit, TimeUnit};

@@ -1,6 +1,14 @@
 //! Rows per second of single operators on one thread: `throughput [rocksdb] [hot]`. With `hot` all rows have one key; the
 //! rate should not fall with their number.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a test panics, prints and waits as it likes"
+)]
+
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};

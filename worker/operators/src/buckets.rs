@@ -2,6 +2,11 @@
 //!
 //! A piece more takes things from its parent only, and gives them back to it when it is given up.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 /// The piece of what has this hash among `more` beside the first.
 pub(crate) fn bucket_of(hash: u64, more: u32) -> u32 {
     if more == 0 {

@@ -2,6 +2,11 @@
 //!
 //! Until then the earliest row so far waits, in a namespace for each second of event time.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -3,6 +3,11 @@
 //! A batch is folded as a whole: a group that several of its rows belong to changes once, from what it was before the
 //! batch to what it is after. With mini-batches, several batches are folded as one.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -1,5 +1,10 @@
 //! Finds the rows of a batch that share a key, so that state is looked up once for each key and batch.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use hashbrown::HashTable;
 use model::row::Rows;
 

@@ -8,6 +8,11 @@
 //! their piece is come across. The first piece counts as changed whenever another one is, so it is there as long as
 //! any. What the table has of a piece that is added is of elements that have expired, so it is not looked at.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::ops::RangeInclusive;
 
 use dataflow::{OpenContext, Snapshot};

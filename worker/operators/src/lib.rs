@@ -2,6 +2,18 @@
 //!
 //! It must not know connectors, SQL, channels, nor where state is kept.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::disallowed_methods,
+        clippy::print_stderr,
+        clippy::too_many_lines,
+        reason = "tests"
+    )
+)]
+
 mod accumulator;
 mod buckets;
 mod calc;

@@ -1,5 +1,10 @@
 //! `LIMIT`: passes on the first rows that come, and no others.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::operator::LimitSpec;
 use model::{Batch, Failure, Watermark};

@@ -7,6 +7,11 @@
 //! If the input only adds rows, no more are kept than can be asked for. Otherwise all are, since the next one is wanted
 //! when one above it goes; most of a large partition apart from the first (`rank/below.rs`).
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 mod below;
 mod changes;
 #[cfg(test)]

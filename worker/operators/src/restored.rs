@@ -1,5 +1,11 @@
 //! Numbers that each subtask keeps in operator state: 8 bytes, big endian.
 
+#![expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use dataflow::{OpenContext, Snapshot};
 use model::{EventTime, Failure, Watermark};
 

@@ -4,6 +4,11 @@
 //! Without a further condition it is enough to count the right rows of each key (`semi_join/counted.rs`). With one,
 //! both sides keep their rows and each left row counts its matches (`semi_join/paired.rs`).
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 mod counted;
 #[cfg(test)]
 mod frozen;

@@ -1,6 +1,11 @@
 //! Aggregation in session windows: folds rows into the accumulators of their session, and emits each session once, when
 //! time passes its end.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use arrow::array::{BooleanArray, UInt32Array};
 use dataflow::{Flow, OpenContext, Operator, Output, Snapshot};
 use graph::{Node, operator::WindowAggregateSpec};

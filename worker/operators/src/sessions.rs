@@ -4,6 +4,11 @@
 //! gives it, so that merging two sessions merges what two slots of one key have. When to look at a key again is kept by
 //! time: a timer stays where it was put though its session grows, and is put further on when it fires.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 mod arrival;
 #[cfg(test)]
 mod frozen;

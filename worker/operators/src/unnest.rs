@@ -1,5 +1,12 @@
 //! `UNNEST`: repeats each row for each element of an array or entry of a map.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::{ops::Range, sync::Arc};
 
 use arrow::{

@@ -1,5 +1,10 @@
 //! Windows as arithmetic on time: `[start, end)` aligned to the epoch plus an offset.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

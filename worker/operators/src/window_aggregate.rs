@@ -8,6 +8,12 @@
 //! A row is late for a window when the watermark has reached the window's last millisecond. A row that is late for
 //! some of its windows is folded into the remaining ones directly.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{

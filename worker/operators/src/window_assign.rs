@@ -1,6 +1,11 @@
 //! Window table functions: adds `window_start`, `window_end` and `window_time` to each row; HOP repeats the row for
 //! each of its windows, the latest first as in Flink.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -3,6 +3,11 @@
 //!
 //! No more rows of a partition are kept than can be asked for. Rows that come after their window was emitted are late.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{

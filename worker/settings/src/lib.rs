@@ -2,6 +2,8 @@
 //!
 //! Names are Flink's where the meaning is Flink's. It must not know who reads an option, nor clocks, stores or clients.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
 pub mod accepted;
 pub mod keys;
 pub mod value;

@@ -2,6 +2,8 @@
 //! and casts to Flink types. They travel through the library's planner as dictionary literals, whose meaning the
 //! planner leaves to us.
 
+#![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers of a plan are small")]
+
 use std::collections::HashMap;
 
 use arrow::datatypes::{Field as ArrowField, FieldRef};

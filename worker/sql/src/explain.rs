@@ -141,6 +141,7 @@ fn column_name(schema: &Schema, column: usize) -> String {
 }
 
 /// An operator with what it does.
+#[expect(clippy::too_many_lines, reason = "one arm for each operator")]
 pub(crate) fn describe(graph: &JobGraph, node: NodeId) -> String {
     let own = &graph.nodes[node];
     let below = graph.inputs(node).next().map(|edge| &graph.nodes[edge.from].schema);

@@ -3,6 +3,8 @@
 //! The library's own types know neither. A pass over each plan writes ours into the metadata of what projections
 //! name, from where columns have them.
 
+#![expect(clippy::cast_possible_truncation, reason = "numbers of a plan are small")]
+
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;

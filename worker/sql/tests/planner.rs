@@ -1,6 +1,14 @@
 //! The planner, from scripts to job graphs.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    reason = "a test panics, prints and waits as it likes"
+)]
 
 #[path = "planner/arbitrary.rs"]
 mod arbitrary;

@@ -2,6 +2,12 @@
 //!
 //! `table_bench [distinct keys] [hashmap|rocksdb] [cache MiB]`
 
+#![allow(
+    clippy::cast_possible_wrap,
+    clippy::disallowed_methods,
+    reason = "a test panics, prints and waits as it likes"
+)]
+
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use arrow::array::{ArrayRef, Int64Array};

@@ -4,6 +4,8 @@
 //! form. There is no write-ahead log: what is not in a checkpoint is recomputed. [`Catalog`] lies under a key of its
 //! own, behind all key groups.
 
+#![expect(clippy::cast_sign_loss, reason = "sizes are checked when a file is written and when it is read")]
+
 mod catalog;
 mod changes;
 mod compaction;
@@ -132,6 +134,7 @@ impl Disk {
         })
     }
 
+    #[expect(clippy::expect_used, reason = "taken by the drop alone")]
     fn db(&self) -> &DB {
         self.db.as_ref().expect("the database is open until the drop")
     }

@@ -1,5 +1,7 @@
 //! Moving files between a local disk and object storage, and folders that remove themselves.
 
+#![expect(clippy::disallowed_methods, reason = "names a folder of its own")]
+
 use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;

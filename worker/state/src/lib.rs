@@ -4,6 +4,8 @@
 //! folds rows into them, [`Table::end_batch`] lets the backend write back and evict. It must not know operators, nor
 //! who triggers a snapshot.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::disallowed_methods, reason = "tests"))]
+
 mod disk;
 mod files;
 #[cfg(test)]

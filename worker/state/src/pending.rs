@@ -1,5 +1,7 @@
 //! The asynchronous part of a snapshot.
 
+#![expect(clippy::disallowed_methods, reason = "names files; owns the writing thread")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     ops::RangeInclusive,

@@ -1,5 +1,8 @@
 //! Reading the files of snapshots, of any format and any number of older subtasks, into a backend.
 
+#![expect(clippy::cast_possible_truncation, reason = "sizes are checked when a file is written and when it is read")]
+#![expect(clippy::disallowed_methods, reason = "reads files off the runtime")]
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     ops::{Range, RangeInclusive},

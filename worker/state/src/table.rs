@@ -354,6 +354,7 @@ impl<V: StateValue> Table<V> {
     }
 
     /// Takes an entry out of memory. The namespace stays, even if nothing is left of it.
+    #[expect(clippy::expect_used, reason = "the arena keeps both or none")]
     fn remove(&mut self, id: EntryId) {
         let entry = self.arena.get(id);
         let (hash, bytes) = (key::hash(entry.key.bytes()), entry.bytes);

@@ -2,6 +2,8 @@
 //!
 //! Knows bytes and names only. It must not know what is stored, who owns it, or when it may be deleted.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::disallowed_methods, reason = "tests"))]
+
 mod error;
 mod local;
 mod location;

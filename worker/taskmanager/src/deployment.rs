@@ -1,5 +1,8 @@
 //! Deployment: opens the channels of this TaskManager's subtasks and starts them in their slots.
 
+#![expect(clippy::cast_possible_truncation, reason = "counts of channels and key groups fit 32 bits")]
+#![expect(clippy::disallowed_methods, reason = "owns the tasks of a deployment")]
+
 use std::{
     collections::HashMap,
     sync::{

@@ -3,6 +3,8 @@
 //!
 //! It must not know SQL, Kubernetes, concrete operators or connectors, nor decide anything about jobs: the JobManager does.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
 mod deployment;
 mod exchange;
 mod execution;

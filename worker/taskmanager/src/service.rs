@@ -1,5 +1,7 @@
 //! The TaskManager's loop: follows the JobManager's messages and reports.
 
+#![expect(clippy::disallowed_methods, reason = "beats and deadlines")]
+
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use dataflow::{Clock, Registry, TaskCommand};

@@ -1,6 +1,12 @@
 //! The proleptic Gregorian calendar on days and milliseconds since 1970, without allocation, and the texts of dates,
 //! times and timestamps that `CAST` reads and writes.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "fields of a date are bounded by the calendar"
+)]
+
 use std::fmt::{self, Write};
 
 use model::Instant;

@@ -1,5 +1,7 @@
 //! Dates, times and timestamps as bytes of text in the strict forms of formats, both ways.
 
+#![expect(clippy::cast_possible_truncation, reason = "fields of a date are bounded by the calendar")]
+
 use model::Instant;
 
 use crate::calendar::{self, DAY_MILLIS, Date};

@@ -4,7 +4,7 @@
 
 /// Version 1 of the protocol.
 pub mod v1 {
-    #![allow(clippy::all, clippy::pedantic, reason = "generated code")]
+    #![allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
     tonic::include_proto!("sluice.v1");
 }
 

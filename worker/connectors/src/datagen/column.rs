@@ -1,5 +1,12 @@
 //! One column of generated values.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -1,5 +1,10 @@
 //! How the options of a column say that its values are made.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use std::time::Duration;
 
 use model::{DataType, Failure};

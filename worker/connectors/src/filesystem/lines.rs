@@ -1,5 +1,10 @@
 //! Reading a split of lines: blocks are fetched ahead on the shared runtime, records decoded here.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use dataflow::Rejected;

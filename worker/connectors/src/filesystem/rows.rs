@@ -1,6 +1,11 @@
 //! Reading a Parquet file: the bytes of the wanted columns are fetched ahead, a row group at a time, on the shared
 //! runtime, and decoded here.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use arrow::array::RecordBatch;
 use formats::{
     Column,

@@ -5,6 +5,12 @@
 //! nothing. What an attempt staged and no snapshot holds is never moved, and stays: a savepoint may hold it. What it did
 //! not finish is deleted by the next attempt.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+#![expect(clippy::disallowed_methods, reason = "each attempt names its own staging folder")]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::array::UInt32Array;

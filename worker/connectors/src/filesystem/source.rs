@@ -1,5 +1,11 @@
 //! The source: takes its splits one by one, file by file, and looks for new files if it watches.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+#![expect(clippy::disallowed_methods, reason = "a folder is listed again at intervals")]
+
 use std::{sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;

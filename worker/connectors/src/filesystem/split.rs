@@ -8,6 +8,11 @@
 //! In engines without an enumerator each subtask listed by itself. A snapshot of theirs in which some had not done so yet is
 //! completed from one new list: by what no subtask holds.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use checkpoint::Item;

@@ -2,6 +2,11 @@
 //!
 //! Events repeat in rounds of persons, then auctions, then bids, by their proportions.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use arrow::buffer::NullBuffer;
 
 /// What an event is; the codes of `event_type`.

@@ -1,5 +1,10 @@
 //! The prices of bids and auctions.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 /// Prices: 100 × 10^(6r) for r evenly in 0..1, by two tables that are made of square roots and products only, so that
 /// every machine computes the same.
 #[derive(Clone, Debug)]

@@ -1,5 +1,10 @@
 //! Random texts, written into one growing buffer without an allocation for each.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use crate::random::{Sequence, high_below};
 
 /// The longest filler; a batch of them is still within arrow's limits.

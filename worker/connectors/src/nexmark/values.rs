@@ -1,5 +1,11 @@
 //! The values of the columns: ids, prices, times and texts as Nexmark's own generator has them.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "lengths are bounded by a block; generated values wrap on purpose"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

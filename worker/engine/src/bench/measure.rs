@@ -1,5 +1,7 @@
 //! Measures one query in this process: the query itself, and its source alone.
 
+#![expect(clippy::disallowed_methods, reason = "measures")]
+
 use std::{sync::Arc, time::Instant};
 
 use checkpoint::Item;

@@ -1,6 +1,11 @@
 //! Casts between dates, times and timestamps. The session's zone is UTC, so `TIMESTAMP` and `TIMESTAMP_LTZ` of one
 //! instant hold the same number.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -1,5 +1,7 @@
 //! Casts to text, and between byte strings.
 
+#![expect(clippy::cast_sign_loss, reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch")]
+
 use std::{
     fmt::{self, Write},
     sync::Arc,
@@ -162,6 +164,7 @@ fn write_integer(out: &mut StringBuilder, value: i64) -> fmt::Result {
 }
 
 /// Writes one value that is not null as `CAST(… AS STRING)` does.
+#[expect(clippy::too_many_lines, reason = "one arm for each type")]
 pub(crate) fn write_value(out: &mut dyn Write, array: &ArrayRef, from: &DataType, row: usize) -> fmt::Result {
     let mut out = out;
     match from {

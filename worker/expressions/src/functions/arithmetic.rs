@@ -1,5 +1,12 @@
 //! `+ - * / %` on numbers, and on times and intervals. Integers wrap around, decimals that do not fit become null.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

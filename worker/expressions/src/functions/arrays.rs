@@ -1,5 +1,12 @@
 //! Arrays: construction, elements, and set operations. Elements compare as values, and nulls are equal.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::{fmt::Write, ops::Range, sync::Arc};
 
 use arrow::{

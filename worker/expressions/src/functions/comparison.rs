@@ -1,5 +1,7 @@
 //! Comparisons, `IN`, `BETWEEN`, `LIKE`.
 
+#![expect(clippy::cast_sign_loss, reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch")]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -1,5 +1,12 @@
 //! Maps: construction, and access by key.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -1,5 +1,13 @@
 //! Mathematics.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+#![expect(clippy::disallowed_methods, reason = "RAND, UUID")]
+
 use std::sync::Arc;
 
 use arrow::{

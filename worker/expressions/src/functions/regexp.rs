@@ -1,6 +1,12 @@
 //! Regular expressions. They are those of the `regex` crate, which is Java's syntax without look-around and
 //! back-references; a pattern is compiled once if it is constant, else kept as long as it repeats.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

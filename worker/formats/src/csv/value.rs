@@ -1,5 +1,11 @@
 //! The text of a field as a value, and the other way round.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "lengths and digits are checked before they are narrowed"
+)]
+
 use arrow::{
     array::{Array, AsArray},
     datatypes::{DataType as Arrow, Decimal128Type},

@@ -1,5 +1,12 @@
 //! Reading one JSON value into a column.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "lengths and digits are checked before they are narrowed"
+)]
+
 use model::DataType;
 
 use super::{

@@ -1,5 +1,7 @@
 //! One row group: which bytes it needs, and its rows.
 
+#![expect(clippy::cast_possible_truncation, reason = "lengths and digits are checked before they are narrowed")]
+
 use std::{ops::Range, sync::Arc};
 
 use arrow::{

@@ -1,5 +1,7 @@
 //! What a job shows of itself.
 
+#![expect(clippy::cast_possible_truncation, reason = "times are after 1970")]
+
 use graph::{OperatorSpec, Partitioning};
 
 use settings::{keys, value::StateBackend};

@@ -1,6 +1,8 @@
 //! What changes something: submit, cancel, stop, snapshots, rescale. Long ones are asynchronous, as in Flink: the answer
 //! is an id to ask with.
 
+#![expect(clippy::disallowed_methods, reason = "names requests and jobs")]
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},

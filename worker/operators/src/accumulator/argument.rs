@@ -1,5 +1,11 @@
 //! The column that an aggregate function is applied to, in the form its accumulator works on.
 
+#![expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use arrow::{
     array::{Array, ArrayRef, AsArray},
     buffer::{NullBuffer, ScalarBuffer},

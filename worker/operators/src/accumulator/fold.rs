@@ -3,6 +3,13 @@
 //! Each accumulator's input gets a weight for each row: 1 adds, −1 takes away, 0 leaves out. Filters, nulls, row kinds
 //! and `DISTINCT` are all settled in the weights, so the loops over the words need not know of them.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::rc::Rc;
 
 use arrow::{

@@ -1,5 +1,11 @@
 //! Which accumulators a list of aggregate calls needs, without duplicates, and where each is kept.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use graph::operator::{AggregateCall, AggregateFunction};
 use model::{Failure, Schema};
 

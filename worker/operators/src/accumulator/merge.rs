@@ -1,5 +1,11 @@
 //! Merging accumulators of the same groups: the slices of a window into the window.
 
+#![expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::hash::Hash;
 
 use hashbrown::HashMap;

@@ -1,6 +1,12 @@
 //! The mean of numbers and the sum of their squared distances from it, by Welford's way of adding one at a time: it does
 //! not subtract large sums from each other.
 
+#![expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use super::{layout::Cell, table::Work};
 
 /// How many words an accumulator takes: the count, the mean, the squared distances.

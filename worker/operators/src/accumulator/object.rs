@@ -1,5 +1,12 @@
 //! What a group keeps outside its words: strings, multisets, sets of distinct values, lists, counted values, numbers.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use hashbrown::HashMap;

@@ -1,5 +1,11 @@
 //! The results of aggregate functions, as columns, from the accumulators of many groups.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -5,6 +5,11 @@
 //! partners can be in, and slices are dropped as wholes. A row that is late still finds partners that are there. As a
 //! pair comes out with the later of its two rows, the watermark is held back by what the other one may be older.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{array::ArrayRef, datatypes::SchemaRef};

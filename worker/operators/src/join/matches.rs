@@ -1,5 +1,10 @@
 //! The matches of one batch, a bounded number at a time.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

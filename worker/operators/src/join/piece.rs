@@ -1,5 +1,10 @@
 //! Some of the rows that a join keeps under a key, one after the other.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use model::Failure;
 use state::StateValue;
 

@@ -5,6 +5,11 @@
 //! a number that orders rows with equal ones. When too few are left of the first, all that are below are looked
 //! through for the next.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::collections::BinaryHeap;
 
 use dataflow::{OpenContext, Snapshot};

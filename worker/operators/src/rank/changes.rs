@@ -1,5 +1,11 @@
 //! How partitions have changed since their changes were last told.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use hashbrown::HashTable;
 use model::{RowKind, key, row::Rows};
 

@@ -1,5 +1,10 @@
 //! The rows of one partition in their order.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use model::Failure;
 use state::StateValue;
 

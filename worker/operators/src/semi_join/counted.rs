@@ -3,6 +3,11 @@
 //! A batch of the right input changes a key once, from whether it had a match before to whether it has one after; then
 //! its left rows come out, a bounded number at a time.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

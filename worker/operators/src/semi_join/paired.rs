@@ -3,6 +3,11 @@
 //! Rows are compared pair by pair, a bounded number of pairs at a time. A batch of the right input changes a left row
 //! once for each part of it, from whether it had a match before to whether it has one after.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::sync::Arc;
 
 use super::{

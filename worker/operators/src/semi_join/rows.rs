@@ -1,5 +1,11 @@
 //! What semi joins keep under a key.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use std::collections::BTreeMap;
 
 use model::Failure;

@@ -1,6 +1,8 @@
 //! `GROUPING SETS`, `ROLLUP` and `CUBE`: each row is repeated for each set, without the groups that the set leaves out
 //! and with the number of the set as one more group.
 
+#![expect(clippy::cast_possible_wrap, reason = "numbers of a plan are small")]
+
 use datafusion_expr::{Aggregate, Expr as Logical, GroupingSet, utils::grouping_set_to_exprlist};
 use graph::{Expr, OperatorSpec, Partitioning, Value, operator::CalcSpec};
 use model::{DataType, Schema};
@@ -143,6 +145,7 @@ impl Lowering<'_> {
     }
 
     /// Repeats the rows of `relation`, whose fields `scope` knows, for each set.
+    #[expect(clippy::too_many_lines, reason = "the steps of one rewriting")]
     pub(super) fn expand(
         &mut self,
         relation: Relation,

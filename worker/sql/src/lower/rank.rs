@@ -1,5 +1,7 @@
 //! `ROW_NUMBER()`: which rows are wanted is known only when it is known which of its results are.
 
+#![expect(clippy::cast_sign_loss, reason = "numbers of a plan are small")]
+
 use datafusion_expr::{Expr as Logical, Sort, Window, WindowFunctionDefinition};
 use graph::{
     ChangelogMode, Expr, OperatorSpec, Value,
@@ -122,6 +124,7 @@ impl Lowering<'_> {
     }
 
     /// A relation over numbered rows as one over the operator that keeps those which the relation's filter wants.
+    #[expect(clippy::too_many_lines, reason = "the steps of one rewriting")]
     pub(super) fn ranked(
         &mut self,
         numbered: Numbered,

@@ -47,12 +47,15 @@ impl Catalog {
 
     /// The table with this name, new or not.
     pub(crate) fn table(&mut self, name: &str) -> Result<&mut CatalogTable, Failure> {
-        if !self.tables.contains_key(name) {
-            let used = |id: &u16| self.tables.values().any(|table| table.id == *id);
-            let id = (0..u16::MAX - 1).find(|id| !used(id)).ok_or_else(|| Failure::internal("too many tables"))?;
-            self.tables.insert(name.to_owned(), CatalogTable { id, keys: BTreeMap::new() });
-        }
-        Ok(self.tables.get_mut(name).expect("it was just put there"))
+        let id = match self.tables.get(name) {
+            Some(table) => table.id,
+            None => {
+                let used = |id: &u16| self.tables.values().any(|table| table.id == *id);
+                (0..u16::MAX - 1).find(|id| !used(id)).ok_or_else(|| Failure::internal("too many tables"))?
+            }
+        };
+        let new = || CatalogTable { id, keys: BTreeMap::new() };
+        Ok(self.tables.entry(name.to_owned()).or_insert_with(new))
     }
 
     /// Number of keys in all tables.

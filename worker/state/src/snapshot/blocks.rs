@@ -1,5 +1,7 @@
 //! Writing a snapshot file.
 
+#![expect(clippy::cast_possible_truncation, reason = "sizes are checked when a file is written and when it is read")]
+
 use bytes::{BufMut, Bytes, BytesMut};
 use model::{Failure, key};
 

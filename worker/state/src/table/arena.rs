@@ -1,5 +1,7 @@
 //! The entries in memory: chunks of them, each shared with the snapshots that still need it and copied on write.
 
+#![expect(clippy::cast_possible_truncation, reason = "sizes are checked when a file is written and when it is read")]
+
 use std::{mem, sync::Arc};
 
 use super::EntryId;
@@ -193,6 +195,7 @@ impl<V: Clone> Arena<V> {
 
     /// The entry, which must exist.
     #[inline]
+    #[expect(clippy::expect_used, reason = "the contract of an entry id")]
     pub(crate) fn get(&self, entry: EntryId) -> &Entry<V> {
         self.find(entry).expect("an entry's chunk lives until the end of the batch")
     }

@@ -4,6 +4,12 @@
 //! (`table/part.rs`). Until it is done every other use of the database waits; a table whose working set fits the
 //! cache does not use it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "sizes are checked when a file is written and when it is read"
+)]
+
 use std::sync::Arc;
 
 use model::{Failure, key};
@@ -63,11 +69,13 @@ impl Drop for Cache {
 }
 
 impl<V: StateValue> Table<V> {
+    #[expect(clippy::expect_used, reason = "called with a database only")]
     fn cache(&mut self) -> &mut Cache {
         self.cache.as_mut().expect("only tables with a database come here")
     }
 
     /// Reads the missing entries from the database.
+    #[expect(clippy::expect_used, reason = "the arena keeps both or none")]
     pub(super) fn fetch(&mut self) -> Result<(), Failure> {
         let mut missing = std::mem::take(&mut self.missing);
         let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
@@ -121,6 +129,7 @@ impl<V: StateValue> Table<V> {
     }
 
     /// Writes the dirty ones among these entries to the database. Deleted ones leave memory.
+    #[expect(clippy::expect_used, reason = "the arena keeps both or none")]
     fn write_back(&mut self, ids: &[EntryId]) -> Result<(), Failure> {
         let (disk, table) = (Arc::clone(&self.cache().disk), self.cache().table);
         let mut ids = ids.iter().copied();

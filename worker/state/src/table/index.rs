@@ -2,6 +2,8 @@
 //!
 //! A slot holds 32 bits of the hash beside the entry's number, so that probing and growing never touch the entries.
 
+#![expect(clippy::cast_possible_truncation, reason = "sizes are checked when a file is written and when it is read")]
+
 /// Slots are filled to 5/8 at most.
 const LOAD_NUMERATOR: usize = 5;
 const LOAD_DENOMINATOR: usize = 8;

@@ -1,5 +1,11 @@
 //! The sending side: one stream to one other TaskManager.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "counts of channels and key groups fit 32 bits"
+)]
+
 use std::sync::Arc;
 
 use dataflow::{ChannelReceiver, ChannelSender, Element, channel};

@@ -1,5 +1,7 @@
 //! The receiving side: takes frames apart and puts them into the gates' channels.
 
+#![expect(clippy::disallowed_methods, reason = "owns the tasks of its connections")]
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},

@@ -1,5 +1,12 @@
 //! The order of elements: sorting, reversing, slicing, extremes.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use arrow::{
     array::{Array, ArrayRef, Int32Array},
     compute,

@@ -2,6 +2,13 @@
 //!
 //! A path is definite if it names one value. What other paths find is an array, in order.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::borrow::Cow;
 
 use super::value::Json;

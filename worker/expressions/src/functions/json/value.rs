@@ -1,5 +1,7 @@
 //! JSON values: read whole and written as Flink writes them, with the fields of objects in order of their names.
 
+#![expect(clippy::cast_possible_wrap, reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch")]
+
 use std::{
     collections::BTreeMap,
     fmt::{self, Write},

@@ -1,5 +1,7 @@
 //! SQL values as JSON.
 
+#![expect(clippy::cast_sign_loss, reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch")]
+
 use std::fmt;
 
 use arrow::{

@@ -1,5 +1,12 @@
 //! Cutting, padding, replacing.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::{fmt::Write, sync::Arc};
 
 use arrow::{

@@ -1,5 +1,7 @@
 //! `PRINTF`: the conversions of Java's formatter that values of SQL have a use for.
 
+#![expect(clippy::cast_sign_loss, reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch")]
+
 use std::fmt::Write;
 
 use arrow::{

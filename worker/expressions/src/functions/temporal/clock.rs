@@ -1,5 +1,11 @@
 //! The time of day. Batches are small, so all rows of one have the same time.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+#![expect(clippy::disallowed_methods, reason = "CURRENT_TIMESTAMP and its like")]
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Time32MillisecondArray, TimestampMillisecondArray};

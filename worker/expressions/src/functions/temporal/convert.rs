@@ -1,6 +1,12 @@
 //! Between times, texts and numbers: `TO_DATE`, `TO_TIMESTAMP`, `TO_TIMESTAMP_LTZ`, `UNIX_TIMESTAMP`, `CONVERT_TZ`.
 //! What cannot be read is null, except for `UNIX_TIMESTAMP`, where it is the least number.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+#![expect(clippy::disallowed_methods, reason = "UNIX_TIMESTAMP()")]
+
 use std::sync::Arc;
 
 use arrow::{

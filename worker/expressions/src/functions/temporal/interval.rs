@@ -1,5 +1,10 @@
 //! Times and intervals: `+ - * /`, `TIMESTAMPADD`, `TIMESTAMPDIFF`.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

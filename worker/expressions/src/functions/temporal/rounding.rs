@@ -1,5 +1,11 @@
 //! `FLOOR` and `CEIL`, of numbers and of times to a unit.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "SQL arithmetic wraps as Java's; positions are bounded by a batch"
+)]
+
 use std::sync::Arc;
 
 use arrow::{

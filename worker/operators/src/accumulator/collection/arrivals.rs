@@ -3,6 +3,11 @@
 //! What is taken away leaves a gap. Gaps are closed when they are as many as the values, so each is paid for once. The
 //! stored form knows none of this: it has the values that are left.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
+)]
+
 use hashbrown::HashTable;
 use model::{key, row::Rows};
 
