@@ -240,7 +240,8 @@ class Queries:
             word = "<> ALL" if negated else "= ANY"
             texts = [f" WHERE {x} {word} (SELECT {y} FROM {s}{w})" for x, y, s, w in
                      ((a.flink, b.flink, right.flink, inner[0]), (a.duck, b.duck, right.duck, inner[1]))]
-        elif choice < 0.5:
+        elif choice < 0.5 or right.rows == 1:
+            # A condition on an aggregation without GROUP BY inside EXISTS is not supported.
             texts = [f" WHERE {x} {negated}IN (SELECT {y} FROM {s}{w})" for x, y, s, w in
                      ((a.flink, b.flink, right.flink, inner[0]), (a.duck, b.duck, right.duck, inner[1]))]
         else:
