@@ -19,6 +19,14 @@ const QUERIES: &[(&str, &[&str])] = &[
          GROUP BY GROUPING SETS ((window_start, window_end), (k))",
         &["10\t\\N\t3", "20\t\\N\t1", "\\N\tx\t3", "\\N\ty\t1"],
     ),
+    // Over the first row of each window.
+    (
+        "SELECT CAST(EXTRACT(SECOND FROM window_end) AS STRING) AS a, k AS b, COUNT(*) AS n FROM (
+             SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, k ORDER BY ts) AS rn
+             FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND))) WHERE rn = 1
+         GROUP BY GROUPING SETS ((window_start, window_end, k), (k))",
+        &["10\tx\t1", "10\ty\t1", "20\tx\t1", "\\N\tx\t2", "\\N\ty\t1"],
+    ),
     // Each set has them.
     (
         "SELECT CAST(EXTRACT(SECOND FROM window_end) AS STRING) AS a, k AS b, COUNT(*) AS n

@@ -53,6 +53,13 @@ impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Relation, SqlError> {
         let mut relation = self.computed_once(&aggregate.input)?;
         let sets = grouping_sets::sets(&aggregate.group_expr)?;
+        if sets.is_some() {
+            // Only then are the columns of its window known.
+            relation = match relation.base {
+                Base::Numbered(numbered) => self.ranked(*numbered, relation.exprs, relation.names, relation.filter)?,
+                base => Relation { base, ..relation },
+            };
+        }
         let is_session = matches!(&relation.base, Base::Window { of, .. } if of.is_session() && of.partition.is_some());
         if let Some(sets) = &sets {
             let are_windows = self.are_of_windows(&relation, aggregate, sets)?;

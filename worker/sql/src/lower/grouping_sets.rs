@@ -128,7 +128,7 @@ impl Lowering<'_> {
         let window = match &relation.base {
             Base::Node { window, .. } => *window,
             Base::Window { input, of } => Some(of.columns(input.exprs.len())),
-            Base::Numbered(_) => None,
+            Base::Numbered(_) => return Err(SqlError::internal("numbered rows are ranked before they are grouped")),
         };
         let Some(window) = window else { return Ok(true) };
         let of_window = [Some(window.start), Some(window.end), window.time];
@@ -153,10 +153,6 @@ impl Lowering<'_> {
         group_expr: &[Logical],
         sets: &[Vec<&Logical>],
     ) -> Result<Expanded, SqlError> {
-        let relation = match relation.base {
-            Base::Numbered(numbered) => self.ranked(*numbered, relation.exprs, relation.names, relation.filter)?,
-            base => Relation { base, ..relation },
-        };
         let exprs = grouping_set_to_exprlist(group_expr).map_err(|error| SqlError::from_planner(&error, &|_| None))?;
         let scope = Scope { schema: scope_schema, exprs: &relation.exprs };
         let lowered = exprs.iter().map(|expr| scope.lower(expr)).collect::<Result<Vec<_>, _>>()?;
@@ -164,7 +160,7 @@ impl Lowering<'_> {
         let (node, window) = match &relation.base {
             Base::Node { node, window } => (*node, *window),
             Base::Window { input, .. } => self.materialize((**input).clone())?,
-            Base::Numbered(_) => return Err(SqlError::internal("numbered rows were settled above")),
+            Base::Numbered(_) => return Err(SqlError::internal("numbered rows are ranked before they are grouped")),
         };
         let columns = self.graph.nodes[node].schema.clone();
         let width = columns.len();
