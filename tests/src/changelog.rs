@@ -30,6 +30,26 @@ pub fn materialize(jsonl: &str, columns: &[String]) -> Result<Table> {
     Ok(table)
 }
 
+/// The rows that are left of the changes, in order.
+///
+/// # Errors
+/// As [`materialize`].
+pub fn rows(jsonl: &str) -> Result<Vec<Value>> {
+    let mut rows: Vec<Value> = Vec::new();
+    for line in jsonl.lines() {
+        let mut change: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        let row = change["row"].take();
+        if matches!(change["op"].as_str(), Some("+I" | "+U")) {
+            rows.push(row);
+        } else {
+            let at = rows.iter().position(|known| *known == row).with_context(|| format!("{row} was never there"))?;
+            rows.swap_remove(at);
+        }
+    }
+    rows.sort_by_key(Value::to_string);
+    Ok(rows)
+}
+
 /// A value as text; null is `\N`.
 pub fn text(value: &Value) -> String {
     match value {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::{binary, changelog::Table};
+use crate::{binary, changelog::Table, folder::lines};
 
 /// The same events every time, a row a line; the folder's name is a column.
 const EVENTS: &str =
@@ -135,15 +135,4 @@ pub fn bids(out: &Path) -> Result<BTreeMap<(String, i64), i64>> {
     }
     ensure!(!windows.is_empty(), "no windows were written");
     Ok(windows)
-}
-
-fn lines(folder: &Path) -> Result<Vec<String>> {
-    let mut lines = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        if path.is_file() {
-            lines.extend(std::fs::read_to_string(path)?.lines().map(str::to_owned));
-        }
-    }
-    Ok(lines)
 }

@@ -6,6 +6,8 @@ pub mod binary;
 pub mod changelog;
 pub mod files_job;
 pub mod flink_text;
+pub mod folder;
+pub mod matrix;
 pub mod nexmark;
 pub mod nexmark_generated;
 pub mod proxy;

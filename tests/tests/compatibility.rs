@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use tests::binary;
+use tests::{binary, folder::copy};
 
 /// Where the inputs are in every build's savepoints: positions name the files.
 const INPUT: &str = "/tmp/sluice-compat-input";
@@ -53,19 +53,6 @@ fn place_input() -> Result<()> {
             let part = Path::new(INPUT).join(format!("{name}.{}", std::process::id()));
             fs::copy(&from, &part)?;
             fs::rename(&part, &to)?;
-        }
-    }
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for name in names(from)? {
-        let (from, to) = (from.join(&name), to.join(&name));
-        if from.is_dir() {
-            copy(&from, &to)?;
-        } else {
-            fs::copy(from, to)?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use tests::{
     binary::{self, Running},
     changelog::Table,
+    folder::copy,
     nexmark_generated::{self, read_result},
 };
 
@@ -107,20 +108,6 @@ impl Job<'_> {
     fn rows(&self, out: &Path) -> Result<Table> {
         read_result(self.folder, &out.display().to_string(), &[])
     }
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {

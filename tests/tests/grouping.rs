@@ -1,7 +1,7 @@
 //! Grouping sets over windows: a set may leave the columns of the windows out, as they are columns like others then.
 
 use anyhow::{Context, Result, ensure};
-use tests::{binary, changelog};
+use tests::{changelog, matrix};
 
 const QUERIES: &[(&str, &[&str])] = &[
     // Over the results of windows.
@@ -50,13 +50,15 @@ fn sets_may_leave_windows_out() -> Result<()> {
             input.display()
         );
         std::fs::write(&job, script)?;
-        let output = binary::run(&["run", "--output", "jsonl", &job.display().to_string()])?;
-        let columns = ["a", "b", "n"].map(str::to_owned);
-        let actual = changelog::materialize(&output, &columns).with_context(|| (*query).to_owned())?;
         let mut expected = changelog::Table::new();
         rows.iter().for_each(|row| *expected.entry((*row).to_owned()).or_default() += 1);
-        let difference = changelog::difference(&actual, &expected).unwrap_or_default();
-        ensure!(difference.is_empty(), "{query}\n{difference}");
+        for setup in matrix::setups() {
+            let output = setup.run(&job)?;
+            let columns = ["a", "b", "n"].map(str::to_owned);
+            let actual = changelog::materialize(&output, &columns).with_context(|| (*query).to_owned())?;
+            let difference = changelog::difference(&actual, &expected).unwrap_or_default();
+            ensure!(difference.is_empty(), "{setup}\n{query}\n{difference}");
+        }
     }
     Ok(())
 }

@@ -18,7 +18,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
-use tests::binary::{self, Running};
+use tests::{
+    binary::{self, Running},
+    folder,
+};
 
 /// Files that are there at the start; added ones have higher numbers.
 const FILES: u64 = 1000;
@@ -110,17 +113,9 @@ fn check(counts: &BTreeMap<u64, u64>, added: u64, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// All rows below a folder that readers see.
+/// All rows in a folder that readers see.
 fn committed(out: &Path) -> Result<BTreeMap<u64, u64>> {
-    let mut text = String::new();
-    for entry in std::fs::read_dir(out)? {
-        let path = entry?.path();
-        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']));
-        if !is_hidden {
-            text += &std::fs::read_to_string(path)?;
-        }
-    }
-    count(text.lines())
+    count(folder::lines(out)?.iter().map(String::as_str))
 }
 
 fn table(name: &str, path: &Path, more: &str) -> String {

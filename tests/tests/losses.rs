@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use tests::binary;
+use tests::{binary, folder::lines};
 
 const EVENTS: &str = r#"{"n":1,"t":"2026-01-01 00:00:01"}
 {"n":2,"t":"2026-01-01 00:00:30"}
@@ -28,19 +28,6 @@ fn script(folder: &Path, options: &str, before: &str) -> String {
         FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(t), INTERVAL '10' SECOND)) GROUP BY window_start, window_end;",
         folder.display()
     )
-}
-
-/// The lines of all files in a folder, sorted.
-fn lines(folder: &Path) -> Result<Vec<String>> {
-    let mut lines = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_file() {
-            lines.extend(std::fs::read_to_string(path)?.lines().map(str::to_owned));
-        }
-    }
-    lines.sort();
-    Ok(lines)
 }
 
 /// Runs the job; gives its exit code and what it says.

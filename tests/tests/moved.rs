@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tests::binary::{self, Running};
+use tests::{
+    binary::{self, Running},
+    folder::copy,
+};
 
 const JOB_ID: &str = "0123456789abcdef0123456789abcdef";
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -118,20 +121,6 @@ fn last_checkpoint(checkpoints: &Path) -> Result<u64> {
         }
     }
     Ok(last)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 fn text(path: &Path) -> String {

@@ -13,7 +13,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tests::binary::{self, Running};
+use tests::{
+    binary::{self, Running},
+    folder,
+};
 
 const JOB_ID: &str = "0123456789abcdef0123456789abcdef";
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -56,17 +59,10 @@ fn write_job(folder: &Path) -> Result<PathBuf> {
 /// All rows are there, each once.
 fn check_rows(folder: &Path) -> Result<()> {
     let (mut rows, mut count) = (BTreeSet::new(), 0);
-    for entry in std::fs::read_dir(folder.join("out"))? {
-        let path = entry?.path();
-        let is_visible =
-            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| !name.starts_with(['_', '.']));
-        if path.is_file() && is_visible {
-            for line in std::fs::read_to_string(path)?.lines() {
-                let row: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
-                rows.insert(row["v"].as_u64().context("a number")?);
-                count += 1;
-            }
-        }
+    for line in folder::lines(&folder.join("out"))? {
+        let row: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+        rows.insert(row["v"].as_u64().context("a number")?);
+        count += 1;
     }
     ensure!(count == ROWS && rows.len() as u64 == ROWS, "{} rows, {count} of them, instead of {ROWS}", rows.len());
     Ok(())

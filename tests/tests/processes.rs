@@ -13,7 +13,7 @@ use serde_json::Value;
 use tests::{
     binary::{self, Running},
     changelog::{self, Table},
-    nexmark,
+    folder, nexmark,
 };
 
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -161,18 +161,12 @@ impl Cluster {
     /// The rows that a job's changes add up to.
     fn rows(&self, name: &str) -> Result<Table> {
         let mut table = Table::new();
-        for entry in std::fs::read_dir(self.folder.join(name))? {
-            let path = entry?.path();
-            if !path.is_file() {
-                continue;
-            }
-            for line in std::fs::read_to_string(path)?.lines() {
-                let change: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
-                let (row, count) = if change["op"] == "c" { (&change["after"], 1) } else { (&change["before"], -1) };
-                let fields = row.as_object().with_context(|| line.to_owned())?.len();
-                let fields: Vec<_> = (0..fields).map(|field| text(&row[format!("c{field}")])).collect();
-                *table.entry(fields.join("\t")).or_default() += count;
-            }
+        for line in folder::lines(&self.folder.join(name))? {
+            let change: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+            let (row, count) = if change["op"] == "c" { (&change["after"], 1) } else { (&change["before"], -1) };
+            let fields = row.as_object().with_context(|| line.clone())?.len();
+            let fields: Vec<_> = (0..fields).map(|field| text(&row[format!("c{field}")])).collect();
+            *table.entry(fields.join("\t")).or_default() += count;
         }
         table.retain(|_, count| *count != 0);
         Ok(table)

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tests::{binary, changelog};
+use tests::{
+    changelog,
+    matrix::{self, Setup},
+};
 
 /// Rows of equal time and of equal score, in this order; the times of `w` are of one window.
 const ROWS: &[(&str, &str, u32, &str)] = &[
@@ -156,43 +159,32 @@ fn rows(output: &str) -> Result<changelog::Table> {
     Ok(table)
 }
 
-fn check(parallelism: u32, backend: &str, mini_batch: bool, is_slow: bool) -> Result<()> {
+fn check(setup: Setup, is_slow: bool) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let named = |(name, query, _): &(&str, &str, &[&str])| format!("SELECT '{name}' AS name, k, v FROM ({query})");
     let script = format!(
-        "{} SET 'parallelism.default' = '{parallelism}'; SET 'state.backend.type' = '{backend}';
-         SET 'table.exec.mini-batch.enabled' = '{mini_batch}'; SET 'table.exec.mini-batch.allow-latency' = '15 ms';
-         SET 'table.exec.mini-batch.size' = '3'; {};",
+        "{} {};",
         table(folder.path(), is_slow)?,
         QUERIES.iter().map(named).collect::<Vec<_>>().join("\nUNION ALL ")
     );
     let job = folder.path().join("job.sql");
     std::fs::write(&job, script)?;
-    let actual = rows(&binary::run(&["run", "--output", "jsonl", &job.display().to_string()])?)?;
+    let actual = rows(&setup.run(&job)?)?;
     let mut expected = changelog::Table::new();
     for (name, _, kept) in QUERIES {
         kept.iter().for_each(|row| *expected.entry(format!("{name}: {row}")).or_default() += 1);
     }
     let difference = changelog::difference(&actual, &expected).unwrap_or_default();
-    ensure!(
-        difference.is_empty(),
-        "parallelism {parallelism}, {backend}, mini-batches {mini_batch}, slow {is_slow}\n{difference}"
-    );
+    ensure!(difference.is_empty(), "{setup}, slow {is_slow}\n{difference}");
     Ok(())
 }
 
 #[test]
 fn in_one_batch() -> Result<()> {
-    check(1, "hashmap", false, false)?;
-    check(1, "hashmap", true, false)?;
-    check(3, "rocksdb", false, false)?;
-    check(3, "rocksdb", true, false)
+    matrix::setups().try_for_each(|setup| check(setup, false))
 }
 
 #[test]
 fn in_batches_of_a_row() -> Result<()> {
-    check(1, "hashmap", false, true)?;
-    check(1, "rocksdb", true, true)?;
-    check(3, "hashmap", true, true)?;
-    check(3, "rocksdb", false, true)
+    matrix::setups().try_for_each(|setup| check(setup, true))
 }

@@ -51,6 +51,25 @@ const FOLDER: &str = "s3://bucket/savepoints/savepoint-00ff";
 const KINDS: [(&str, SnapshotKind); 2] =
     [("savepoint", SnapshotKind::Savepoint), ("checkpoint", SnapshotKind::Checkpoint)];
 
+/// How long what was read is as JSON.
+fn size(read: &impl serde::Serialize) -> Option<usize> {
+    serde_json::to_vec(read).ok().map(|json| json.len())
+}
+
+/// The manifests without the line before them.
+fn bodies() -> Vec<Vec<u8>> {
+    KINDS
+        .iter()
+        .map(|(_, kind)| serde_json::to_vec(&Manifest { identities: Some(1), ..manifest(*kind) }).unwrap())
+        .collect()
+}
+
+/// The file of a manifest, as if it had been written so.
+fn with_header(body: &[u8]) -> Vec<u8> {
+    let header = format!("sluice-metadata {VERSION} {:08x} {}\n", crc32fast::hash(body), body.len());
+    [header.as_bytes(), body].concat()
+}
+
 #[test]
 fn manifests_of_version_1_are_read_as_ever() {
     let mut fixture = Fixture::open("manifest", 1);
@@ -58,7 +77,7 @@ fn manifests_of_version_1_are_read_as_ever() {
         let read = metadata::decode(&layout::metadata_file(FOLDER), &fixture.bytes(name)).unwrap();
         assert_eq!(read, Manifest { version: 1, ..manifest(kind) });
     }
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |file| size(&metadata::decode(&layout::metadata_file(FOLDER), file).ok()?));
 }
 
 #[test]
@@ -74,7 +93,10 @@ fn manifests_are_stored_as_ever() {
         assert_eq!(read, written);
         assert_eq!(metadata::encode(FOLDER, &read).unwrap(), frozen);
     }
-    fixture.finish();
+    fixtures::survives(&bodies(), |body| {
+        size(&metadata::decode(&layout::metadata_file(FOLDER), &with_header(body)).ok()?)
+    });
+    fixtures::survives(&fixture.finish(), |file| size(&metadata::decode(&layout::metadata_file(FOLDER), file).ok()?));
 }
 
 fn record(state: JobState) -> Record {
@@ -111,7 +133,7 @@ fn pointers_are_stored_as_ever() {
         assert_eq!(read, record(state));
         assert_eq!(serde_json::to_vec_pretty(&read).unwrap(), frozen);
     }
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |bytes| size(&serde_json::from_slice::<Record>(bytes).ok()?));
 }
 
 #[test]

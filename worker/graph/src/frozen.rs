@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-use crate::fixtures::Fixture;
+use crate::fixtures::{self, Fixture};
 
 fn name_of(operator: &OperatorSpec) -> &'static str {
     match operator {
@@ -374,5 +374,8 @@ fn job_graphs_are_stored_as_ever() {
     let deep = (0..45).fold(Expr::Column(0), |of, _| Expr::call("-", vec![of], DataType::Int));
     let calc = CalcSpec { filter: None, projection: vec![deep] };
     check(&mut fixture, "45 calls in each other", &graph(vec![OperatorSpec::Calc(calc)]));
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |bytes| {
+        let json = std::str::from_utf8(bytes).ok()?;
+        Some(JobGraph::from_json(json).ok()?.to_json().unwrap().len())
+    });
 }

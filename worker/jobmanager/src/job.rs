@@ -149,9 +149,7 @@ impl Job {
         }
         check_parallelism(parallelism, max_parallelism)?;
         let graph = submission.graph;
-        if graph.nodes.is_empty() {
-            return Err(Failure::user("the job has no operators"));
-        }
+        check_graph(&graph)?;
         let checkpoint_dir = settings.get(&keys::CHECKPOINT_DIRECTORY);
         let interval = settings.get(&keys::CHECKPOINT_INTERVAL);
         if !interval.is_zero() && checkpoint_dir.is_none() {
@@ -325,6 +323,19 @@ fn check_parallelism(parallelism: u32, max_parallelism: u32) -> Result<(), Failu
         )));
     }
     Ok(())
+}
+
+/// Everything that is kept for each subtask is bounded so.
+fn check_graph(graph: &JobGraph) -> Result<(), Failure> {
+    if graph.nodes.is_empty() {
+        return Err(Failure::user("the job has no operators"));
+    }
+    let limit = key::MAX_PARALLELISM_LIMIT;
+    let excess = graph.nodes.iter().find(|node| node.parallelism.is_some_and(|of| !(1..=limit).contains(&of)));
+    excess.map_or(Ok(()), |node| {
+        let parallelism = node.parallelism.unwrap_or_default();
+        Err(Failure::user(format!("operator {}: parallelism {parallelism}: must be from 1 to {limit}", node.uid)))
+    })
 }
 
 /// The result of a job with this state in its pointer.

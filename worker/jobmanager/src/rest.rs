@@ -21,7 +21,7 @@ use self::actions::Triggers;
 use crate::{api::JobDetail, handle::Handle};
 
 /// A job graph may be large.
-const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 #[derive(Clone)]
 struct Rest {

@@ -2,6 +2,7 @@
 
 mod core;
 pub(crate) mod fake;
+mod hostile;
 mod lost;
 mod moved;
 mod pauses;

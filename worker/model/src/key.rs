@@ -56,7 +56,8 @@ pub fn range_of(subtask: u32, parallelism: u32, max_parallelism: u32) -> RangeIn
 
 /// Flink's default number of key groups: 1.5 × parallelism, up to a power of two, within 128 and 32768.
 pub fn default_max_parallelism(parallelism: u32) -> u32 {
-    (parallelism + parallelism / 2).next_power_of_two().clamp(128, MAX_PARALLELISM_LIMIT)
+    let wanted = parallelism.saturating_add(parallelism / 2).checked_next_power_of_two();
+    wanted.unwrap_or(MAX_PARALLELISM_LIMIT).clamp(128, MAX_PARALLELISM_LIMIT)
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ fn times_of_changes_are_stored_as_ever() {
         assert_eq!(split_stamp(&frozen).unwrap(), (time, value));
     }
     fixture.written("name of a table", timed_name("groups-v1").as_bytes());
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |bytes| split_stamp(bytes).ok().map(|(_, value)| value.len()));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn keys_of_databases_are_stored_as_ever() {
         let frozen = fixture.written(name, &[prefix(group, table, namespace).as_slice(), b"key"].concat());
         assert_eq!(split_key(&frozen), Some((group, table, namespace, b"key".as_slice())));
     }
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |bytes| split_key(bytes).map(|(.., key)| key.len()));
 }
 
 #[test]
@@ -116,5 +116,8 @@ fn catalogs_of_databases_are_stored_as_ever() {
     let read: Catalog = serde_json::from_slice(&frozen).unwrap();
     assert_eq!(serde_json::to_vec(&read).unwrap(), frozen);
     assert_eq!(format!("{read:?}"), format!("{catalog:?}"));
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |bytes| {
+        let read: Catalog = serde_json::from_slice(bytes).ok()?;
+        Some(serde_json::to_vec(&read).unwrap().len())
+    });
 }

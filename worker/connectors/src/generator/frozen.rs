@@ -1,7 +1,7 @@
 //! The stored form of positions is as it was, byte by byte.
 
 use super::*;
-use crate::fixtures::Fixture;
+use crate::fixtures::{self, Fixture};
 
 #[test]
 fn positions_are_stored_as_ever() {
@@ -15,5 +15,7 @@ fn positions_are_stored_as_ever() {
     // What was written before rows had versions.
     let old: Positions = serde_json::from_slice(br#"{"block":4096,"shares":128,"next":{"0":8192}}"#).unwrap();
     assert_eq!(old.version, 0);
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |bytes| {
+        serde_json::from_slice::<Positions>(bytes).ok().map(|read| read.next.len())
+    });
 }

@@ -1,7 +1,7 @@
 //! The stored form of a position is as it was, byte by byte.
 
 use super::*;
-use crate::fixtures::Fixture;
+use crate::fixtures::{self, Fixture};
 
 #[test]
 fn positions_are_stored_as_ever() {
@@ -11,5 +11,5 @@ fn positions_are_stored_as_ever() {
         assert_eq!(decode_position(&frozen), Some(position));
     }
     assert_eq!(decode_position(&[1, 2, 3]), None);
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |bytes| decode_position(bytes).map(|_| 0));
 }

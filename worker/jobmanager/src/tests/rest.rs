@@ -14,38 +14,46 @@ use crate::{JobManager, serve_rest};
 
 const JOB: &str = "0123456789abcdef0123456789abcdef";
 
-struct Client {
-    port: u16,
+/// Speaks HTTP over a socket, a connection a request.
+pub(super) struct Client {
+    pub(super) port: u16,
 }
 
 impl Client {
     async fn text(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.bytes(method, path, body.as_bytes()).await
+    }
+
+    pub(super) async fn bytes(&self, method: &str, path: &str, body: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("connects");
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        stream.write_all(head.as_bytes()).await.expect("writes");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("reads");
+        let mut answer = Vec::new();
+        // Who refuses a request need not read all of it, and closes the connection then.
+        let sent = stream.write_all(&[head.as_bytes(), body].concat()).await;
+        let read = stream.read_to_end(&mut answer).await;
+        assert!(!answer.is_empty(), "{method} {path}: no answer: {sent:?}, {read:?}");
+        let answer = String::from_utf8(answer).expect("UTF-8");
         let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).expect("a body");
         (status, body)
     }
 
-    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let (status, text) = self.text(method, path, &body).await;
         (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}")))
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(super) async fn get(&self, path: &str) -> Value {
         let (status, body) = self.call("GET", path, Value::Null).await;
         assert_eq!(status, 200, "{path}: {body}");
         body
     }
 
-    async fn until(&self, path: &str, pointer: &str, wanted: &Value) -> Value {
+    pub(super) async fn until(&self, path: &str, pointer: &str, wanted: &Value) -> Value {
         let wait = async {
             loop {
                 let body = self.get(path).await;

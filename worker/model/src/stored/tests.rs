@@ -14,7 +14,7 @@ use arrow::{
 };
 
 use super::*;
-use crate::{key, row};
+use crate::{ErrorClass, key, row};
 
 #[path = "../../../../tests/fixtures/stored.rs"]
 mod fixtures;
@@ -116,7 +116,7 @@ fn rows_are_stored_as_ever() {
         let decoded = row::decode(&schema, frozen.iter().map(Vec::as_slice)).unwrap();
         // -0.0 is stored as 0.0.
         if name != "float" && name != "all" {
-            assert_eq!(decoded, RecordBatch::try_new(schema, columns).unwrap(), "{name}");
+            assert_eq!(decoded, RecordBatch::try_new(schema.clone(), columns).unwrap(), "{name}");
         }
         let again = row::encode_batch(&decoded).unwrap();
         (0..3).for_each(|index| assert_eq!(again.row(index), frozen[index], "{name}"));
@@ -126,6 +126,13 @@ fn rows_are_stored_as_ever() {
             decoded.columns().iter().for_each(|column| row::encode_value(column, index, &mut single).unwrap());
             assert_eq!(&single, frozen, "{name}, value by value");
         }
+        fixtures::survives(&frozen, |bytes| match row::decode(&schema, [bytes]) {
+            Ok(row) => Some(row.get_array_memory_size()),
+            Err(failure) => {
+                assert_eq!(failure.class, ErrorClass::Data, "{failure}");
+                None
+            }
+        });
     };
     for (name, column) in columns() {
         check(name, vec![column]);

@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use state::StateValue;
+
 use super::{
     collection::{Counted, List},
     object::Object,
+    table::State,
 };
-use crate::{fixtures::Fixture, limits::Limits};
+use crate::{
+    fixtures::{self, Fixture},
+    limits::Limits,
+    tests::frozen_value,
+};
 
 fn list(values: &[&[u8]]) -> List {
     let mut list = List::default();
@@ -55,4 +62,33 @@ fn objects_are_stored_as_ever() {
         assert!(cursor.is_empty(), "{name}");
     }
     fixture.finish();
+}
+
+/// What a group keeps: two words and an object.
+fn states() -> Vec<Vec<u8>> {
+    let state = |(_, object): (&str, Object)| {
+        let mut bytes = vec![2, 4, 0x81, 0x02, 1];
+        object.encode(&mut bytes);
+        bytes
+    };
+    objects().into_iter().map(state).collect()
+}
+
+#[test]
+fn damaged_states_are_refused_or_of_bounded_size() {
+    fixtures::survives(&states(), frozen_value::size::<State<[i64; 2]>>);
+    fixtures::survives(&states(), frozen_value::size::<State<Box<[i64]>>>);
+}
+
+#[test]
+fn states_that_say_too_much_are_refused() {
+    let refused = |bytes: &[u8]| State::<[i64; 2]>::decode(bytes).err().map(|failure| failure.message);
+    assert_eq!(refused(&[1, 4, 0]), None);
+    assert_eq!(refused(&[1, 4, 0, 9]).as_deref(), Some("bytes follow the stored accumulators"));
+    assert_eq!(refused(&[3, 4, 4, 4, 0]).as_deref(), Some("stored accumulators do not fit the aggregate functions"));
+    let wide = [[1].as_slice(), &[0x80; 9], &[2, 0]].concat();
+    assert_eq!(refused(&wide).as_deref(), Some("a stored accumulator's number is out of range"));
+    // 2 to the power of 64, and 1: not one byte.
+    let long = [[0, 1, 1, 0x81].as_slice(), &[0x80; 8], &[2, b'x']].concat();
+    assert_eq!(refused(&long).as_deref(), Some("a stored accumulator ends too early"));
 }

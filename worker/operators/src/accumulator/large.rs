@@ -29,6 +29,7 @@ use super::{
     Layout, Object, Work,
     argument::{Argument, Form, nulls},
     layout::ObjectSpec,
+    object::ended,
 };
 use crate::{
     buckets::{bucket_of, parent},
@@ -47,7 +48,9 @@ impl StateValue for Piece {
     }
 
     fn decode(mut bytes: &[u8]) -> Result<Self, Failure> {
-        Object::decode(&mut bytes).map(Self)
+        let object = Object::decode(&mut bytes)?;
+        ended(bytes)?;
+        Ok(Self(object))
     }
 
     fn size_bytes(&self) -> usize {

@@ -127,7 +127,6 @@ impl Object {
 
     /// Reads the stored form and moves the cursor behind it.
     pub(crate) fn decode(cursor: &mut &[u8]) -> Result<Self, Failure> {
-        let int = |cursor: &mut &[u8]| signed(cursor).map(|value| value as i64);
         Ok(match take(cursor, 1)?[0] {
             0 => Self::Text(None),
             1 => Self::Text(Some(bytes(cursor)?.into())),
@@ -200,7 +199,7 @@ fn decode_counted(cursor: &mut &[u8]) -> Result<Box<Counted>, Failure> {
     let mut counted = Box::<Counted>::default();
     for _ in 0..unsigned(cursor)? {
         let value = bytes(cursor)?;
-        counted.add(value, signed(cursor)? as i64, &Limits::default());
+        counted.add(value, int(cursor)?, &Limits::default());
     }
     Ok(counted)
 }
@@ -240,6 +239,16 @@ pub(crate) fn signed(cursor: &mut &[u8]) -> Result<i128, Failure> {
     Ok((value >> 1) as i128 ^ -((value & 1) as i128))
 }
 
+/// A signed value of 64 bits.
+pub(crate) fn int(cursor: &mut &[u8]) -> Result<i64, Failure> {
+    signed(cursor)?.try_into().map_err(|_| Failure::data("a stored accumulator's number is out of range"))
+}
+
+/// Checks that nothing follows what was read.
+pub(crate) fn ended(cursor: &[u8]) -> Result<(), Failure> {
+    if cursor.is_empty() { Ok(()) } else { Err(Failure::data("bytes follow the stored accumulators")) }
+}
+
 /// Appends the length and bytes.
 pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_unsigned(bytes.len() as u128, out);
@@ -248,7 +257,8 @@ pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 
 /// The inverse of [`put_bytes`].
 pub(crate) fn bytes<'a>(cursor: &mut &'a [u8]) -> Result<&'a [u8], Failure> {
-    let length = unsigned(cursor)? as usize;
+    // More bytes than can be addressed are not there.
+    let length = unsigned(cursor)?.try_into().unwrap_or(usize::MAX);
     take(cursor, length)
 }
 

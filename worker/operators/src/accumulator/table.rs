@@ -12,7 +12,7 @@ use state::{EntryId, StateValue, Table};
 use super::{
     Object,
     layout::Layout,
-    object::{put_signed, put_unsigned, signed, unsigned},
+    object::{ended, int, put_signed, put_unsigned, unsigned},
 };
 
 /// The accumulators of the groups that are being worked on.
@@ -263,7 +263,7 @@ fn checked(objects: Box<[Object]>, layout: &Layout) -> Result<Box<[Object]>, Fai
 const WORDS_MAX: usize = 1 << 16;
 
 /// The words of one group.
-trait Words: AsRef<[i64]> + AsMut<[i64]> + Clone + Send + Sync + 'static {
+pub(super) trait Words: AsRef<[i64]> + AsMut<[i64]> + Clone + Send + Sync + 'static {
     /// Whether there may be more words than the layout has.
     const PADDED: bool;
     /// At least `words` words, all zero.
@@ -286,7 +286,7 @@ impl Words for Box<[i64]> {
 
 /// What a group keeps.
 #[derive(Clone)]
-struct State<W> {
+pub(super) struct State<W> {
     words: W,
     objects: Box<[Object]>,
 }
@@ -309,16 +309,17 @@ impl<W: Words> StateValue for State<W> {
 
     fn decode(mut bytes: &[u8]) -> Result<Self, Failure> {
         let cursor = &mut bytes;
-        let used = unsigned(cursor)? as usize;
+        let used = unsigned(cursor)?.try_into().unwrap_or(usize::MAX);
         let mut words = W::zeros(used.min(WORDS_MAX));
         if used > words.as_ref().len() {
             return Err(Failure::data("stored accumulators do not fit the aggregate functions"));
         }
         for word in &mut words.as_mut()[..used] {
-            *word = signed(cursor)? as i64;
+            *word = int(cursor)?;
         }
         let objects = unsigned(cursor)?;
         let objects = (0..objects).map(|_| Object::decode(cursor)).collect::<Result<_, _>>()?;
+        ended(cursor)?;
         Ok(Self { words, objects })
     }
 

@@ -9,9 +9,9 @@ fn what_a_deduplication_knows_is_stored_as_ever() {
     frozen_value::check(&mut fixture, "emitted", &Known::Emitted);
     frozen_value::check(&mut fixture, "waiting", &Known::Waiting(0x0102_0304));
     frozen_value::check(&mut fixture, "waiting since before 1970", &Known::Waiting(-2));
-    fixture.finish();
+    frozen_value::survives::<Known>(&fixture.finish());
     let mut fixture = Fixture::open("waiting", 1);
     frozen_value::check(&mut fixture, "a row", &Waiting { time: 0x0102_0304, row: b"row".as_slice().into() });
     frozen_value::check(&mut fixture, "an empty row", &Waiting { time: -2, row: b"".as_slice().into() });
-    fixture.finish();
+    frozen_value::survives::<Waiting>(&fixture.finish());
 }

@@ -7,5 +7,5 @@ use crate::{fixtures::Fixture, tests::frozen_value};
 fn arrivals_are_stored_as_ever() {
     let mut fixture = Fixture::open("arrived", 1);
     frozen_value::check(&mut fixture, "a key", &Arrived);
-    fixture.finish();
+    frozen_value::survives::<Arrived>(&fixture.finish());
 }

@@ -20,5 +20,5 @@ fn rows_of_joins_are_stored_as_ever() {
     timed.set_more(9);
     timed.gone = 3;
     frozen_value::check(&mut fixture, "two with times, of the first of many pieces", &timed);
-    fixture.finish();
+    frozen_value::survives::<Piece>(&fixture.finish());
 }

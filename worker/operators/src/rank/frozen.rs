@@ -7,7 +7,10 @@ use graph::operator::SortColumn;
 use model::{DataType, Field, Schema};
 
 use super::{Order, RankedRows, below::Stored, rows::Rest};
-use crate::{fixtures::Fixture, tests::frozen_value};
+use crate::{
+    fixtures::{self, Fixture},
+    tests::frozen_value,
+};
 
 #[test]
 fn ranked_rows_are_stored_as_ever() {
@@ -23,7 +26,7 @@ fn ranked_rows_are_stored_as_ever() {
     let numbers = (rest.before_first(), rest.after_last(), rest.after_last());
     assert_eq!(numbers, (-1, 1, 2));
     frozen_value::check(&mut fixture, "two, and some below", &rows);
-    fixture.finish();
+    frozen_value::survives::<RankedRows>(&fixture.finish());
 }
 
 #[test]
@@ -35,7 +38,7 @@ fn rows_below_are_stored_as_ever() {
         let frozen = fixture.written(name, &Stored::new(sort, row, number).0);
         assert_eq!(Stored::parts(&frozen), Some((sort, row, number)), "{name}");
     }
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |bytes| Stored::parts(bytes).map(|(sort, row, _)| sort.len() + row.len()));
 }
 
 #[test]

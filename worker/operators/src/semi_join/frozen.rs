@@ -13,8 +13,8 @@ fn rows_of_semi_joins_are_stored_as_ever() {
     frozen_value::check(&mut fixture, "two", &rows);
     rows.set_more(0x0102);
     frozen_value::check(&mut fixture, "two, of the first of many pieces", &rows);
-    fixture.finish();
+    frozen_value::survives::<KeptRows>(&fixture.finish());
     let mut fixture = Fixture::open("row-count", 1);
     frozen_value::check(&mut fixture, "some", &Count(0x0102_0304));
-    fixture.finish();
+    frozen_value::survives::<Count>(&fixture.finish());
 }

@@ -17,5 +17,5 @@ fn rows_of_sessions_are_stored_as_ever() {
     let in_order: Vec<_> = rows.in_order().into_iter().map(|(kind, row)| (kind, row.to_vec())).collect();
     let expected = [(1, b"".to_vec()), (2, b"third".to_vec()), (3, b"fourth".to_vec()), (0, b"first".to_vec())];
     assert_eq!(in_order, expected);
-    fixture.finish();
+    frozen_value::survives::<KeptRows>(&fixture.finish());
 }

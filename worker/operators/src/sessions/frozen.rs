@@ -12,8 +12,8 @@ fn sessions_are_stored_as_ever() {
     ];
     frozen_value::check(&mut fixture, "two", &Sessions { all: all.clone(), timer: Some(0x0102_0304) });
     frozen_value::check(&mut fixture, "without a timer", &Sessions { all: all[1..].to_vec(), timer: None });
-    fixture.finish();
+    frozen_value::survives::<Sessions>(&fixture.finish());
     let mut fixture = Fixture::open("timers", 1);
     frozen_value::check(&mut fixture, "a timer", &Timer);
-    fixture.finish();
+    frozen_value::survives::<Timer>(&fixture.finish());
 }

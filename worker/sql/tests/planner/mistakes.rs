@@ -9,6 +9,10 @@ fn mistakes_have_a_message_and_a_place() {
     for (script, place, part) in [
         ("SELECT price\n  , prise FROM bid", (2, 5), "column 'prise' not found"),
         ("SELECT B.prise FROM bid B", (1, 8), "column 'prise' not found in 'B'"),
+        // Not the first of its name.
+        ("SELECT A.id,\n B.id FROM auction A, bid B", (2, 2), "column 'id' not found in 'B'"),
+        ("SELECT p FROM (SELECT price AS p FROM bid)\n WHERE price > 1", (2, 8), "column 'price' not found"),
+        ("SELECT price = 1,\n price = channel FROM bid", (2, 2), "cannot apply '=' to arguments"),
         ("SELECT price FROM bit", (1, 19), "table 'bit' not found"),
         ("SELECT 1,\n COUNTT(price) FROM bid", (2, 2), "function 'COUNTT' not found"),
         ("SELECT PARSE_JSON(channel) FROM bid", (1, 8), "function 'PARSE_JSON' is not supported: there is no type"),

@@ -1,10 +1,21 @@
 //! The stored form of prepared files is as it was, byte by byte.
 
 use super::*;
-use crate::fixtures::Fixture;
+use crate::fixtures::{self, Fixture};
 
 fn file(name: &str) -> StagedFile {
     StagedFile { staged: format!("file:///out/_staging/job-sink/{name}"), target: format!("file:///out/{name}") }
+}
+
+/// The size of what bytes are, nothing if they are refused.
+fn size(bytes: &[u8]) -> Option<usize> {
+    match Prepared::from_item(&Item(bytes.to_vec())) {
+        Ok(read) => Some(read.to_item().unwrap().0.len()),
+        Err(failure) => {
+            assert_eq!(failure.class, model::ErrorClass::Data, "{failure}");
+            None
+        }
+    }
 }
 
 #[test]
@@ -24,7 +35,7 @@ fn prepared_files_are_stored_as_ever() {
         assert_eq!(read, prepared, "{name}");
         assert_eq!(read.to_item().unwrap().0, frozen, "{name}");
     }
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), size);
 }
 
 /// What builds wrote that knew no versions: single files at first, then files with a mark.
@@ -36,5 +47,5 @@ fn prepared_files_of_earlier_builds_are_read() {
     let marked = Prepared::from_item(&Item(fixture.bytes("with a mark"))).unwrap();
     let mark = Some("file:///out/_staging/job-sink/part-0-1.committed".to_owned());
     assert_eq!(marked, Prepared { version: 0, mark, ..Prepared::of(vec![file("part-0-1.json")]) });
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), size);
 }

@@ -1,7 +1,7 @@
 //! The stored form of splits is as it was, byte by byte.
 
 use super::*;
-use crate::fixtures::Fixture;
+use crate::fixtures::{self, Fixture};
 
 fn split(start: u64, facts: Option<FileFacts>) -> Split {
     let position = Position { offset: start + 17, count: 3 };
@@ -36,5 +36,8 @@ fn splits_are_stored_as_ever() {
         assert_eq!(read, state, "{name}");
         assert_eq!(serde_json::to_vec(&read).unwrap(), frozen, "{name}");
     }
-    fixture.finish();
+    fixtures::survives(&fixture.finish(), |bytes| {
+        let read: State = serde_json::from_slice(bytes).ok()?;
+        Some(serde_json::to_vec(&read).unwrap().len())
+    });
 }

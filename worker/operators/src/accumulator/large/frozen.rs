@@ -40,5 +40,5 @@ fn pieces_are_stored_as_ever() {
     for (name, large) in large {
         frozen_value::check(&mut fixture, name, &Piece(Object::Large(large)));
     }
-    fixture.finish();
+    frozen_value::survives::<Piece>(&fixture.finish());
 }

@@ -15,7 +15,7 @@ use super::{
     super::{
         Object,
         argument::Argument,
-        object::{bytes, put_bytes, put_signed, signed},
+        object::{bytes, int, put_bytes, put_signed, signed},
     },
     Large, Pieces,
 };
@@ -97,7 +97,7 @@ member!(
     Ints,
     Ints,
     |value: &i64, out: &mut Vec<u8>| put_signed(i128::from(*value), out),
-    |cursor: &mut &[u8]| signed(cursor).map(|value| value as i64),
+    int,
     |value: &i64| *value
 );
 member!(
