@@ -1,4 +1,5 @@
-//! A savepoint that is moved or copied restores exactly; so does the whole folder of a job with its checkpoints.
+//! A savepoint that is moved or copied restores exactly; so does the whole folder of a job with its checkpoints, and a
+//! savepoint of a query whose columns had other names.
 
 #![allow(clippy::cast_possible_wrap, reason = "a test panics, prints and waits as it likes")]
 
@@ -19,10 +20,12 @@ const JOB_ID: &str = "0123456789abcdef0123456789abcdef";
 const DEADLINE: Duration = Duration::from_secs(60);
 const ROWS: i64 = 4_000;
 const KEYS: i64 = 7;
+const QUERY: &str = "SELECT k, COUNT(*) AS n, SUM(v) AS s FROM t GROUP BY k";
 
 struct Job<'a> {
     folder: &'a Path,
     backend: &'a str,
+    query: &'a str,
 }
 
 impl Job<'_> {
@@ -37,8 +40,9 @@ impl Job<'_> {
         };
         let script = format!(
             "CREATE TABLE t (k INT, v BIGINT) WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'json'{pace});
-             SELECT k, COUNT(*) AS n, SUM(v) AS s FROM t GROUP BY k;",
-            input.display()
+             {};",
+            input.display(),
+            self.query
         );
         Ok(std::fs::write(self.folder.join("job.sql"), script)?)
     }
@@ -134,7 +138,7 @@ fn local_path(uri: &str) -> PathBuf {
 fn check(backend: &str, other_backend: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name);
-    let job = Job { folder: folder.path(), backend };
+    let job = Job { folder: folder.path(), backend, query: QUERY };
     let savepoint = local_path(&job.killed(&text(&at("checkpoints")), &text(&at("savepoints")))?);
 
     // The folder of the job as it was when it was killed, and the savepoint, are both elsewhere now.
@@ -171,7 +175,7 @@ fn a_moved_savepoint_in_rocksdb() -> Result<()> {
 #[test]
 fn a_savepoint_by_a_relative_path() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let job = Job { folder: folder.path(), backend: "rocksdb" };
+    let job = Job { folder: folder.path(), backend: "rocksdb", query: QUERY };
     let at = |name: &str| text(&folder.path().join(name));
     let savepoint = local_path(&job.killed(&at("checkpoints"), &at("savepoints"))?);
     std::fs::rename(savepoint, folder.path().join("here"))?;
@@ -181,4 +185,19 @@ fn a_savepoint_by_a_relative_path() -> Result<()> {
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     ensure!(!String::from_utf8_lossy(&output.stdout).contains("+I"), "it began anew");
     Ok(())
+}
+
+/// The ids of operators do not depend on the names of columns, and neither does what is compared when they restore.
+#[test]
+fn a_savepoint_of_a_query_whose_columns_had_other_names() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let named = |key: &str| {
+        format!("SELECT {key} AS k, COUNT(*) AS n, SUM(v) AS s FROM (SELECT k + 0 AS {key}, v FROM t) GROUP BY {key}")
+    };
+    let at = |name: &str| text(&folder.path().join(name));
+    let (before, after) = (named("old_name"), named("new_name"));
+    let job = Job { folder: folder.path(), backend: "rocksdb", query: &before };
+    let savepoint = job.killed(&at("checkpoints"), &at("savepoints"))?;
+    let job = Job { query: &after, ..job };
+    job.goes_on("other names of columns", &at("new"), &["--from", &savepoint])
 }

@@ -1,5 +1,6 @@
-//! Which of several rows of equal order is kept, as in Apache Flink: the last one where the latest row by a time
-//! attribute is asked for, else the first one. Whether rows come in one batch or in several, and on both backends.
+//! Which of several rows that are equal in the order is kept, as in Apache Flink: the one that arrived last if a query
+//! selects the latest row by a time attribute, otherwise the one that arrived first. The result must not depend on how rows
+//! are cut into batches, on the parallelism or on the backend.
 
 use std::path::Path;
 

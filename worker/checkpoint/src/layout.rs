@@ -11,8 +11,8 @@
 //! Paths within `_metadata` are relative to its folder, so a savepoint may be moved, and so may the folder of a job, with
 //! its checkpoints and what they share.
 //!
-//! The trace is no truth about the job: it only survives the loss of the job's folder, so that the job does not begin anew
-//! without a word. The loss of the whole checkpoint directory leaves none.
+//! The trace says nothing about the job's state. It is outside of the job's folder so that it survives the loss of that folder,
+//! and a start notices the loss. If the whole checkpoint directory is lost, the trace is lost with it.
 //!
 //! The epoch in a checkpoint's name keeps a JobManager that does not know yet that it was replaced from writing into
 //! the files of its successor, which counts on from the same id.

@@ -184,6 +184,7 @@ mod tests {
         assert_eq!(uris("savepoint", "file:///copy/_metadata"), ["file:///copy/a"], "it was moved");
         assert_eq!(uris("checkpoint", "file:///copy/_metadata"), ["s3://b/a"], "as it says, shared files included");
     }
+
     fn file_of(body: &[u8]) -> Vec<u8> {
         let mut file = format!("{MAGIC} {VERSION} {:08x} {}\n", crc32fast::hash(body), body.len()).into_bytes();
         file.extend_from_slice(body);

@@ -71,9 +71,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// Names the job's checkpoints where the job's folder is now; it may have been moved since they were written. Savepoints
-    /// stay where they were.
-    pub fn settle(&mut self, job_root: &str) {
+    /// Replaces the URIs of the job's checkpoints by those in the job's present folder, which may have been moved since the
+    /// record was written. Savepoints keep their URIs.
+    pub fn relocate(&mut self, job_root: &str) {
         let snapshots = self.retained.iter_mut().chain(&mut self.checkpoint);
         for snapshot in snapshots.filter(|snapshot| snapshot.kind == SnapshotKind::Checkpoint) {
             snapshot.uri = layout::checkpoint_within(job_root, &snapshot.uri);

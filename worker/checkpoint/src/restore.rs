@@ -44,7 +44,7 @@ pub fn plan(
             "{place}: no operator of the job claims the state of {}; {}; give an operator the id of its state by the hint \
              STATE_ID in its query, or set execution.state-recovery.ignore-unclaimed-state to true to drop what is left",
             unclaimed.join(", "),
-            told(operators, &matches)
+            described(operators, &matches)
         )));
     }
     let mut claimed = manifest.clone();
@@ -87,7 +87,7 @@ fn share_of(state: &SubtaskState, owned: &[RangeInclusive<u16>]) -> Option<Subta
 }
 
 /// Which operators of the job match state, and which do not.
-fn told(operators: &Operators<'_>, matches: &matching::Matches) -> String {
+fn described(operators: &Operators<'_>, matches: &matching::Matches) -> String {
     let (with, without): (Vec<&str>, Vec<&str>) =
         operators.stateful().partition(|uid| matches.values().any(|matched| matched == uid));
     let list = |uids: Vec<&str>| if uids.is_empty() { "none".to_owned() } else { uids.join(", ") };

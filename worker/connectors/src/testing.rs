@@ -86,6 +86,7 @@ pub(crate) fn context(subtask: u32, parallelism: u32) -> OpenContext {
     let keyed = futures::executor::block_on(state::KeyedStore::open(options, Vec::new(), storage())).unwrap();
     OpenContext {
         uid: "source/1".to_owned(),
+        is_uid_derived: true,
         subtask,
         parallelism,
         max_parallelism: 128,

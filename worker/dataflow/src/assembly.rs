@@ -70,9 +70,9 @@ pub struct Wiring {
     pub arrived: Arc<Notify>,
     /// Out of the task: for each edge its channels in order of the consumer's subtasks.
     pub outputs: Vec<(usize, Vec<ChannelSender>)>,
-    /// What the task is told.
+    /// Commands of the TaskManager.
     pub commands: mpsc::Receiver<TaskCommand>,
-    /// What it tells.
+    /// Events for the TaskManager.
     pub events: mpsc::Sender<TaskEvent>,
     /// Its counters.
     pub metrics: Arc<TaskMetrics>,
@@ -266,6 +266,8 @@ impl Assembly<'_> {
         let (restored, keyed_states) = self.restored(node);
         let mut context = self.open(uid.clone(), restored, self.backend(node, uid), keyed_states).await?;
         context.splits = self.job.splits.get(&(uid.clone(), self.subtask)).cloned();
+        let identity = self.job.graph.identities.as_ref().and_then(|identities| identities.operators.get(uid));
+        context.is_uid_derived = identity.is_some_and(|identity| identity.derived == *uid);
         Ok(context)
     }
 
@@ -306,6 +308,7 @@ impl Assembly<'_> {
             .map_err(|error| Failure::internal(format!("restore was interrupted: {error}")))??;
         Ok(OpenContext {
             uid,
+            is_uid_derived: false,
             subtask: self.subtask,
             parallelism,
             max_parallelism: job.max_parallelism,

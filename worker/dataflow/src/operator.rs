@@ -177,6 +177,8 @@ pub trait Clock: Send + Sync {
 pub struct OpenContext {
     /// The operator's uid.
     pub uid: String,
+    /// Whether the uid follows from what the operator computes (`graph::identity`). If not, the user has given it.
+    pub is_uid_derived: bool,
     /// Which subtask this is.
     pub subtask: u32,
     /// How many subtasks there are.

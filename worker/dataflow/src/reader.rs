@@ -65,7 +65,7 @@ struct Split {
     idle: bool,
 }
 
-/// The longest time that is waited for a source at once, of idleness: as a part of the timeout, and at all.
+/// The longest single wait for a source: a part of the idle timeout, and no more than a bound.
 const WAIT_PART: u32 = 4;
 const WAIT_MAX: Duration = Duration::from_secs(1);
 

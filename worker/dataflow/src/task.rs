@@ -25,7 +25,7 @@ use crate::{
     watermark::Change,
 };
 
-/// What a task is told.
+/// A command for a task.
 #[derive(Clone, Debug)]
 pub enum TaskCommand {
     /// Sources put this barrier into their stream.
@@ -96,9 +96,9 @@ pub struct Task {
     pub input: Input,
     /// Its operators.
     pub chain: Chain,
-    /// What it is told.
+    /// Commands of the TaskManager.
     pub commands: mpsc::Receiver<TaskCommand>,
-    /// What it tells.
+    /// Events for the TaskManager.
     pub events: mpsc::Sender<TaskEvent>,
     /// Where state files go.
     pub storage: Storage,
@@ -193,7 +193,7 @@ impl Task {
         edges.into_iter().chain(operators).min()
     }
 
-    /// When an operator is to be told the processing time. Rows may not follow the end of the input, nor a barrier that
+    /// When an operator wants the processing time next. Rows may not follow the end of the input, nor a barrier that
     /// stops the job.
     fn operators_deadline(&self, progress: &Progress) -> Option<Instant> {
         if progress.ended || progress.stopped {

@@ -189,7 +189,7 @@ pub(crate) fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<Decimal> 
     if let Ok(next) = usize::try_from(kept)
         && digits().nth(next).is_some_and(|digit| digit >= b'5')
     {
-        value += 1;
+        value = value.saturating_add(1);
     }
     let limit = 10i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX);
     if value >= limit {
@@ -325,6 +325,8 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(decimal(text.as_bytes(), 5, 2), expected, "{text}");
         }
+        let largest = format!("{}.5", i128::MAX);
+        assert_eq!(decimal(largest.as_bytes(), 38, 0), Some(Decimal::Overflow));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Which operator is which: uids made of what operators compute, so that they survive any change of place.
+//! Which operator is which: uids derived from what operators compute, so that they do not depend on positions in a script.
 //!
-//! A uid is the operator's kind and a hash over its specification and its inputs'. No column is known by its position
-//! or its name, but by what it is: a column of a table, or an expression over such. Sources and sinks are known by
-//! their tables. Operators that compute the same are told apart by what is made of their rows.
+//! A uid is the operator's kind and a hash over its specification and those of its inputs. A column is identified by what
+//! it holds (a column of a table, or an expression over such), never by its position or name. Sources and sinks are
+//! identified by their tables. Operators that compute the same are told apart by what becomes of their rows.
 //!
 //! The hashes are stored in savepoints. [`VERSION`] says how they are made.
 
@@ -35,7 +35,7 @@ type Id = u64;
 struct Rows {
     /// The operator that they are of.
     base: Id,
-    /// The conditions that they fulfil beyond it. Of no matter is by how many operators they were filtered.
+    /// The conditions that they fulfil beyond it, whichever operators have filtered them.
     filters: BTreeSet<Id>,
     columns: Vec<Id>,
 }

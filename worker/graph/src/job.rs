@@ -134,7 +134,7 @@ impl JobGraph {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// Class `Data` if it is malformed, of a newer version, or refers to nodes or columns that it does not have.
+    /// Class `Data` if it is malformed, of a newer version, or an edge refers to a node or column that does not exist.
     pub fn from_json(json: &str) -> Result<Self, Failure> {
         let data = |error: serde_json::Error| Failure::data(format!("job graph: {error}"));
         let graph: Self = stacker::grow(STACK_BYTES, || {
@@ -154,7 +154,8 @@ impl JobGraph {
         Ok(graph)
     }
 
-    /// Whether positions are those of nodes and columns, so that nobody has to ask again.
+    /// Whether edges lead from nodes to later ones that exist, and partition by columns that exist, so that nobody has to
+    /// ask again. Columns within an operator's specification are checked when it is built.
     fn check(&self) -> Result<(), String> {
         let mut uids = HashSet::new();
         for node in &self.nodes {

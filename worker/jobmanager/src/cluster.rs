@@ -1,5 +1,5 @@
-//! The core of the JobManager: all jobs and TaskManagers as one synchronous state machine. It knows the time only as it
-//! is told, and does nothing itself: it answers each event with actions.
+//! The core of the JobManager: all jobs and TaskManagers as one synchronous state machine. It has no clock: the time
+//! comes with each event. It does nothing itself: it answers each event with actions.
 
 use std::collections::BTreeMap;
 

@@ -62,7 +62,7 @@ pub(crate) struct Pending {
     pub(crate) purpose: Purpose,
     pub(crate) directory: String,
     pub(crate) triggered_ms: i64,
-    /// When it is given up.
+    /// When it expires.
     deadline_ms: i64,
     pub(crate) operators: BTreeMap<String, Vec<SubtaskState>>,
     pub(crate) requests: Vec<RequestId>,
@@ -260,11 +260,11 @@ impl Coordinator {
         Some((pending, too_many))
     }
 
-    /// For so long this process did not run, and could take no acknowledgement.
+    /// Extends timeouts by the time in which this process did not run and could receive no acknowledgement.
     pub(crate) fn paused(&mut self, paused_ms: i64) {
         self.next_periodic_ms = self.next_periodic_ms.map(|at| at + paused_ms);
         if let Some(pending) = &mut self.pending {
-            pending.deadline_ms += paused_ms;
+            pending.deadline_ms = pending.deadline_ms.saturating_add(paused_ms);
         }
     }
 

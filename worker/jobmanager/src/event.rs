@@ -44,8 +44,8 @@ pub enum Event {
     Ended(JobId, Result<(), Failure>),
     /// The time of [`crate::cluster::Cluster::deadline`] has come.
     Tick,
-    /// For so many milliseconds of the clock this process did not run: it was stopped, or its machine was. Negative if the
-    /// clock was set back. Whoever was waited for meanwhile is given that time again.
+    /// This process, or its machine, was suspended for so many milliseconds of the clock; negative if the clock was set back.
+    /// Timeouts are extended by that time.
     Paused(i64),
 }
 
@@ -96,7 +96,7 @@ pub struct LedgerSpec {
     pub keep: usize,
     /// Number of key groups, if nothing is restored.
     pub max_parallelism: u32,
-    /// Whether the job may begin anew although its checkpoints are gone.
+    /// Whether the job may start without state although its checkpoints are missing.
     pub ignore_lost: bool,
 }
 

@@ -247,7 +247,7 @@ fn read_record(root: &str, uri: &str, content: &[u8]) -> Result<Record, Failure>
             pointer::VERSION
         )));
     }
-    record.settle(root);
+    record.relocate(root);
     Ok(record)
 }
 

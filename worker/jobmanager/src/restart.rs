@@ -74,7 +74,7 @@ impl Restarts {
         Some(millis(delay))
     }
 
-    /// For so long this process did not run, which is no time without a failure.
+    /// Time in which this process did not run does not count as time without a failure.
     pub(crate) fn paused(&mut self, paused_ms: i64) {
         self.last_failure_ms = self.last_failure_ms.map(|last| last + paused_ms);
     }
@@ -128,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn without_checkpoints_a_job_restarts_only_if_told() {
+    fn without_checkpoints_a_job_restarts_only_with_a_strategy() {
         assert_eq!(restarts(&[], false).delay_ms(&external(), 0), None);
-        let told = &[("restart-strategy.type", "fixed-delay")];
-        assert_eq!(restarts(told, false).delay_ms(&external(), 0), Some(1000));
+        let fixed = &[("restart-strategy.type", "fixed-delay")];
+        assert_eq!(restarts(fixed, false).delay_ms(&external(), 0), Some(1000));
     }
 
     #[test]

@@ -20,7 +20,7 @@ struct Worker {
     /// None until it has registered.
     registered: Option<Registered>,
     last_heard_ms: i64,
-    /// Since when it has been silent while this process ran.
+    /// The last heartbeat, put off by pauses of this process: heartbeat timeouts are measured from here.
     lease_ms: i64,
     resident_bytes: u64,
 }
@@ -99,7 +99,7 @@ impl Workers {
         self.links.contains_key(&link)
     }
 
-    /// For so long this process could hear nobody.
+    /// Extends all leases by the time in which this process did not run and could receive no heartbeat.
     pub(crate) fn paused(&mut self, paused_ms: i64) {
         for worker in self.links.values_mut() {
             worker.lease_ms += paused_ms;

@@ -53,6 +53,7 @@ fn main() -> Result<(), Failure> {
         let store = KeyedStore::open(options, Vec::new(), Storage::new(StorageOptions::default()));
         let mut context = OpenContext {
             uid: node.uid.clone(),
+            is_uid_derived: false,
             subtask: 0,
             parallelism: 1,
             max_parallelism: 128,

@@ -1,9 +1,11 @@
 //! What the state of an operator is about, kept beside it, so that a snapshot of another query is refused with a clear
 //! error instead of being misread.
 //!
-//! A [`Description`] is stored as JSON. It has what decides how state is read: names of types, and for keys of kept rows
-//! the names of columns, never positions in an input. What is described in addition gets a field with a default, which
-//! is not written, so that older descriptions stay equal. Builds before version 2 wrote a text ([`former`]).
+//! A [`Description`] is stored as JSON. It has what decides how state is read: names of types, and the names of the columns
+//! that state is kept by, never positions in an input. Names count only if the user has given the operator its uid: a
+//! derived uid covers the columns themselves, so that a column may be renamed. What is described in addition gets a field
+//! with a default, which is not written, so that older descriptions stay equal. Builds before version 2 wrote a text
+//! ([`former`]).
 
 mod describe;
 pub(crate) mod former;
@@ -130,7 +132,7 @@ impl Signature {
     /// version 2 would have written.
     pub(crate) fn new(description: &Description, former: &str, context: &OpenContext) -> Result<Self, Failure> {
         for item in context.restored(NAME) {
-            compare(&item.0, description, former)?;
+            compare(&item.0, description, former, context.is_uid_derived)?;
         }
         let json = serde_json::to_vec(description);
         json.map(Self).map_err(|error| Failure::internal(format!("signature: {error}")))
@@ -143,7 +145,7 @@ impl Signature {
 }
 
 /// Checks that a stored description, or a text of an earlier build, is of the same state.
-fn compare(stored: &[u8], description: &Description, former: &str) -> Result<(), Failure> {
+fn compare(stored: &[u8], description: &Description, former: &str, is_uid_derived: bool) -> Result<(), Failure> {
     let other =
         |difference: String| Err(Failure::user(format!("the snapshot holds state of another query: {difference}")));
     if stored.first() != Some(&b'{') {
@@ -156,8 +158,18 @@ fn compare(stored: &[u8], description: &Description, former: &str) -> Result<(),
         let version = read.version;
         return Err(Failure::data(format!("version {version} of signatures is newer than this build's {VERSION}")));
     }
-    let is_same = *description == Description { version: VERSION, ..read.clone() };
-    if is_same { Ok(()) } else { other(difference(&read, description)) }
+    let counts = |description| if is_uid_derived { without_names(description) } else { description };
+    let (read, mine) = (counts(Description { version: VERSION, ..read }), counts(description.clone()));
+    if read == mine { Ok(()) } else { other(difference(&read, &mine)) }
+}
+
+/// A description without names of columns, and without the condition, which consists of them.
+fn without_names(mut description: Description) -> Description {
+    let kept_by = description.inputs.iter_mut().flat_map(|input| input.keys.iter_mut().chain(&mut input.time));
+    let columns = kept_by.chain(description.order.iter_mut().map(|sort| &mut sort.column));
+    columns.for_each(|column| column.name.clear());
+    description.condition = None;
+    description
 }
 
 /// The parts in which two descriptions differ.

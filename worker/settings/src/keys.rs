@@ -64,7 +64,7 @@ keys! {
     SAVEPOINT_DIRECTORY: Option<String> = "execution.checkpointing.savepoint-dir", "", "Where savepoints go when none is named.";
     SAVEPOINT_PATH: Option<String> = "execution.state-recovery.path", "", "The snapshot a new job starts from.";
     ALLOW_NON_RESTORED: bool = "execution.state-recovery.ignore-unclaimed-state", "false", "Whether state that no operator claims may be dropped at a restore.";
-    IGNORE_LOST_CHECKPOINTS: bool = "execution.state-recovery.ignore-lost-checkpoints", "false", "Whether a job that has had checkpoints may begin anew when they are gone.";
+    IGNORE_LOST_CHECKPOINTS: bool = "execution.state-recovery.ignore-lost-checkpoints", "false", "Whether a job whose checkpoints are missing may start without state.";
     RESTART_STRATEGY: RestartStrategy = "restart-strategy.type", "exponential-delay", "What happens after a failure: none, fixed-delay or exponential-delay.";
     RESTART_ATTEMPTS: u32 = "restart-strategy.fixed-delay.attempts", "1", "Restarts before the job fails.";
     RESTART_DELAY: Duration = "restart-strategy.fixed-delay.delay", "1 s", "Time before a restart.";
@@ -124,6 +124,29 @@ pub(crate) fn parse(name: &str, value: &str) -> Result<Option<(&'static str, Par
     };
     let parsed = (entry.parse)(value).map_err(|error| Failure::user(format!("option {name}: {error}")))?;
     Ok(Some((entry.name, parsed)))
+}
+
+/// What is shown in place of a secret.
+pub const MASK: &str = "******";
+
+/// Parts of the names of options whose values are secrets, as in Flink.
+const SECRET_PARTS: [&str; 10] = [
+    "password",
+    "secret",
+    "token",
+    "apikey",
+    "api-key",
+    "auth-params",
+    "basic-auth",
+    "service-key",
+    "account.key",
+    "jaas.config",
+];
+
+/// Whether the value of an option must not be shown, judged by its name.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
 /// How alike names must be for one to be a hint for the other, from 0 to 1.

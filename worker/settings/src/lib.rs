@@ -42,7 +42,10 @@ pub struct Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Settings").field(&self.values).finish()
+        let shown = |(name, value)| (name, if keys::is_secret(name) { keys::MASK } else { value });
+        let values = self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        f.write_str("Settings ")?;
+        f.debug_map().entries(values.map(shown)).finish()
     }
 }
 
@@ -168,6 +171,14 @@ fn flatten_yaml(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_secrets_are_not_printed() {
+        let mut settings = Settings::default();
+        settings.set("s3.secret-key", "hidden").unwrap();
+        settings.set("s3.region", "eu-1").unwrap();
+        assert_eq!(format!("{settings:?}"), r#"Settings {"s3.region": "eu-1", "s3.secret-key": "******"}"#);
+    }
 
     #[test]
     fn wrong_options_of_a_file_are_left_out_and_reported() {

@@ -300,7 +300,7 @@ impl<'a> Desugar<'a> {
                 (*name, *alias, *args) = (named, alias_of, Some(arguments));
             }
         }
-        if is_unnest(factor)
+        if unnest::is_unnest(factor)
             && let TableFactor::Table { alias, args: Some(args), with_ordinality, .. } = factor
         {
             let exprs = args.args.drain(..).filter_map(|arg| match arg {
@@ -341,14 +341,6 @@ impl<'a> Desugar<'a> {
             TableFactor::UNNEST { .. } => Ok(()),
             _ => unsupported("this table expression", factor),
         }
-    }
-}
-
-fn is_unnest(factor: &TableFactor) -> bool {
-    match factor {
-        TableFactor::UNNEST { .. } => true,
-        TableFactor::Table { name, args: Some(_), .. } => name.to_string().eq_ignore_ascii_case("UNNEST"),
-        _ => false,
     }
 }
 

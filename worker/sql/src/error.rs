@@ -55,6 +55,12 @@ impl From<ParserError> for SqlError {
     }
 }
 
+impl From<SqlError> for ParserError {
+    fn from(error: SqlError) -> Self {
+        Self::ParserError(error.to_string())
+    }
+}
+
 impl From<TokenizerError> for SqlError {
     /// Messages start in lower case, as all of ours.
     fn from(error: TokenizerError) -> Self {

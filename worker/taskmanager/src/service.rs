@@ -50,13 +50,13 @@ pub struct Options {
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(2);
 
-/// What came of looking for the JobManager.
+/// The result of an attempt to connect to the JobManager.
 pub enum Contact {
-    /// It is there: what it says, and where to answer.
+    /// A connection: messages from the JobManager, and the way to answer.
     Link(Receiver<ToTaskManager>, Sender<ToJobManager>),
-    /// It is not there yet; why.
+    /// No connection yet, and the reason.
     NotYet(String),
-    /// There will be none any more.
+    /// The JobManager has ended for good.
     Gone,
 }
 
@@ -78,8 +78,8 @@ impl TaskManager {
         Ok(Self { options, slots, exchange, attempts: HashMap::new() })
     }
 
-    /// Follows the JobManager for as long as there is one. Whoever ended the connection, a lost JobManager or one that took
-    /// this TaskManager for lost, it is looked for again: the slots are of use to it again.
+    /// Serves the JobManager until that has ended for good. When a connection ends, because the JobManager was lost or has
+    /// declared this TaskManager lost, it connects and registers again, with all slots free.
     ///
     /// # Errors
     /// If the JobManager's messages cannot be understood.

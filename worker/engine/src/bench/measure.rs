@@ -113,6 +113,7 @@ async fn open_context(uid: &str, subtask: u32, parallelism: u32) -> Result<OpenC
     };
     Ok(OpenContext {
         uid: uid.to_owned(),
+        is_uid_derived: true,
         subtask,
         parallelism,
         max_parallelism,

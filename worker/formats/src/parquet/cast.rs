@@ -135,6 +135,18 @@ pub(super) fn cut_times(array: ArrayRef, data_type: &DataType) -> Result<ArrayRe
             let cut = cut.collect::<Result<Vec<_>, _>>()?;
             Arc::new(StructArray::try_new_with_length(declared.clone(), cut, row.nulls().cloned(), row.len())?)
         }
+        (DataType::Array(inner), Arrow::List(item)) => {
+            let list = array.as_list::<i32>();
+            let items = cut_times(Arc::clone(list.values()), inner)?;
+            Arc::new(ListArray::try_new(Arc::clone(item), list.offsets().clone(), items, list.nulls().cloned())?)
+        }
+        (DataType::Map(key, value), Arrow::Map(entry, sorted)) => {
+            let map = array.as_map();
+            let parts = vec![cut_times(Arc::clone(map.keys()), key)?, cut_times(Arc::clone(map.values()), value)?];
+            let entries = StructArray::try_new(map.entries().fields().clone(), parts, None)?;
+            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+            Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *sorted)?)
+        }
         (DataType::Time(precision), Arrow::Time32(TimeUnit::Millisecond)) if *precision < 3 => {
             cut::<Time32MillisecondType>(&array, |value| value - value.rem_euclid(10i32.pow(3 - u32::from(*precision))))
         }

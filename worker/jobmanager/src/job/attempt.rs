@@ -14,7 +14,7 @@ pub(crate) struct Attempt {
     pub(crate) number: u64,
     /// Whether it is the job's first under this JobManager.
     pub(crate) is_first: bool,
-    /// Tasks may end, their sinks have been told to commit.
+    /// Tasks may end, their sinks were asked to commit.
     pub(crate) released: bool,
     pub(crate) tasks: BTreeMap<TaskKey, Task>,
     slots: Vec<Slot>,

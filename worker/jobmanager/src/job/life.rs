@@ -103,7 +103,7 @@ impl Job {
             }
             TaskState::Canceled if released && is_gone => self.released(context),
             TaskState::Canceled if !released => {
-                self.fail(Failure::internal("a task ended without being told to"), Some(key), context);
+                self.fail(Failure::internal("a task ended without a request to"), Some(key), context);
             }
             _ if is_up && !was_up => self.up(context),
             _ => {}
@@ -316,8 +316,8 @@ impl Job {
         self.note_status(context.now_ms);
     }
 
-    /// For so long this process did not run: what it waits for had no chance, so it waits longer. Not for the next look at
-    /// the pointer, which somebody else may have taken meanwhile.
+    /// Extends the job's timeouts by the time in which this process did not run. The next check of the pointer is not put off:
+    /// another JobManager may have claimed it meanwhile.
     pub(crate) fn paused(&mut self, paused_ms: i64) {
         match &mut self.phase {
             Phase::Closing { deadline_ms, .. } => *deadline_ms += paused_ms,

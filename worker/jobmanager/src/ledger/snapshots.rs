@@ -8,8 +8,8 @@ use model::Failure;
 
 use super::Ledger;
 
-/// How the user says that a job may begin anew.
-const ALLOWED_BY: &str = "to begin anew all the same, set execution.state-recovery.ignore-lost-checkpoints to true";
+/// How the user says that a job may start without its state.
+const ALLOWED_BY: &str = "to start without state, set execution.state-recovery.ignore-lost-checkpoints to true";
 
 type Snapshot = (SnapshotRef, Arc<Manifest>);
 
@@ -67,7 +67,7 @@ impl Ledger {
     pub(super) async fn latest_manifest(&mut self, latest: &SnapshotRef) -> Result<Option<Arc<Manifest>>, Failure> {
         match self.find_manifest(&latest.uri).await? {
             None if self.spec.ignore_lost => {
-                tracing::warn!(job = %self.job_id, checkpoint = latest.uri, "it is gone: the job begins anew, as allowed");
+                tracing::warn!(job = %self.job_id, checkpoint = latest.uri, "it is missing: the job starts without state, as allowed");
                 Ok(None)
             }
             None => Err(missing(&latest.uri, &format!("the job would resume from it; {ALLOWED_BY}"))),
@@ -104,7 +104,7 @@ impl Ledger {
         let Some(sign) = sign else { return Ok(()) };
         let place = self.pointer_place();
         if self.spec.ignore_lost {
-            tracing::warn!(job = %self.job_id, sign, "{place} is gone: the job begins anew, as allowed");
+            tracing::warn!(job = %self.job_id, sign, "{place} is missing: the job starts without state, as allowed");
             return Ok(());
         }
         Err(Failure::user(format!(
@@ -114,7 +114,7 @@ impl Ledger {
         )))
     }
 
-    /// Leaves word beside the job's folder that the job has had a snapshot, so that a start notices if the folder is gone.
+    /// Records outside of the job's folder that the job has had a snapshot, so that a start notices if the folder is lost.
     pub(super) async fn leave_trace(&mut self) -> Result<(), Failure> {
         let Some(trace) = self.trace().filter(|_| !self.has_trace) else { return Ok(()) };
         let content = Bytes::from(layout::trace_content(&self.job_id));

@@ -239,7 +239,7 @@ async fn a_savepoint_commits_nothing_and_may_be_restored_by_another_job() {
             .await
     };
     assert_eq!(restored(&deploy), Some(1));
-    // A job that has dropped an operator is told.
+    // A job without an operator of the savepoint is refused.
     let mut fewer = submission(&options);
     fewer.job_id = None;
     fewer.restore_from = Some(savepoint);

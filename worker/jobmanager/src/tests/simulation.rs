@@ -220,7 +220,7 @@ impl World {
             Body::CheckpointCompleted(completed) => {
                 assert!(
                     is_committed(completed.checkpoint_id),
-                    "{owner} told a commit that does not stand: {completed:?}"
+                    "{owner} announced a commit that is not in the pointer: {completed:?}"
                 );
                 manager.last_commit = Some(completed.checkpoint_id);
             }

@@ -4,7 +4,7 @@ use arrow::array::{Int64Array, StringArray};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{DataType, ErrorClass, Field, Schema};
+use crate::{DataType, ErrorClass, Field, Schema, key};
 
 fn sample() -> RecordBatch {
     let json = r#"{"b":true,"i":-5,"d":"12.50","s":"é","t":"2026-11-22T13:37:02.114","r":{"x":1,"y":null},"a":[1,null,3],"m":{"k":2}}

@@ -49,7 +49,7 @@ fn descriptions_are_stored_as_ever() {
         let read: Description = serde_json::from_slice(&frozen).unwrap();
         assert_eq!(read, description);
         assert_eq!(serde_json::to_vec(&read).unwrap(), frozen);
-        compare(&frozen, &description, "").unwrap();
+        compare(&frozen, &description, "", false).unwrap();
     }
     fixture.finish();
 }
@@ -57,13 +57,13 @@ fn descriptions_are_stored_as_ever() {
 #[test]
 fn another_state_is_refused_with_what_differs() {
     let stored = serde_json::to_vec(&described()).unwrap();
-    let refused = compare(&stored, &described().kept("all"), "").unwrap_err();
+    let refused = compare(&stored, &described().kept("all"), "", false).unwrap_err();
     assert_eq!(refused.class, ErrorClass::User);
     assert_eq!(refused.message, "the snapshot holds state of another query: kept \"first 3\" instead of \"all\"");
-    let refused = compare(b"first 3", &described(), "all").unwrap_err();
+    let refused = compare(b"first 3", &described(), "all", false).unwrap_err();
     assert_eq!(refused.message, "the snapshot holds state of another query: 'first 3' instead of 'all'");
-    compare(b"all", &described(), "all").unwrap();
-    let refused = compare(br#"{"version":9,"operator":"rank"}"#, &described(), "").unwrap_err();
+    compare(b"all", &described(), "all", false).unwrap();
+    let refused = compare(br#"{"version":9,"operator":"rank"}"#, &described(), "", false).unwrap_err();
     assert_eq!(refused.class, ErrorClass::Data);
 }
 
@@ -74,6 +74,25 @@ fn every_subtask_of_the_snapshot_is_compared() {
     let items = vec![item(&described()), item(&described().kept("all"))];
     context.restored.insert(NAME.to_owned(), items);
     assert!(Signature::new(&described(), "", &context).is_err());
+}
+
+#[test]
+fn names_of_columns_count_only_where_the_user_gives_the_uid() {
+    let of = |key: &str, time: &str, data_type: DataType| {
+        let schema = Schema::new(vec![Field::new(key, data_type), Field::new(time, DataType::Timestamp(3))]);
+        let sort = SortColumn { column: 1, descending: true, nulls_first: false };
+        let less = Expr::call("<", vec![Expr::Column(0), Expr::Column(2)], DataType::Boolean);
+        let description = Description::of("rank").rows(&schema, &[0]).at(&schema, 1).order(&[sort], &schema);
+        description.condition(Some(&less), [&schema, &schema])
+    };
+    let stored = serde_json::to_vec(&of("k", "t", DataType::BigInt)).unwrap();
+    for renamed in [of("key", "t", DataType::BigInt), of("k", "at", DataType::BigInt)] {
+        compare(&stored, &renamed, "", true).unwrap();
+        let refused = compare(&stored, &renamed, "", false).unwrap_err();
+        assert!(refused.message.contains("inputs"), "{refused}");
+    }
+    let refused = compare(&stored, &of("k", "t", DataType::Int), "", true).unwrap_err();
+    assert!(refused.message.contains("BIGINT") && !refused.message.contains("condition"), "{refused}");
 }
 
 #[test]

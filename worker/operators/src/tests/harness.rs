@@ -75,6 +75,7 @@ pub(crate) fn context(options: &[(&str, &str)], clock: &Arc<TestClock>) -> OpenC
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
     OpenContext {
         uid: "operator".to_owned(),
+        is_uid_derived: false,
         subtask: 0,
         parallelism: 1,
         max_parallelism: MAX_PARALLELISM,
@@ -205,6 +206,7 @@ impl Cluster {
             let store = KeyedStore::open(options, keyed.to_vec(), self.storage.clone());
             let mut context = OpenContext {
                 uid: self.node.uid.clone(),
+                is_uid_derived: false,
                 subtask,
                 parallelism,
                 max_parallelism: MAX_PARALLELISM,

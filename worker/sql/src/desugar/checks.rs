@@ -10,7 +10,7 @@ use sqlparser::{
     tokenizer::Span,
 };
 
-use super::{is_unnest, last_ident, refused, unsupported};
+use super::{last_ident, refused, unnest::is_unnest, unsupported};
 use crate::SqlError;
 
 /// How many queries set operations may combine without brackets.

@@ -42,3 +42,12 @@ pub(super) fn read_fields(select: &mut Select) {
         }
     }
 }
+
+/// Whether it is `UNNEST(…)`, in either form that the parser gives it.
+pub(super) fn is_unnest(factor: &TableFactor) -> bool {
+    match factor {
+        TableFactor::UNNEST { .. } => true,
+        TableFactor::Table { name, args: Some(_), .. } => name.to_string().eq_ignore_ascii_case("UNNEST"),
+        _ => false,
+    }
+}

@@ -24,7 +24,13 @@ impl Lowering<'_> {
         let Some(last) = (before..self.graph.nodes.len()).rev().find(keeps_state) else {
             return Err(SqlError::new(format!("STATE_ID('{}'): the query keeps no state", id.0)));
         };
-        self.graph.nodes[last].uid = id.0;
+        let uid = &mut self.graph.nodes[last].uid;
+        if !uid.is_empty() {
+            // It is the state of a query in `FROM`.
+            let message = format!("STATE_ID('{}'): the query keeps no state but that with the id '{uid}'", id.0);
+            return Err(SqlError::new(message));
+        }
+        *uid = id.0;
         let exprs = (0..names.len()).map(Expr::Column).collect();
         Ok(Relation { base: Base::Node { node, window }, exprs, names, filter: None })
     }

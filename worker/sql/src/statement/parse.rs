@@ -3,7 +3,7 @@
 use sqlparser::{
     ast::{Expr, Ident, Query, SetExpr, TableFactor, TableWithJoins},
     keywords::Keyword,
-    parser::{Parser, ParserError},
+    parser::Parser,
     tokenizer::{Span, Token, TokenWithSpan, Tokenizer},
 };
 
@@ -394,10 +394,4 @@ fn offset(text: &str, line: u64, column: u64) -> usize {
     }
     let skip = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
     text[at..].char_indices().nth(skip).map_or(text.len(), |(inside, _)| at + inside)
-}
-
-impl From<SqlError> for ParserError {
-    fn from(error: SqlError) -> Self {
-        Self::ParserError(error.to_string())
-    }
 }

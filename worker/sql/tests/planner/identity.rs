@@ -132,6 +132,11 @@ fn without_hint(query: &str) -> String {
 fn a_hint_that_says_nothing_is_refused() {
     for (query, part) in [
         ("SELECT /*+ STATE_ID('x') */ auction FROM bid", "the query keeps no state"),
+        (
+            "SELECT /*+ STATE_ID('x') */ auction, n + 1 FROM
+             (SELECT /*+ STATE_ID('y') */ auction, COUNT(*) AS n FROM bid GROUP BY auction)",
+            "the query keeps no state but that with the id 'y'",
+        ),
         ("SELECT auction /*+ STATE_ID('x') */ FROM bid", "belongs behind SELECT"),
         ("SELECT * FROM bid /*+ STATE_ID('x') */", "belongs behind SELECT"),
         ("SELECT /*+ STATE_ID('a/b') */ COUNT(*) FROM bid", "letters, digits"),

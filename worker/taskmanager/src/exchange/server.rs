@@ -23,8 +23,8 @@ use wire::v1::{
 use super::{ChannelKey, FRAME_BYTES_MAX, FRAMES_MAX, OpenKey, codec};
 use crate::messages;
 
-/// How long a sender that was deployed first waits for the receiver to be deployed: so many steps. A pause of this process, in
-/// which it could not be deployed, counts as one of them.
+/// How long a sender that was deployed first waits for the receiver to be deployed, in steps: a pause of this process, in
+/// which the receiver could not be deployed, counts as one step at most.
 const EXPECTATION_STEPS: u32 = 60;
 const EXPECTATION_STEP: Duration = Duration::from_secs(1);
 /// Credit is returned when so many bytes were consumed, or when the channel is empty.

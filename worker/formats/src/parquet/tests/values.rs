@@ -1,10 +1,10 @@
 //! Fields inside rows, and columns whose types in the file are others than in the table.
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray, StructArray,
-    Time64MicrosecondArray, TimestampNanosecondArray,
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, MapBuilder, StringArray,
+    StringBuilder, StructArray, Time64MicrosecondArray, Time64MicrosecondBuilder, TimestampNanosecondArray,
 };
-use arrow::datatypes::{DataType as Arrow, Fields, Int32Type, SchemaRef};
+use arrow::datatypes::{DataType as Arrow, Fields, Int32Type, SchemaRef, TimestampNanosecondType};
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::ArrowWriter;
 
@@ -90,6 +90,23 @@ fn times_have_the_digits_of_their_precision() {
     for (file, data_type, expected) in cases {
         assert_eq!(read_as(file, "c", data_type.clone()).unwrap(), [expected], "{data_type}");
     }
+}
+
+#[test]
+fn times_inside_have_the_digits_of_their_precision_too() {
+    let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<TimestampNanosecondType, _, _>([
+        Some(vec![Some(-12_345_678), None]),
+        None,
+    ]));
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), Time64MicrosecondBuilder::new());
+    maps.keys().append_value("k");
+    maps.values().append_value(43_201_987_654);
+    maps.append(true).unwrap();
+    let maps: ArrayRef = Arc::new(maps.finish());
+    let list = DataType::Array(Box::new(DataType::Timestamp(2)));
+    assert_eq!(read_as(&foreign(lists), "c", list).unwrap(), ["[1969-12-31T23:59:59.980, ]", ""]);
+    let map = DataType::Map(Box::new(DataType::String), Box::new(DataType::Time(0)));
+    assert_eq!(read_as(&foreign(maps), "c", map).unwrap(), ["{k: 12:00:01}"]);
 }
 
 /// `ROW<x BIGINT, s ROW<y STRING, z DOUBLE>>`, the second one null, and of the third one the row inside.
