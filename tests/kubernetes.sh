@@ -57,7 +57,7 @@ check "word count: apply" kubectl apply -f deploy/examples/word-count.yaml
 check "word count: ready within 30 s" ready default/word-count 30
 check "wrong jobs: apply" kubectl apply -f - < <(wrong_jobs)
 check "word count: counts" within 30 counts_words
-check "bad SQL: line and column are told" told bad-sql 'line 10, column 45: .*prise'
+check "bad SQL: line and column are told" told bad-sql 'line 10, column 72: .*prise'
 check "no bucket: told" told no-bucket 'bucket no-such-bucket does not exist'
 check "wrong keys: told" told bad-keys 'secret key'
 check "no Secret: told" told no-keys 's3-missing'
@@ -137,9 +137,12 @@ check "the JobManager stayed, and nothing restarted but for the new parallelism"
 change() { orders "$1" | kubectl apply -f - && ready default/orders; }
 check "change the SQL to another that means the same" change renamed
 check "its downtime is in the status" downtime default/orders upgrade "SQL changed"
+before=$(get default/orders .status.job.restarts) jobmanager=$(pod_names default/orders jm)
 orders more | sed 's/SUM(price)/SUM(prise)/' >"$work/mistake.yaml"
 check "change the SQL to one with a mistake" kubectl apply -f "$work/mistake.yaml"
-check "line and column are told" told orders 'line 10, column 45: .*prise'
+check "line and column are told" told orders 'line 10, column 72: .*prise'
+check "the job runs all the same" condition default/orders Running True
+check "and was not touched" undisturbed "$jobmanager" "$before"
 check "correct it, and add a column" change more
 check "its downtime is in the status" downtime default/orders upgrade "SQL changed again, after a mistake"
 check "results so far are exact" within 20 exact_so_far

@@ -34,8 +34,9 @@ use crate::{
     server::Metrics,
 };
 use build::names;
-use decide::{Action, Decision, Event};
-use dereference::Stores;
+use decide::{Action, Decision, Event, program};
+use dereference::{Facts, Program, Stores};
+use validate::Validated;
 
 /// Jobs that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
@@ -85,6 +86,8 @@ struct Context {
     metrics: Arc<Metrics>,
     /// Requests that a JobManager refused, by id, with its words. A restart forgets them and asks again.
     refused: Mutex<HashMap<String, String>>,
+    /// What JobManagers said about programs, by the job's uid. A restart forgets it and asks again.
+    verdicts: Mutex<HashMap<String, (String, Program)>>,
 }
 
 /// Reconciles until the process ends.
@@ -128,6 +131,7 @@ pub async fn run(client: Client, options: &Options, metrics: Arc<Metrics>) -> Re
         client,
         metrics,
         refused: Mutex::default(),
+        verdicts: Mutex::default(),
     });
     let reconciler = |job, context| Box::pin(reconcile(job, context));
     applier(reconciler, on_error, context, jobs, queue, Config::default().concurrency(CONCURRENCY))
@@ -200,8 +204,11 @@ async fn reconcile(job: Arc<FlinkJob>, context: Arc<Context>) -> Result<Requeue,
     }
     let endpoint = context.jobmanagers.of(&namespace, &name);
     let refused = context.refused.lock().await.clone();
-    let facts = dereference::dereference(&context.client, &context.stores, &endpoint, &resource, &refused).await?;
+    let mut facts = dereference::dereference(&context.client, &context.stores, &endpoint, &resource, &refused).await?;
     let validated = validate::validate(&resource, facts.sql.clone());
+    if let Ok(valid) = &validated {
+        facts.program = checked(&context, &endpoint, &resource, valid, &facts).await;
+    }
     let Decision { status, actions, events, requeue, scaling: _ } =
         decide::decide(&resource, validated.as_ref(), &facts);
     if resource.status.as_ref() != Some(&status) {
@@ -216,6 +223,40 @@ async fn reconcile(job: Arc<FlinkJob>, context: Arc<Context>) -> Result<Requeue,
         perform(&context, &api, &mut resource, &endpoint, action).await?;
     }
     Ok(Requeue::requeue(requeue))
+}
+
+/// What the JobManager thinks of the program that is to replace its own. It is asked once for each program.
+async fn checked(
+    context: &Context,
+    endpoint: &jobmanager::Endpoint,
+    resource: &FlinkJob,
+    job: &Validated,
+    facts: &Facts,
+) -> Program {
+    if !program::is_due(resource, job, facts) {
+        context.verdicts.lock().await.remove(&job.uid);
+        return Program::Unchecked;
+    }
+    let key = program::key(resource, job);
+    if let Some((_, known)) = context.verdicts.lock().await.get(&job.uid).filter(|(asked, _)| *asked == key) {
+        return known.clone();
+    }
+    let verdict = match endpoint.check(&job.sql, &job.start_options()).await {
+        Ok(Ok(())) => Program::Accepted,
+        Ok(Err(failure)) => Program::Refused(failure),
+        // It may be older than the check, or go away: the next one decides at its start.
+        Err(error) => {
+            tracing::debug!(%error, name = job.name, namespace = job.namespace, "check of the program");
+            return Program::Unchecked;
+        }
+    };
+    let mut verdicts = context.verdicts.lock().await;
+    if verdicts.len() >= REFUSALS_MAX {
+        verdicts.clear();
+    }
+    verdicts.insert(job.uid.clone(), (key, verdict.clone()));
+    drop(verdicts);
+    verdict
 }
 
 fn is_changing(job: &FlinkJob) -> bool {

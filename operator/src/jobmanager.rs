@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// A large program takes a while to plan.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Below the second after which a lost first packet is sent again.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
 /// Longest message that goes into a status or an event.
@@ -208,6 +210,18 @@ impl Endpoint {
         Ok(answer["request-id"].as_str().unwrap_or(request).to_owned())
     }
 
+    /// Has a program checked with its options, as a start would; the inner result is the engine's verdict.
+    ///
+    /// # Errors
+    /// If the JobManager does not answer, or cannot tell, as one that does not know the path.
+    pub async fn check(&self, sql: &str, config: &BTreeMap<String, String>) -> Result<Result<(), Failure>, Error> {
+        let request = self.http.post(format!("{}/programs/check", self.base)).timeout(CHECK_TIMEOUT);
+        let answer = request.json(&json!({"sql": sql, "config": config})).send().await.map_err(Error::Unreachable)?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.map_err(Error::Unreachable)?;
+        verdict(status, &text)
+    }
+
     /// Declares the parallelism of every vertex.
     ///
     /// # Errors
@@ -289,6 +303,22 @@ impl Failure {
     }
 }
 
+/// Only the engine's own word that the user is at fault is a refusal.
+fn verdict(status: u16, text: &str) -> Result<Result<(), Failure>, Error> {
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    let message = shorten(body["errors"][0].as_str().unwrap_or(text));
+    let failure = Failure {
+        class: body["class"].as_str().unwrap_or_default().to_owned(),
+        message,
+        position: position(&body["position"]),
+    };
+    match status {
+        200..300 => Ok(Ok(())),
+        400 if failure.is_user() => Ok(Err(failure)),
+        _ => Err(Error::Refused { status, message: failure.message }),
+    }
+}
+
 fn position(body: &Value) -> Option<(i64, i64)> {
     Some((body["line"].as_i64()?, body["column"].as_i64()?))
 }
@@ -365,5 +395,21 @@ mod tests {
             "root-position": {"line": 1, "column": 8}, "exceptionHistory": {"entries": []}}));
         assert_eq!(failure.position, Some((1, 8)));
         assert!(!Failure::read(&Value::Null).is_user());
+    }
+
+    #[test]
+    fn only_the_users_mistake_is_a_verdict_against_a_program() {
+        assert!(matches!(verdict(200, "{}"), Ok(Ok(()))));
+        let body = json!({"errors": ["line 2, column 7: no column x"], "class": "user",
+            "position": {"line": 2, "column": 7}});
+        let Ok(Err(failure)) = verdict(400, &body.to_string()) else { panic!("refused") };
+        assert_eq!((&*failure.message, failure.position), ("line 2, column 7: no column x", Some((2, 7))));
+        for (status, body) in [
+            (400, "Bad Request"),
+            (404, "{\"errors\": [\"no such path\"]}"),
+            (503, "{\"errors\": [\"storage\"], \"class\": \"external\"}"),
+        ] {
+            assert!(matches!(verdict(status, body), Err(Error::Refused { .. })), "{status} {body}");
+        }
     }
 }

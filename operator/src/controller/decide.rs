@@ -4,6 +4,7 @@
 //! step whose action was lost is entered again, and one whose action took effect is seen to be done.
 
 mod deletion;
+pub mod program;
 mod savepoint;
 mod scale;
 mod upgrade;
@@ -161,11 +162,15 @@ impl Decision {
 impl Pass<'_> {
     fn run(&mut self) {
         savepoint::follow(self);
-        if self.status.upgrade.is_none() && !savepoint::is_under_way(self) {
+        let is_refused = program::is_refused(self);
+        if self.status.upgrade.is_none() && !savepoint::is_under_way(self) && !is_refused {
             upgrade::begin(self);
         }
         if self.status.upgrade.is_some() {
             upgrade::advance(self);
+        } else if is_refused || self.is_outdated() {
+            // Children would be made of the refused program, or before the savepoint under way is there.
+            savepoint::begin(self);
         } else if let Some(started) = self.status.job.clone().filter(|job| job.state == crd::DesiredState::Running) {
             let replicas = scale::decide(self);
             self.keep_applied(&started, replicas);
@@ -176,6 +181,12 @@ impl Pass<'_> {
         } else {
             savepoint::begin(self);
         }
+    }
+
+    /// Whether another program is wanted than the one that was started.
+    fn is_outdated(&self) -> bool {
+        let started = self.status.job.as_ref().filter(|started| started.state == crd::DesiredState::Running);
+        started.is_some_and(|started| started.revision != self.job.revision)
     }
 
     /// Applies the children unless they are as they should be. Returns whether they are.

@@ -20,7 +20,7 @@ use kube::{
 use super::build::names;
 use crate::{
     crd::{DesiredState, FlinkJob},
-    jobmanager::{Endpoint, Job, Operation},
+    jobmanager::{Endpoint, Failure, Job, Operation},
 };
 
 /// What was read, and when.
@@ -46,6 +46,20 @@ pub struct Facts {
     pub used_slots: BTreeMap<String, i32>,
     /// Whether the namespace is being deleted.
     pub namespace_terminating: bool,
+    /// What the JobManager thinks of the program that is to take the place of the running one.
+    pub program: Program,
+}
+
+/// What a JobManager thinks of a program.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Program {
+    /// It was not asked, or cannot tell: a start will.
+    #[default]
+    Unchecked,
+    /// It would run it.
+    Accepted,
+    /// It would not, for this reason.
+    Refused(Failure),
 }
 
 /// What the JobManager says.
@@ -68,6 +82,8 @@ pub struct Workload {
     pub replicas: i32,
     /// Pods that are ready.
     pub ready: i32,
+    /// The image of its pods.
+    pub image: Option<String>,
 }
 
 /// A pod.
@@ -150,6 +166,7 @@ pub async fn dereference(
         slots: 0,
         used_slots: BTreeMap::new(),
         namespace_terminating: false,
+        program: Program::Unchecked,
     };
     if resource.metadata.deletion_timestamp.is_some() {
         facts.namespace_terminating = is_terminating(client, &namespace).await;
@@ -221,8 +238,13 @@ impl Workload {
             applied: deployment.annotations().get(names::APPLIED).cloned(),
             replicas: deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
             ready: deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0),
+            image: image(deployment),
         }
     }
+}
+
+fn image(deployment: &Deployment) -> Option<String> {
+    deployment.spec.as_ref()?.template.spec.as_ref()?.containers.first()?.image.clone()
 }
 
 impl Pod {

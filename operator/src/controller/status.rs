@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use super::{
     build::names,
     decide::{Decision, Event, text},
-    dereference::{Engine, Facts},
+    dereference::{Engine, Facts, Program},
     validate,
 };
 use crate::{
@@ -131,6 +131,15 @@ struct Problem {
     spec: bool,
 }
 
+impl Problem {
+    /// A mistake that the engine found in the program or its options.
+    fn of_program(failure: Failure) -> Self {
+        let Failure { message, position, .. } = failure;
+        let reason = "InvalidProgram".to_owned();
+        Self { reason, message, position, stalls: true, spec: true, ..Self::default() }
+    }
+}
+
 fn problem(view: &View<'_>, phase: Phase, status: &FlinkJobStatus) -> Option<Problem> {
     if let Some(error) = view.error {
         let message = error.to_string();
@@ -143,17 +152,24 @@ fn problem(view: &View<'_>, phase: Phase, status: &FlinkJobStatus) -> Option<Pro
         });
     }
     let upgrade = status.upgrade.as_ref();
+    if let Program::Refused(failure) = &view.facts.program
+        && upgrade.is_none()
+    {
+        return Some(Problem::of_program(failure.clone()));
+    }
     if let Some(blocked) = upgrade.and_then(|upgrade| upgrade.blocked.clone()) {
         let reason = "UpgradeBlocked".to_owned();
         return Some(Problem { reason, message: blocked, ..Problem::default() });
     }
     if let Some(job) = view.facts.job().filter(|_| upgrade.is_none()) {
         let failure = job.failure.clone().unwrap_or_default();
+        if job.state == "FAILED" && failure.is_user() {
+            return Some(Problem::of_program(failure));
+        }
         if job.state == "FAILED" {
-            let reason = if failure.is_user() { "InvalidProgram" } else { "JobFailed" }.to_owned();
-            let spec = failure.is_user();
             let Failure { message, position, .. } = failure;
-            return Some(Problem { reason, message, position, stalls: true, spec, ..Problem::default() });
+            let reason = "JobFailed".to_owned();
+            return Some(Problem { reason, message, position, stalls: true, ..Problem::default() });
         }
         let is_deleted = view.resource.metadata.deletion_timestamp.is_some();
         if matches!(job.state.as_str(), "CANCELED" | "SUSPENDED") && !is_deleted {
@@ -205,9 +221,10 @@ fn conditions(
     let detail = problem.map_or_else(String::new, |problem| problem.message.clone());
     let reason = |otherwise: &str| problem.map_or_else(|| otherwise.to_owned(), |problem| problem.reason.clone());
     let stalled = problem.is_some_and(|problem| problem.stalls);
+    let spec_valid = !problem.is_some_and(|problem| problem.spec);
     let reached = match phase {
-        Phase::Running | Phase::Savepointing => !scaling && view.error.is_none(),
-        Phase::Suspended | Phase::Finished => view.error.is_none(),
+        Phase::Running | Phase::Savepointing => !scaling && spec_valid,
+        Phase::Suspended | Phase::Finished => spec_valid,
         _ => false,
     };
     let ready_reason = match phase {
@@ -223,7 +240,6 @@ fn conditions(
         (Engine::Job(job), false) => camel(&job.state),
         (Engine::Unknown | Engine::Unreachable, false) => word.clone(),
     };
-    let spec_valid = !problem.is_some_and(|problem| problem.spec);
     let spec_reason = if spec_valid { "Valid".to_owned() } else { reason("") };
     let spec_message = if spec_valid { String::new() } else { detail.clone() };
     let list = [

@@ -290,6 +290,13 @@ impl Validated {
         self.spec.desired_state == DesiredState::Running
     }
 
+    /// Options of a start, all but what it restores.
+    pub fn start_options(&self) -> BTreeMap<String, String> {
+        let mut options = self.config.clone();
+        options.insert("parallelism.default".to_owned(), self.parallelism.to_string());
+        options
+    }
+
     /// Pods of TaskManagers.
     pub fn replicas(&self) -> i32 {
         self.spec.task_manager.replicas

@@ -38,6 +38,8 @@ pub struct Process {
     pub savepoints: Vec<bool>,
     /// Savepoints stay under way, and started jobs do not run.
     pub is_slow: bool,
+    /// Programs that were checked.
+    pub checks: usize,
 }
 
 type Answer = Result<Json<Value>, StatusCode>;
@@ -48,6 +50,7 @@ impl Engine {
         let engine = Self { client, jobs: Arc::default() };
         let job = Router::new()
             .route("/overview", get(overview))
+            .route("/programs/check", post(check))
             .route("/jobs/overview", get(jobs))
             .route("/jobs/{id}", get(detail))
             .route("/jobs/{id}/exceptions", get(exceptions))
@@ -108,14 +111,24 @@ impl Process {
         self.parallelism = options["parallelism.default"].parse().unwrap();
         self.state = "RUNNING".to_owned();
         self.message = None;
-        if sql.contains("no_such_column") {
+        if let Some((message, _)) = mistake(&sql, &options) {
             self.state = "FAILED".to_owned();
-            self.message = Some("line 1, column 8: no column no_such_column".to_owned());
+            self.message = Some(message);
         }
         self.operations.clear();
         self.starts.push((self.id.clone(), options.get("execution.state-recovery.path").cloned(), sql));
         self.template = Some(template);
     }
+}
+
+/// What this engine finds wrong with a program, and where.
+fn mistake(sql: &str, options: &BTreeMap<String, String>) -> Option<(String, Value)> {
+    if let Some(name) = options.keys().find(|name| name.starts_with("no.")) {
+        return Some((format!("unknown option {name}"), Value::Null));
+    }
+    let at = sql.find("no_such_column")? + 1;
+    let message = format!("line 1, column {at}: no column no_such_column");
+    Some((message, json!({"line": 1, "column": at})))
 }
 
 type Job = Path<(String, String)>;
@@ -127,6 +140,22 @@ async fn process(engine: &Engine, namespace: &str, name: &str) -> Result<Process
 
 async fn overview(State(engine): State<Engine>, Path((namespace, name)): Job) -> Json<Value> {
     Json(json!({"slots-total": engine.slots(&namespace, &name).await}))
+}
+
+async fn check(
+    State(engine): State<Engine>,
+    Path((_, name)): Job,
+    Json(body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
+    engine.change(&name, |process| process.checks += 1);
+    let options = serde_json::from_value(body["config"].clone()).unwrap();
+    match mistake(body["sql"].as_str().unwrap(), &options) {
+        None => (StatusCode::OK, Json(json!({}))),
+        Some((message, position)) => {
+            let body = json!({"errors": [message], "class": "user", "position": position});
+            (StatusCode::BAD_REQUEST, Json(body))
+        }
+    }
 }
 
 async fn jobs(State(engine): State<Engine>, Path((namespace, name)): Job) -> Answer {

@@ -268,7 +268,60 @@ async fn a_mistake_in_the_program_is_in_the_status() {
     cluster.patch(json!({"spec": {"config": {"no.such": "option"}}})).await.unwrap();
     let job = cluster.wait("invalid", |job| !condition(job, "SpecValid").0).await;
     assert!(condition(&job, "Running").0);
+    assert_eq!(condition(&job, "SpecValid").1, "unknown option no.such");
     assert_eq!(cluster.engine.process("orders").starts.len(), 2);
+    assert_eq!(cluster.engine.process("orders").checks, 1);
+    // Looked at again, but not asked again.
+    cluster.patch(json!({"metadata": {"annotations": {crd::SAVEPOINT: "a"}}})).await.unwrap();
+    cluster
+        .wait("saved", |job| {
+            let saved = job.status.as_ref().unwrap().savepoint.as_ref().unwrap();
+            saved.last_handled_trigger.as_deref() == Some("a") && saved.in_progress.is_none()
+        })
+        .await;
+    assert_eq!(cluster.engine.process("orders").checks, 1);
+    cluster.patch(json!({"spec": {"config": {"no.such": null}}})).await.unwrap();
+    cluster.ready().await;
+    assert_eq!(cluster.engine.process("orders").starts.len(), 2, "it runs as it is to");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_with_a_mistake_leaves_the_job_running_and_its_correction_upgrades_it() {
+    let Some(cluster) = Cluster::new("edit").await else { return };
+    cluster.create(spec()).await.unwrap();
+    cluster.ready().await;
+    cluster.patch(json!({"spec": {"job": {"sql": {"inline": "SELECT 2, no_such_column"}}}})).await.unwrap();
+    let job = cluster.wait("invalid", |job| !condition(job, "SpecValid").0).await;
+    assert_eq!(condition(&job, "SpecValid").1, "line 1, column 11: no column no_such_column");
+    assert!(condition(&job, "Running").0 && condition(&job, "Stalled").0 && !condition(&job, "Ready").0);
+    assert_eq!(phase(&job), Some(Phase::Running));
+    let failure = job.status.unwrap().last_failure.unwrap();
+    assert_eq!((failure.line, failure.column), (Some(1), Some(11)));
+    let process = cluster.engine.process("orders");
+    assert_eq!((process.starts.len(), process.savepoints.len(), process.checks), (1, 0, 1));
+
+    cluster.patch(json!({"spec": {"job": {"sql": {"inline": "SELECT 2"}}}})).await.unwrap();
+    let job = cluster.ready().await;
+    assert!(condition(&job, "SpecValid").0);
+    let process = cluster.engine.process("orders");
+    assert_eq!((process.starts.len(), process.savepoints, process.checks), (2, vec![true], 2));
+    assert_eq!(process.starts[1].2, "SELECT 2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_job_with_a_wrong_option_stalls_with_the_engines_words() {
+    let Some(cluster) = Cluster::new("option").await else { return };
+    let mut wrong = spec();
+    wrong["config"] = json!({"no.such": "option"});
+    cluster.create(wrong).await.unwrap();
+    let job = cluster.wait("stalled", |job| condition(job, "Stalled").0).await;
+    assert_eq!(condition(&job, "SpecValid"), (false, "unknown option no.such"));
+    assert!(!condition(&job, "Running").0 && !condition(&job, "Ready").0);
+    cluster.patch(json!({"spec": {"config": {"no.such": null}}})).await.unwrap();
+    let job = cluster.ready().await;
+    assert!(condition(&job, "SpecValid").0);
+    let process = cluster.engine.process("orders");
+    assert_eq!((process.starts.len(), process.checks), (2, 0), "a start decides where nothing runs");
 }
 
 #[tokio::test(flavor = "multi_thread")]

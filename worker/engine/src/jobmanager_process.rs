@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "starts the parts of a process")]
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use connectors::Environment;
 use jobmanager::{Handle, JobManager, JobSubmission};
@@ -11,11 +11,7 @@ use settings::{Settings, keys};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 
-use crate::{
-    arguments::JobmanagerOptions,
-    cluster, display,
-    script::{self, Step},
-};
+use crate::{arguments::JobmanagerOptions, cluster, display, programs::Programs, script};
 
 /// Runs the process.
 pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
@@ -29,7 +25,7 @@ pub(crate) async fn run(options: JobmanagerOptions) -> Result<(), Failure> {
     }
     let environment = Environment::new(cluster::storage(&file), tokio::runtime::Handle::current());
     let (handle, service) = JobManager::new(cluster::jobmanager_options(&file, environment));
-    serve_rest(&handle, &file).await?;
+    serve_rest(&handle, &file, given.clone()).await?;
     let rpc = serve_rpc(&handle, &file).await?;
     if let Some(path) = &options.job {
         let submission = problem.map_or_else(|| application(path, &options, &file, &given), Err);
@@ -78,19 +74,7 @@ fn application(
 ) -> Result<JobSubmission, Failure> {
     let text = script::read(path)?;
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let mut jobs = script::plan(&text, &name, file, given)?.into_iter().filter_map(|step| match step {
-        Step::Job(job) => Some(*job),
-        Step::Text(_) => None,
-    });
-    let job = jobs.next().ok_or_else(|| Failure::user("the script has no INSERT INTO: there is nothing to run"))?;
-    if jobs.next().is_some() {
-        return Err(Failure::user(
-            "the script has several jobs: put its INSERTs between EXECUTE STATEMENT SET BEGIN and END",
-        ));
-    }
-    if job.select.is_some() {
-        return Err(Failure::user("a top-level SELECT has nowhere to go on a cluster: use INSERT INTO"));
-    }
+    let job = script::application(&text, &name, file, given)?;
     Ok(JobSubmission {
         job_id: options.job_id.clone(),
         name: Some(job.name),
@@ -101,13 +85,13 @@ fn application(
 }
 
 /// Listens for REST calls and serves them in the background.
-pub(crate) async fn serve_rest(handle: &Handle, settings: &Settings) -> Result<SocketAddr, Failure> {
+pub(crate) async fn serve_rest(handle: &Handle, settings: &Settings, given: Settings) -> Result<SocketAddr, Failure> {
     let listener = listen(&settings.get(&keys::REST_BIND_ADDRESS), settings.get(&keys::REST_PORT)).await?;
     let address = listener.local_addr().map_err(|error| Failure::external(format!("REST: {error}")))?;
     display::note(&format!("REST: http://{address}"));
-    let handle = handle.clone();
+    let (handle, programs) = (handle.clone(), Arc::new(Programs { given }));
     tokio::spawn(async move {
-        if let Err(failure) = jobmanager::serve_rest(handle, listener).await {
+        if let Err(failure) = jobmanager::serve_rest(handle, listener, programs).await {
             tracing::error!("REST: {failure}");
         }
     });

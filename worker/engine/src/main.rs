@@ -7,6 +7,7 @@ mod cluster;
 mod display;
 mod jobmanager_process;
 mod logging;
+mod programs;
 mod progress;
 mod registry;
 mod rows;

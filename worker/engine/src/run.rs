@@ -109,7 +109,7 @@ impl<'a> Local<'a> {
         let environment = Environment::new(storage, tokio::runtime::Handle::current()).with_collector(collector);
         let handle = cluster::start(self.file, slots, environment)?;
         if self.options.rest {
-            crate::jobmanager_process::serve_rest(&handle, self.file).await?;
+            crate::jobmanager_process::serve_rest(&handle, self.file, self.options.process.given()?).await?;
         }
         let mut inserts = Vec::new();
         for step in steps {

@@ -74,3 +74,21 @@ pub(crate) fn plan(text: &str, name: &str, file: &Settings, given: &Settings) ->
         })
         .collect()
 }
+
+/// The one job of a script in application mode.
+pub(crate) fn application(text: &str, name: &str, file: &Settings, given: &Settings) -> Result<ScriptJob, Failure> {
+    let mut jobs = plan(text, name, file, given)?.into_iter().filter_map(|step| match step {
+        Step::Job(job) => Some(*job),
+        Step::Text(_) => None,
+    });
+    let job = jobs.next().ok_or_else(|| Failure::user("the script has no INSERT INTO: there is nothing to run"))?;
+    if jobs.next().is_some() {
+        return Err(Failure::user(
+            "the script has several jobs: put its INSERTs between EXECUTE STATEMENT SET BEGIN and END",
+        ));
+    }
+    if job.select.is_some() {
+        return Err(Failure::user("a top-level SELECT has nowhere to go on a cluster: use INSERT INTO"));
+    }
+    Ok(job)
+}

@@ -23,7 +23,7 @@ mod workers;
 pub use api::{JobDetail, JobId, JobResult, JobStatus, JobSubmission, Progress, SubtaskFigures};
 pub use grpc::{AttachService, grpc_service};
 pub use handle::{Handle, WeakHandle};
-pub use rest::serve_rest;
+pub use rest::{ProgramCheck, serve_rest};
 pub use service::{JobManager, Options, Service};
 pub use splits::{SplitEnumerator, Splits};
 

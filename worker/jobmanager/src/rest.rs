@@ -2,9 +2,10 @@
 
 mod actions;
 mod metrics;
+mod programs;
 mod views;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use self::actions::Triggers;
+pub use self::programs::ProgramCheck;
 use crate::{api::JobDetail, handle::Handle};
 
 /// A job graph may be large.
@@ -27,6 +29,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 struct Rest {
     handle: Handle,
     triggers: Triggers,
+    programs: Arc<dyn ProgramCheck>,
 }
 
 /// An error as a response: `{"errors": […]}`.
@@ -36,12 +39,15 @@ type Answer = Result<Json<Value>, Error>;
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let status = match failure.class {
-            ErrorClass::User => StatusCode::BAD_REQUEST,
-            ErrorClass::External => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorClass::Data | ErrorClass::Fenced | ErrorClass::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self(status, failure.message)
+        Self(status_of(failure.class), failure.message)
+    }
+}
+
+fn status_of(class: ErrorClass) -> StatusCode {
+    match class {
+        ErrorClass::User => StatusCode::BAD_REQUEST,
+        ErrorClass::External => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorClass::Data | ErrorClass::Fenced | ErrorClass::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -55,12 +61,13 @@ impl IntoResponse for Error {
 ///
 /// # Errors
 /// Class `External` if connections can no longer be accepted.
-pub async fn serve_rest(handle: Handle, listener: TcpListener) -> Result<(), Failure> {
-    axum::serve(listener, router(handle)).await.map_err(|error| Failure::external(format!("REST endpoint: {error}")))
+pub async fn serve_rest(handle: Handle, listener: TcpListener, programs: Arc<dyn ProgramCheck>) -> Result<(), Failure> {
+    let served = axum::serve(listener, router(handle, programs)).await;
+    served.map_err(|error| Failure::external(format!("REST endpoint: {error}")))
 }
 
 /// The routes.
-pub(crate) fn router(handle: Handle) -> Router {
+pub(crate) fn router(handle: Handle, programs: Arc<dyn ProgramCheck>) -> Router {
     let api = Router::new()
         .route("/overview", get(overview))
         .route("/config", get(config))
@@ -78,7 +85,8 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/jobs/{id}/savepoints/{trigger}", get(actions::savepoint_status))
         .route("/jobs/{id}/stop", post(actions::stop))
         .route("/jobs/{id}/resource-requirements", get(requirements).put(actions::rescale))
-        .route("/taskmanagers", get(taskmanagers));
+        .route("/taskmanagers", get(taskmanagers))
+        .route("/programs/check", post(programs::check).layer(DefaultBodyLimit::max(programs::BODY_BYTES_MAX)));
     Router::new()
         .merge(api.clone())
         .nest("/v1", api)
@@ -86,7 +94,7 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/healthz", get(health))
         .fallback(async || Error(StatusCode::NOT_FOUND, "no such path".to_owned()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Rest { handle, triggers: Triggers::default() })
+        .with_state(Rest { handle, triggers: Triggers::default(), programs })
 }
 
 impl Rest {

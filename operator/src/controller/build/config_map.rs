@@ -26,15 +26,13 @@ pub(super) fn sql_key(job: &Validated) -> String {
 }
 
 pub(super) fn build(job: &Validated, start: &Start) -> ConfigMap {
-    let mut options = job.config.clone();
-    let taskmanager = yaml(&options);
-    options.insert("parallelism.default".to_owned(), job.parallelism.to_string());
+    let mut options = job.start_options();
     if let Some(path) = &start.restore_path {
         options.insert("execution.state-recovery.path".to_owned(), path.clone());
     }
     let data = BTreeMap::from([
         (jobmanager_key(job, start), yaml(&options)),
-        (taskmanager_key(job), taskmanager),
+        (taskmanager_key(job), yaml(&job.config)),
         (sql_key(job), job.sql.clone()),
     ]);
     ConfigMap { metadata: metadata(job, names::config_map(&job.name), None), data: Some(data), ..ConfigMap::default() }

@@ -1,4 +1,5 @@
 mod failures;
+mod programs;
 mod world;
 
 use world::World;

@@ -1,5 +1,8 @@
 //! REST as clients use it: over a socket, by Flink's paths and fields.
 
+use std::{collections::BTreeMap, sync::Arc};
+
+use model::Failure;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,9 +13,26 @@ use super::{
     fake::{FakeTaskManager, Script, graph},
     service::{options, storage},
 };
-use crate::{JobManager, serve_rest};
+use crate::{JobManager, ProgramCheck, serve_rest};
 
 const JOB: &str = "0123456789abcdef0123456789abcdef";
+
+/// Finds fault with what the program or an option is called.
+struct Checker;
+
+impl ProgramCheck for Checker {
+    fn check(&self, sql: &str, config: &BTreeMap<String, String>) -> Result<(), Failure> {
+        if let Some(name) = config.keys().find(|name| name.starts_with("no.")) {
+            return Err(Failure::user(format!("unknown option {name}")));
+        }
+        match sql {
+            "wrong" => Err(Failure::user("line 2, column 7: no column x").at_position(2, 7)),
+            "away" => Err(Failure::external("nobody answers")),
+            "bug" => panic!("a bug"),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// Speaks HTTP over a socket, a connection a request.
 pub(super) struct Client {
@@ -75,7 +95,7 @@ async fn a_job_by_rest_from_submission_to_its_stop() {
     tokio::spawn(service.run());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let client = Client { port: listener.local_addr().expect("bound").port() };
-    tokio::spawn(serve_rest(handle.clone(), listener));
+    tokio::spawn(serve_rest(handle.clone(), listener, Arc::new(Checker)));
     let _taskmanager = FakeTaskManager::connect(&handle, "tm", 3, Script::default()).await;
 
     let submission = json!({
@@ -149,11 +169,8 @@ async fn mistakes_are_told_as_json() {
     tokio::spawn(service.run());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let client = Client { port: listener.local_addr().expect("bound").port() };
-    tokio::spawn(serve_rest(handle.clone(), listener));
-    handle
-        .reject(Some(JOB.to_owned()), model::Failure::user("line 1: no table t").at_position(1, 15))
-        .await
-        .expect("shown");
+    tokio::spawn(serve_rest(handle.clone(), listener, Arc::new(Checker)));
+    handle.reject(Some(JOB.to_owned()), Failure::user("line 1: no table t").at_position(1, 15)).await.expect("shown");
     let cases = [
         ("GET", "/jobs/none".to_owned(), "", 404, "no job none"),
         ("GET", "/nowhere".to_owned(), "", 404, "no such path"),
@@ -181,4 +198,34 @@ async fn mistakes_are_told_as_json() {
         assert_eq!(*found, position);
     }
     assert_eq!(client.get("/healthz").await["status"], json!("ok"));
+}
+
+#[tokio::test]
+async fn a_program_is_checked_and_not_run() {
+    let (handle, service) = JobManager::new(options(storage()));
+    tokio::spawn(service.run());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let client = Client { port: listener.local_addr().expect("bound").port() };
+    tokio::spawn(serve_rest(handle.clone(), listener, Arc::new(Checker)));
+    let check = async |body: Value| client.call("POST", "/programs/check", body).await;
+
+    assert_eq!(check(json!({ "sql": "right", "config": { "a": "b" } })).await, (200, json!({})));
+    let refused = check(json!({ "sql": "wrong" })).await;
+    let position = json!({ "line": 2, "column": 7 });
+    let body = json!({ "errors": ["line 2, column 7: no column x"], "class": "user", "position": position });
+    assert_eq!(refused, (400, body));
+    let (status, body) = check(json!({ "sql": "right", "config": { "no.such": "1" } })).await;
+    assert_eq!((status, &body["errors"][0], &body["position"]), (400, &json!("unknown option no.such"), &Value::Null));
+    // What is no mistake of the program is not answered as one.
+    for (body, status) in [
+        (json!({ "sql": "away" }), 503),
+        (json!({ "sql": "bug" }), 500),
+        (json!({ "config": {} }), 422),
+        (json!({ "sql": "right", "confg": {} }), 422),
+    ] {
+        assert_eq!(check(body.clone()).await.0, status, "{body}");
+    }
+    let (status, _) = client.text("POST", "/v1/programs/check", &"x".repeat(4 * 1024 * 1024 + 1)).await;
+    assert_eq!(status, 413);
+    assert_eq!(client.get("/jobs").await["jobs"], json!([]));
 }

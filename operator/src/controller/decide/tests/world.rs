@@ -6,16 +6,16 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use k8s_openapi::{api::core::v1::PodTemplateSpec, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::ResourceExt;
 
-use super::super::{Action, Decision, decide};
+use super::super::{Action, Decision, decide, program};
 use crate::{
     controller::{
         build::{Children, names},
-        dereference::{Engine, Facts, Pod, Workload},
+        dereference::{Engine, Facts, Pod, Program, Workload},
         fixture,
         validate::validate,
     },
     crd::{self, DesiredState, FlinkJob, FlinkJobStatus},
-    jobmanager::{Checkpoint, Job, Operation},
+    jobmanager::{Checkpoint, Failure, Job, Operation},
 };
 
 /// Everything outside the operator.
@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) storage_is_down: bool,
     /// Whether the JobManager answers.
     pub(super) is_reachable: bool,
+    /// Whether the JobManager can check programs; older ones cannot.
+    pub(super) checks_programs: bool,
 }
 
 #[derive(Clone)]
@@ -63,6 +65,7 @@ impl World {
             deletion_costs: BTreeMap::new(),
             storage_is_down: false,
             is_reachable: true,
+            checks_programs: true,
         }
     }
 
@@ -122,7 +125,7 @@ impl World {
             last.or(stop).or_else(|| saving.map(|request| &request.request_id))
         });
         let operation = request.filter(|_| matches!(engine, Engine::Job(_))).and_then(|id| self.operations.get(id));
-        Facts {
+        let mut facts = Facts {
             now: Utc.timestamp_opt(1_800_000_000, 0).unwrap() + TimeDelta::milliseconds(self.clock_millis),
             sql: fixture::sql(&self.resource),
             jobmanager: self.workload(|children| &children.jobmanager),
@@ -133,13 +136,34 @@ impl World {
             operation: operation.cloned().unwrap_or(Operation::Unknown),
             engine,
             namespace_terminating: false,
+            program: Program::Unchecked,
+        };
+        facts.program = self.verdict(&facts);
+        facts
+    }
+
+    /// The JobManager knows no column `x` and no option `no.…`.
+    fn verdict(&self, facts: &Facts) -> Program {
+        let validated = validate(&self.resource, facts.sql.clone());
+        let due = validated.ok().filter(|job| program::is_due(&self.resource, job, facts));
+        let Some(job) = due.filter(|_| self.checks_programs) else { return Program::Unchecked };
+        let refused =
+            |message: String, position| Program::Refused(Failure { class: "user".to_owned(), message, position });
+        if let Some(name) = job.config.keys().find(|name| name.starts_with("no.")) {
+            return refused(format!("unknown option {name}"), None);
         }
+        if job.sql.ends_with(" x") {
+            return refused("line 1, column 8: no column x".to_owned(), Some((1, 8)));
+        }
+        Program::Accepted
     }
 
     fn workload(&self, which: impl Fn(&Children) -> &k8s_openapi::api::apps::v1::Deployment) -> Option<Workload> {
         let children = self.children.as_ref()?;
-        let replicas = which(children).spec.as_ref()?.replicas?;
-        Some(Workload { applied: Some(children.hash.clone()), replicas, ready: replicas })
+        let spec = which(children).spec.as_ref()?;
+        let replicas = spec.replicas?;
+        let image = spec.template.spec.as_ref()?.containers.first()?.image.clone();
+        Some(Workload { applied: Some(children.hash.clone()), replicas, ready: replicas, image })
     }
 
     fn pods(&self) -> Vec<Pod> {
