@@ -13,13 +13,8 @@ pub(crate) struct Signature(String);
 impl Signature {
     /// Compares the text with that of the snapshot the operator starts from.
     pub(crate) fn new(text: String, context: &OpenContext) -> Result<Self, Failure> {
-        match context.restored(NAME).iter().find(|item| item.0 != text.as_bytes()) {
-            None => Ok(Self(text)),
-            Some(other) => Err(Failure::user(format!(
-                "the snapshot holds state of another query: '{}' instead of '{text}'",
-                String::from_utf8_lossy(&other.0)
-            ))),
-        }
+        context.restored(NAME).iter().try_for_each(|item| compare(&item.0, &text))?;
+        Ok(Self(text))
     }
 
     /// Puts it into a snapshot.
@@ -27,6 +22,24 @@ impl Signature {
         snapshot.add(NAME, self.0.clone().into_bytes());
     }
 }
+
+/// Checks that a stored text is of the same state.
+fn compare(stored: &[u8], text: &str) -> Result<(), Failure> {
+    if stored == text.as_bytes() {
+        return Ok(());
+    }
+    let shown = String::from_utf8_lossy(stored);
+    if text.contains(WIDE) && stored == text.replace(WIDE, "").as_bytes() {
+        return Err(Failure::user(format!(
+            "the snapshot holds timestamps of more than six digits in 64 bits, as earlier builds kept them; they have 128 \
+             bits now, and this state cannot be read: '{shown}'"
+        )));
+    }
+    Err(Failure::user(format!("the snapshot holds state of another query: '{shown}' instead of '{text}'")))
+}
+
+/// How the names of types end whose values are held in 128 bits now.
+const WIDE: &str = " OF 128 BITS";
 
 /// The names of types, as [`type_name`] has them.
 pub(crate) fn types<'a>(types: impl IntoIterator<Item = &'a DataType>) -> String {
@@ -60,6 +73,9 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::Binary(length) => return format!("BINARY({length})"),
         DataType::Varbinary(length) => return format!("VARBINARY({length})"),
         DataType::Time(precision) => return format!("TIME({precision})"),
+        // These were held in 64 bits once, under their names alone.
+        DataType::Timestamp(precision @ 7..) => return format!("TIMESTAMP({precision}){WIDE}"),
+        DataType::TimestampLtz(precision @ 7..) => return format!("TIMESTAMP_LTZ({precision}){WIDE}"),
         DataType::Timestamp(precision) => return format!("TIMESTAMP({precision})"),
         DataType::TimestampLtz(precision) => return format!("TIMESTAMP_LTZ({precision})"),
         DataType::Array(item) => return format!("ARRAY<{}>", type_name(item)),
@@ -106,6 +122,8 @@ mod tests {
             (DataType::Time(0), "TIME(0)"),
             (DataType::Timestamp(3), "TIMESTAMP(3)"),
             (DataType::TimestampLtz(6), "TIMESTAMP_LTZ(6)"),
+            (DataType::Timestamp(9), "TIMESTAMP(9) OF 128 BITS"),
+            (DataType::TimestampLtz(7), "TIMESTAMP_LTZ(7) OF 128 BITS"),
             (DataType::IntervalDayTime, "INTERVAL DAY TO SECOND(3)"),
             (DataType::IntervalYearMonth, "INTERVAL YEAR TO MONTH"),
             (DataType::Array(boxed(DataType::IntervalDayTime)), "ARRAY<INTERVAL DAY TO SECOND(3)>"),
@@ -120,5 +138,15 @@ mod tests {
         for (data_type, name) in names {
             assert_eq!(type_name(&data_type), name);
         }
+    }
+
+    #[test]
+    fn state_of_timestamps_in_64_bits_is_refused_by_its_reason() {
+        let now = types([&DataType::Int, &DataType::Timestamp(9)]);
+        assert!(compare(now.as_bytes(), &now).is_ok());
+        let refused = compare(b"INT, TIMESTAMP(9)", &now).unwrap_err().to_string();
+        assert!(refused.contains("in 64 bits, as earlier builds kept them") && refused.contains("INT, TIMESTAMP(9)"));
+        let other = compare(b"INT, TIMESTAMP(6)", &now).unwrap_err().to_string();
+        assert!(other.contains("state of another query"));
     }
 }
