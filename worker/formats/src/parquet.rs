@@ -2,7 +2,9 @@
 
 mod cast;
 mod encoder;
+mod int96;
 mod row_group;
+mod wide;
 
 #[cfg(test)]
 mod tests;
@@ -15,10 +17,7 @@ use std::{
 use arrow::datatypes::{DataType as Arrow, Schema};
 use model::{DataType, Failure};
 use parquet::{
-    arrow::{
-        ProjectionMask,
-        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
-    },
+    arrow::{ProjectionMask, arrow_reader::ArrowReaderMetadata},
     file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader},
 };
 
@@ -123,7 +122,9 @@ impl Footer {
         let footer = &tail[tail.len() - needed as usize..tail.len() - TAIL_BYTES as usize];
         let metadata = guarded(|| ParquetMetaDataReader::decode_metadata(footer))?;
         check_places(&metadata, size)?;
-        let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()))?;
+        let metadata = Arc::new(metadata);
+        let options = int96::reader_options(&metadata, columns)?;
+        let metadata = guarded(|| ArrowReaderMetadata::try_new(metadata, options))?;
         check_paths(metadata.schema(), columns)?;
         let names: Vec<String> = columns.iter().map(Column::name).collect();
         let mask = ProjectionMask::columns(metadata.parquet_schema(), names.iter().map(String::as_str));

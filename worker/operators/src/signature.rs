@@ -17,6 +17,7 @@ use model::Failure;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::types::type_name;
+use self::types::WIDE;
 
 /// The name of the operator state.
 const NAME: &str = "signature";
@@ -148,7 +149,11 @@ fn compare(stored: &[u8], description: &Description, former: &str) -> Result<(),
         |difference: String| Err(Failure::user(format!("the snapshot holds state of another query: {difference}")));
     if stored.first() != Some(&b'{') {
         let stored = String::from_utf8_lossy(stored);
-        return if stored == former { Ok(()) } else { other(format!("'{stored}' instead of '{former}'")) };
+        return match () {
+            () if stored == former => Ok(()),
+            () if stored == former.replace(WIDE, "") => Err(narrow_timestamps(&stored)),
+            () => other(format!("'{stored}' instead of '{former}'")),
+        };
     }
     let read: Description =
         serde_json::from_slice(stored).map_err(|error| Failure::data(format!("the stored signature: {error}")))?;
@@ -156,8 +161,29 @@ fn compare(stored: &[u8], description: &Description, former: &str) -> Result<(),
         let version = read.version;
         return Err(Failure::data(format!("version {version} of signatures is newer than this build's {VERSION}")));
     }
-    let is_same = *description == Description { version: VERSION, ..read.clone() };
-    if is_same { Ok(()) } else { other(difference(&read, description)) }
+    if *description == (Description { version: VERSION, ..read.clone() }) {
+        return Ok(());
+    }
+    let difference = difference(&read, description);
+    if is_of_narrow_timestamps(&read, description) {
+        return Err(narrow_timestamps(&difference));
+    }
+    other(difference)
+}
+
+/// Whether a stored description differs in nothing but how timestamps of more than six digits were held.
+fn is_of_narrow_timestamps(stored: &Description, mine: &Description) -> bool {
+    let former = serde_json::to_string(mine).map(|json| json.replace(WIDE, ""));
+    let stored = serde_json::to_string(&Description { version: VERSION, ..stored.clone() });
+    matches!((stored, former), (Ok(stored), Ok(former)) if stored == former)
+}
+
+/// The refusal of state in which timestamps of more than six digits have 64 bits.
+fn narrow_timestamps(difference: &str) -> Failure {
+    Failure::user(format!(
+        "the snapshot holds timestamps of more than six digits in 64 bits, as earlier builds kept them; they have 128 \
+         bits now, so this state cannot be read: {difference}"
+    ))
 }
 
 /// The parts in which two descriptions differ.
