@@ -16,8 +16,8 @@ use graph::operator::WindowKind;
 use model::Failure;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::types::type_name;
 use self::types::WIDE;
+pub(crate) use self::types::type_name;
 
 /// The name of the operator state.
 const NAME: &str = "signature";
@@ -149,11 +149,13 @@ fn compare(stored: &[u8], description: &Description, former: &str) -> Result<(),
         |difference: String| Err(Failure::user(format!("the snapshot holds state of another query: {difference}")));
     if stored.first() != Some(&b'{') {
         let stored = String::from_utf8_lossy(stored);
-        return match () {
-            () if stored == former => Ok(()),
-            () if stored == former.replace(WIDE, "") => Err(narrow_timestamps(&stored)),
-            () => other(format!("'{stored}' instead of '{former}'")),
-        };
+        if stored == former {
+            return Ok(());
+        }
+        if stored == former.replace(WIDE, "") {
+            return Err(narrow_timestamps(&stored));
+        }
+        return other(format!("'{stored}' instead of '{former}'"));
     }
     let read: Description =
         serde_json::from_slice(stored).map_err(|error| Failure::data(format!("the stored signature: {error}")))?;
