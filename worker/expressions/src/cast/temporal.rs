@@ -90,16 +90,8 @@ pub(super) fn kernel(from: &DataType, to: &DataType) -> Option<Kernel> {
                 cut(millis.rem_euclid(DAY_MILLIS), 1000, digits) as i32
             }))
         }
-        (Date, Timestamp(_) | TimestampLtz(_)) => Some(Arc::new(move |inputs| {
-            let days = argument(inputs)?.as_primitive::<Date32Type>();
-            let millis = days.iter().map(|days| Some(Instant::of_millis(i64::from(days?) * DAY_MILLIS)));
-            timestamp::column(millis, &target.to_arrow())
-        })),
-        (Time(_), Timestamp(_) | TimestampLtz(_)) => Some(Arc::new(move |inputs| {
-            let times = argument(inputs)?.as_primitive::<Time32MillisecondType>();
-            let millis = times.iter().map(|millis| Some(Instant::of_millis(i64::from(millis?))));
-            timestamp::column(millis, &target.to_arrow())
-        })),
+        (Date, Timestamp(_) | TimestampLtz(_)) => Some(to_millis::<Date32Type>(target, DAY_MILLIS)),
+        (Time(_), Timestamp(_) | TimestampLtz(_)) => Some(to_millis::<Time32MillisecondType>(target, 1)),
         (Time(_), Time(digits)) => {
             let digits = *digits;
             Some(Arc::new(move |inputs| {
@@ -129,6 +121,20 @@ fn from_millis<T: ArrowPrimitiveType>(convert: impl Fn(i64) -> T::Native + Clone
         let times = timestamps(argument(inputs)?)?;
         let values = times.millis().iter().map(|&millis| convert(millis)).collect();
         Ok(Arc::new(PrimitiveArray::<T>::new(values, times.nulls().cloned())))
+    })
+}
+
+/// Timestamps of values that are so many milliseconds each.
+fn to_millis<T: ArrowPrimitiveType<Native = i32>>(to: DataType, unit: i64) -> Kernel {
+    Arc::new(move |inputs| {
+        let values = argument(inputs)?.as_primitive::<T>();
+        let Some(per_second) = units_per_second(&to) else {
+            let instants = values.iter().map(|value| Some(Instant::of_millis(i64::from(value?) * unit)));
+            return timestamp::column(instants, &to.to_arrow());
+        };
+        let unit = unit * (per_second / 1000);
+        let values = values.unary::<_, Int64Type>(|value| i64::from(value) * unit);
+        reinterpret(&(Arc::new(values) as ArrayRef), &to)
     })
 }
 
