@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "state",
             "storage",
             "taskmanager",
+            "values",
             "wire",
         ],
     ),
