@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::flink_text::java_timestamp;
+
 /// Rows as tab-separated text with their multiplicity.
 pub type Table = BTreeMap<String, i64>;
 
@@ -50,11 +52,11 @@ pub fn rows(jsonl: &str) -> Result<Vec<Value>> {
     Ok(rows)
 }
 
-/// A value as text; null is `\N`.
+/// A value as text, in the form in which Flink's answers were recorded; null is `\N`.
 pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "\\N".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => java_timestamp(text).unwrap_or_else(|| text.clone()),
         other => other.to_string(),
     }
 }

@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "values",
         ],
     ),
-    ("dataflow", &["checkpoint", "expressions", "graph", "model", "settings", "state", "storage"]),
+    ("dataflow", &["checkpoint", "expressions", "graph", "model", "settings", "state", "storage", "values"]),
     (
         "engine",
         &[
@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "state",
             "storage",
             "taskmanager",
+            "values",
             "wire",
         ],
     ),

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, StringArray},
+    array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StringArray, StructArray},
+    datatypes::{DataType as Arrow, Field, FieldRef},
     json::{WriterBuilder, writer::LineDelimited},
 };
 use graph::{TableSpec, dead_letter::Column};
-use model::{Batch, Failure};
+use model::{Batch, Failure, timestamp};
+use values::datetime::timestamp_text;
 
 use crate::{Rejected, chain::SinkLink};
 
@@ -85,9 +87,54 @@ fn constant(text: &str, rows: usize) -> StringArray {
 /// Each row as a JSON object, one a line.
 fn objects(rows: &RecordBatch) -> Result<String, Failure> {
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
-    writer.write(rows)?;
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns()).map(|(field, column)| {
+        let column = legible(column)?;
+        Ok((retyped(field, &column), column))
+    });
+    let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) =
+        columns.collect::<Result<Vec<_>, Failure>>()?.into_iter().unzip();
+    writer.write(&RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)?)?;
     writer.finish()?;
     String::from_utf8(writer.into_inner()).map_err(|error| Failure::internal(format!("dead letters: {error}")))
+}
+
+/// A column whose timestamps of 128 bits, which are none to arrow, are text.
+fn legible(array: &ArrayRef) -> Result<ArrayRef, Failure> {
+    Ok(match array.data_type() {
+        Arrow::Struct(fields) => {
+            let row = array.as_struct();
+            let columns = row.columns().iter().map(legible).collect::<Result<Vec<_>, _>>()?;
+            let fields = fields.iter().zip(&columns).map(|(field, column)| retyped(field, column)).collect();
+            Arc::new(StructArray::try_new_with_length(fields, columns, row.nulls().cloned(), row.len())?)
+        }
+        Arrow::List(item) => {
+            let list = array.as_list::<i32>();
+            let items = legible(list.values())?;
+            let item = retyped(item, &items);
+            Arc::new(ListArray::try_new(item, list.offsets().clone(), items, list.nulls().cloned())?)
+        }
+        Arrow::Map(entry, sorted) => {
+            let map = array.as_map();
+            let entries: ArrayRef = Arc::new(map.entries().clone());
+            let entries = legible(&entries)?;
+            let entry = retyped(entry, &entries);
+            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+            Arc::new(MapArray::try_new(entry, offsets, entries.as_struct().clone(), nulls, *sorted)?)
+        }
+        other => match timestamp::is_wide(other) {
+            None => Arc::clone(array),
+            Some(is_instant) => {
+                let texts = (0..array.len())
+                    .map(|row| timestamp::instant_at(array.as_ref(), row).map(|time| timestamp_text(time, is_instant)));
+                Arc::new(texts.collect::<StringArray>())
+            }
+        },
+    })
+}
+
+fn retyped(field: &FieldRef, column: &ArrayRef) -> FieldRef {
+    Arc::new(Field::clone(field).with_data_type(column.data_type().clone()))
 }
 
 #[cfg(test)]
@@ -96,7 +143,7 @@ mod tests {
 
     use arrow::array::{Int64Array, TimestampMillisecondArray};
     use async_trait::async_trait;
-    use model::{DataType, Field, Schema};
+    use model::{DataType, Field, Instant, Schema};
 
     use super::*;
     use crate::{Committable, Sink, not_null::NotNull};
@@ -142,14 +189,17 @@ mod tests {
         let rejected = Rejected { place: "f, line 2".to_owned(), message: "no".to_owned(), record: b"x\xFF".to_vec() };
         letters.malformed("source", &[rejected]).await.expect("room");
         let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(1500), None]));
+        let fine = [Some(Instant { millis: -62_135_596_800_000, nanos: 1 }), None];
+        let fine = timestamp::column(fine.into_iter(), &DataType::TimestampLtz(9).to_arrow()).expect("timestamps");
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["a\nb", "c"]));
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(2)]));
-        let rows = RecordBatch::try_from_iter([("t", times), ("s", texts), ("n", numbers)]).expect("columns");
+        let rows =
+            RecordBatch::try_from_iter([("t", times), ("f", fine), ("s", texts), ("n", numbers)]).expect("columns");
         letters.late("window", &Batch::append(rows)).await.expect("room");
         let expected = [
             "x\u{FFFD}|malformed|f, line 2|source",
-            r#"{"t":"1970-01-01T00:00:01.500","s":"a\nb","n":null}|late|null|window"#,
-            r#"{"t":null,"s":"c","n":2}|late|null|window"#,
+            r#"{"t":"1970-01-01T00:00:01.500","f":"0001-01-01T00:00:00.000000001Z","s":"a\nb","n":null}|late|null|window"#,
+            r#"{"t":null,"f":null,"s":"c","n":2}|late|null|window"#,
         ];
         assert_eq!(*kept.lock().expect("one thread"), expected);
     }

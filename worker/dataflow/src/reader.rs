@@ -4,17 +4,16 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use arrow::{
-    array::{Array, ArrayRef},
-    compute::{cast, max},
-    datatypes::{DataType as Arrow, TimeUnit, TimestampMillisecondType},
+    array::{Array, ArrayRef, AsArray},
+    compute::max,
+    datatypes::TimestampMillisecondType,
 };
 use expressions::Evaluator;
-use model::{Batch, Failure, Watermark};
+use model::{Batch, Failure, Watermark, timestamp::Timestamps};
 
 use crate::{
     Source, SourceEvent, SplitId,
@@ -270,17 +269,17 @@ impl Reader {
 
 /// The latest of a column of timestamps, in milliseconds, rounded down.
 fn highest_ms(values: &ArrayRef) -> Result<Option<i64>, Failure> {
-    let millis = match values.data_type() {
-        Arrow::Timestamp(TimeUnit::Millisecond, _) => Arc::clone(values),
-        Arrow::Timestamp(_, zone) => cast(values, &Arrow::Timestamp(TimeUnit::Millisecond, zone.clone()))?,
-        other => return Err(Failure::internal(format!("a watermark of type {other}"))),
-    };
-    Ok(millis.as_any().downcast_ref::<arrow::array::PrimitiveArray<TimestampMillisecondType>>().and_then(max))
+    if let Some(millis) = values.as_primitive_opt::<TimestampMillisecondType>() {
+        return Ok(max(millis));
+    }
+    let times = Timestamps::new(values);
+    let times = times.ok_or_else(|| Failure::internal(format!("a watermark of type {}", values.data_type())))?;
+    Ok((0..values.len()).filter_map(|row| times.get(row)).map(|time| time.millis).max())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::{collections::VecDeque, sync::Arc};
 
     use arrow::array::{RecordBatch, TimestampMillisecondArray};
     use async_trait::async_trait;

@@ -1,11 +1,12 @@
-//! Rows of a top-level SELECT as people or programs read them; values as Flink prints them.
+//! Rows of a top-level SELECT as people or programs read them; values as Flink's SQL client prints them.
 
 use arrow::{
     array::{Array, ArrayRef, AsArray},
-    datatypes::DataType,
+    datatypes::{DataType as Arrow, Time32MillisecondType},
 };
-use model::{Batch, RowKind, Schema};
+use model::{Batch, DataType, RowKind, Schema, timestamp};
 use serde_json::Value;
+use values::calendar;
 
 use crate::{arguments::OutputForm, display};
 
@@ -53,17 +54,18 @@ impl Printer {
         out.push_str("{\"op\":\"");
         out.push_str(batch.kind(row).short());
         out.push_str("\",\"row\":");
-        let columns = batch.columns().columns().iter();
-        push_object(out, self.schema.fields.iter().map(|field| &field.name).zip(columns), row);
+        let fields = self.schema.fields.iter().map(|field| (&field.name, &field.data_type));
+        push_object(out, fields.zip(batch.columns().columns()), row);
         out.push_str("}\n");
     }
 
     fn table(&mut self, batch: &Batch, row: usize, out: &mut String) {
-        let text = |index: usize| match batch.column(index) {
-            column if column.is_null(row) => "<NULL>".to_owned(),
-            column => text_of(column, row),
+        let text = |(column, data_type): (&ArrayRef, &DataType)| match column.is_null(row) {
+            true => "<NULL>".to_owned(),
+            false => text_of(column, data_type, row),
         };
-        let values: Vec<String> = (0..self.schema.len()).map(text).collect();
+        let types = self.schema.fields.iter().map(|field| &field.data_type);
+        let values: Vec<String> = batch.columns().columns().iter().zip(types).map(text).collect();
         if self.rows == 0 && self.widths.is_empty() {
             let names = self.schema.fields.iter().map(|field| field.name.as_str());
             self.widths = names
@@ -100,54 +102,78 @@ fn push_line<'a>(out: &mut String, op: Option<&str>, values: impl Iterator<Item 
 }
 
 /// A value as JSON: numbers and booleans as such; decimals, dates and timestamps as the text Flink prints.
-fn push_json(out: &mut String, array: &ArrayRef, row: usize) {
+fn push_json(out: &mut String, array: &ArrayRef, data_type: &DataType, row: usize) {
     if array.is_null(row) {
         out.push_str("null");
         return;
     }
-    match array.data_type() {
-        DataType::Boolean
-        | DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::Float32
-        | DataType::Float64 => push_number(out, connectors::value_text(array.as_ref(), row)),
-        DataType::Struct(fields) => {
-            let columns = array.as_struct().columns().iter();
-            push_object(out, fields.iter().map(|field| field.name()).zip(columns), row);
+    match (array.data_type(), data_type) {
+        (_, DataType::NotNull(inner)) => push_json(out, array, inner, row),
+        (_, DataType::Multiset(element)) => push_json(out, array, &DataType::counts_of(element), row),
+        (Arrow::Struct(_), DataType::Row(fields)) => {
+            let fields = fields.iter().map(|field| (&field.name, &field.data_type));
+            push_object(out, fields.zip(array.as_struct().columns()), row);
         }
-        DataType::List(_) => {
+        (Arrow::List(_), DataType::Array(item)) => {
             let items = array.as_list::<i32>().value(row);
-            push_separated(out, ['[', ']'], 0..items.len(), |out, item| push_json(out, &items, item));
+            push_separated(out, ['[', ']'], 0..items.len(), |out, index| push_json(out, &items, item, index));
         }
-        DataType::Map(..) => {
+        (Arrow::Map(..), DataType::Map(key, value)) => {
             let entries = array.as_map().value(row);
             push_separated(out, ['{', '}'], 0..entries.len(), |out, entry| {
-                push_text(out, &connectors::value_text(entries.column(0).as_ref(), entry));
+                push_text(out, &text_of(entries.column(0), key, entry));
                 out.push(':');
-                push_json(out, entries.column(1), entry);
+                push_json(out, entries.column(1), value, entry);
             });
         }
-        _ => push_text(out, &text_of(array, row)),
+        (
+            Arrow::Boolean | Arrow::Int8 | Arrow::Int16 | Arrow::Int32 | Arrow::Int64 | Arrow::Float32 | Arrow::Float64,
+            _,
+        ) => push_number(out, connectors::value_text(array.as_ref(), row)),
+        _ => push_text(out, &text_of(array, data_type, row)),
     }
 }
 
-/// A value as text; bytes in hexadecimal.
-fn text_of(array: &ArrayRef, row: usize) -> String {
+/// A value as text: bytes in hexadecimal, times as SQL writes them.
+fn text_of(array: &ArrayRef, data_type: &DataType, row: usize) -> String {
     match array.data_type() {
-        DataType::Binary if array.is_valid(row) => {
+        Arrow::Binary if array.is_valid(row) => {
             format!("0x{}", hex::encode(array.as_binary::<i32>().value(row)))
         }
-        _ => connectors::value_text(array.as_ref(), row),
+        _ => time_text(array, data_type, row).unwrap_or_else(|| connectors::value_text(array.as_ref(), row)),
     }
 }
 
-fn push_object<'a>(out: &mut String, members: impl Iterator<Item = (&'a String, &'a ArrayRef)>, row: usize) {
-    push_separated(out, ['{', '}'], members, |out, (name, column)| {
+/// A time or timestamp with all digits of its precision, an instant in UTC; none for other values.
+fn time_text(array: &ArrayRef, data_type: &DataType, row: usize) -> Option<String> {
+    let mut text = String::new();
+    match data_type {
+        DataType::NotNull(inner) => return time_text(array, inner, row),
+        DataType::Time(precision) if array.is_valid(row) => {
+            let millis = array.as_primitive_opt::<Time32MillisecondType>()?.value(row);
+            calendar::write_time(&mut text, i64::from(millis), *precision).ok()?;
+        }
+        DataType::Timestamp(precision) | DataType::TimestampLtz(precision) => {
+            let instant = timestamp::instant_at(array.as_ref(), row)?;
+            calendar::write_timestamp(&mut text, instant.millis, instant.nanos, *precision).ok()?;
+            if matches!(data_type, DataType::TimestampLtz(_)) {
+                text.push('Z');
+            }
+        }
+        _ => return None,
+    }
+    Some(text)
+}
+
+fn push_object<'a>(
+    out: &mut String,
+    members: impl Iterator<Item = ((&'a String, &'a DataType), &'a ArrayRef)>,
+    row: usize,
+) {
+    push_separated(out, ['{', '}'], members, |out, ((name, data_type), column)| {
         push_text(out, name);
         out.push(':');
-        push_json(out, column, row);
+        push_json(out, column, data_type, row);
     });
 }
 

@@ -15,6 +15,7 @@ use model::{DataType, ErrorClass, Failure, Field, Schema};
 use crate::{Evaluator, cast};
 
 mod notation;
+mod times;
 
 const VALUES: &str = include_str!("tests/values.tsv");
 
@@ -256,59 +257,6 @@ fn instants_in_collections_have_a_local_time() {
         let texts = convert(array, evaluator.data_type(), &DataType::String).unwrap();
         let texts = arrow::array::AsArray::as_string::<i32>(&texts);
         assert!(texts.iter().all(|text| text == Some(expected)), "{texts:?}");
-    }
-}
-
-#[test]
-fn instants_are_rounded_with_their_own_offset() {
-    let text = |text: &str| Expr::Literal { value: Value::String(text.to_owned()), data_type: DataType::String };
-    let batch = table();
-    let rounded = |function: &str, unit: &str, zone: &str, millis: i64| {
-        let instant = Expr::Literal { value: Value::Integer(millis), data_type: DataType::TimestampLtz(3) };
-        let call = Expr::call(function, vec![instant, text(unit), text(zone)], DataType::TimestampLtz(3));
-        let array = Evaluator::compile(&call, &schema_of(&batch)).unwrap().evaluate(&batch).unwrap();
-        arrow::array::AsArray::as_primitive::<arrow::datatypes::TimestampMillisecondType>(&array).value(0)
-    };
-    // The clock is set back from 2:00 to 1:00 at 1699174800000.
-    let (zone, back) = ("America/Los_Angeles", 1_699_174_800_000);
-    let (hour, minute) = (3_600_000, 60_000);
-    for (function, unit, millis, expected) in [
-        (crate::FLOOR_IN_ZONE, "HOUR", back - 1, back - hour),
-        (crate::FLOOR_IN_ZONE, "HOUR", back, back),
-        (crate::FLOOR_IN_ZONE, "HOUR", back + hour - 1, back),
-        (crate::CEIL_IN_ZONE, "HOUR", back - 1, back),
-        (crate::CEIL_IN_ZONE, "HOUR", back + 1, back + hour),
-        (crate::FLOOR_IN_ZONE, "MINUTE", back + minute + 1, back + minute),
-        (crate::CEIL_IN_ZONE, "MINUTE", back - minute - 1, back - minute),
-        (crate::FLOOR_IN_ZONE, "SECOND", back - 1, back - 1000),
-        // The day began at 0:00, with the offset that the morning had; Flink takes the instant's.
-        (crate::FLOOR_IN_ZONE, "DAY", back - 1, back - 2 * hour),
-        (crate::FLOOR_IN_ZONE, "DAY", back, back - hour),
-    ] {
-        assert_eq!(rounded(function, unit, zone, millis), expected, "{function} to {unit} of {millis}");
-    }
-    // Half an hour behind the whole hours elsewhere.
-    assert_eq!(rounded(crate::FLOOR_IN_ZONE, "HOUR", "Asia/Kolkata", hour - 1), -hour / 2 + hour);
-}
-
-#[test]
-fn texts_with_local_times_are_of_the_later_of_two_instants() {
-    let text = |text: &str| Expr::Literal { value: Value::String(text.to_owned()), data_type: DataType::String };
-    let batch = table();
-    for (local, expected) in [
-        ("2023-11-05 01:30:00", 1_699_176_600),
-        ("2023-11-05 00:59:59", 1_699_171_199),
-        ("2023-03-12 02:30:00", 1_678_617_000),
-        ("no time", i64::MIN),
-    ] {
-        let args = vec![text(local), text("yyyy-MM-dd HH:mm:ss"), text("America/Los_Angeles")];
-        let call = Expr::call(crate::UNIX_TIMESTAMP_IN_ZONE, args, DataType::BigInt);
-        let array = Evaluator::compile(&call, &schema_of(&batch)).unwrap().evaluate(&batch).unwrap();
-        assert_eq!(
-            arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&array).value(0),
-            expected,
-            "{local}"
-        );
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) enum Values {
         max: i64,
     },
     Double(Vec<f64>),
+    /// Decimals, and timestamps that are held in 128 bits.
     Decimal(Vec<i128>),
     /// Text or bytes.
     Bytes {
@@ -84,6 +85,7 @@ impl Builder {
             DataType::Int | DataType::Date | DataType::Time(_) | DataType::IntervalYearMonth => {
                 long(i32::MIN.into(), i32::MAX.into())
             }
+            DataType::Timestamp(7..) | DataType::TimestampLtz(7..) => Values::Decimal(Vec::new()),
             DataType::BigInt | DataType::Timestamp(_) | DataType::TimestampLtz(_) | DataType::IntervalDayTime => {
                 long(i64::MIN, i64::MAX)
             }
@@ -174,6 +176,9 @@ impl Builder {
 
     /// Appends a value that is given as text. Space around it is no part of a number, boolean or bytes.
     pub(crate) fn append_text(&mut self, text: &[u8], texts: TimeTexts) -> Result<(), Problem> {
+        if let DataType::Timestamp(precision) | DataType::TimestampLtz(precision) = self.data_type {
+            return self.append_timestamp(text, precision, texts);
+        }
         let trimmed = scalar::trimmed(text);
         let parsed = match (&mut self.values, &self.data_type) {
             (Values::Boolean(values), _) => scalar::boolean(trimmed).map(|value| values.push(value)),
@@ -182,9 +187,6 @@ impl Builder {
                     DataType::Date => texts.date(text),
                     DataType::Time(precision) => {
                         texts.time(text).map(|nanos| times::cut(nanos, *precision) / 1_000_000)
-                    }
-                    DataType::Timestamp(precision) | DataType::TimestampLtz(precision) => {
-                        return self.append_timestamp(text, *precision, texts);
                     }
                     _ => scalar::integer(trimmed),
                 };
@@ -235,15 +237,18 @@ impl Builder {
     /// Appends a timestamp or an instant.
     fn append_timestamp(&mut self, text: &[u8], precision: u8, texts: TimeTexts) -> Result<(), Problem> {
         let is_instant = matches!(self.data_type, DataType::TimestampLtz(_));
-        let value = texts.timestamp(text, is_instant).and_then(|(days, nanos)| {
+        let read = texts.timestamp(text, is_instant).map(|(days, nanos)| {
             let nanos = times::cut(nanos, precision);
-            let millis = days * DAY_MILLIS + nanos / 1_000_000;
-            timestamp::units(Instant { millis, nanos: nanos % 1_000_000 }, &self.arrow)
+            Instant { millis: days * DAY_MILLIS + nanos / 1_000_000, nanos: nanos % 1_000_000 }
         });
-        match value {
-            Some(value) => self.append_long(value),
-            None => Err(format!("{} in {} form", self.not_text(text), texts.form(is_instant))),
-        }
+        let appended = read.and_then(|instant| match &mut self.values {
+            Values::Decimal(values) => Some(values.push(instant.to_nanos())),
+            Values::Long { values, .. } => Some(values.push(timestamp::units(instant, &self.arrow)?)),
+            _ => None,
+        });
+        appended.ok_or_else(|| format!("{} in {} form", self.not_text(text), texts.form(is_instant)))?;
+        self.appended();
+        Ok(())
     }
 
     /// Drops all values from `len` on.

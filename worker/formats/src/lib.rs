@@ -7,6 +7,8 @@
 mod builder;
 pub mod csv;
 mod decoded;
+#[cfg(test)]
+mod far_times;
 pub mod json;
 mod malformed;
 pub mod parquet;

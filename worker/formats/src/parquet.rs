@@ -4,7 +4,9 @@
 
 mod cast;
 mod encoder;
+mod int96;
 mod row_group;
+mod wide;
 
 #[cfg(test)]
 mod tests;
@@ -17,16 +19,14 @@ use std::{
 use arrow::datatypes::{DataType as Arrow, Schema};
 use model::{DataType, Failure};
 use parquet::{
-    arrow::{
-        ProjectionMask,
-        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
-    },
+    arrow::{ProjectionMask, arrow_reader::ArrowReaderMetadata},
     file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader},
 };
 
 pub use encoder::{Codec, ParquetEncoder, ParquetOptions};
 pub use row_group::{RowGroup, RowGroupRows};
 
+use self::int96::Nanoseconds;
 use crate::Column;
 
 const MAGIC: &[u8] = b"PAR1";
@@ -102,6 +102,7 @@ fn check_paths(schema: &Schema, columns: &[Column]) -> Result<(), Failure> {
 pub struct Footer {
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
+    nanoseconds: Option<Nanoseconds>,
     columns: Arc<[Column]>,
 }
 
@@ -125,11 +126,11 @@ impl Footer {
         let footer = &tail[tail.len() - needed as usize..tail.len() - TAIL_BYTES as usize];
         let metadata = guarded(|| ParquetMetaDataReader::decode_metadata(footer))?;
         check_places(&metadata, size)?;
-        let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()))?;
+        let (metadata, nanoseconds) = int96::readings(Arc::new(metadata), columns)?;
         check_paths(metadata.schema(), columns)?;
         let names: Vec<String> = columns.iter().map(Column::name).collect();
         let mask = ProjectionMask::columns(metadata.parquet_schema(), names.iter().map(String::as_str));
-        Ok(Ok(Self { metadata, mask, columns: columns.into() }))
+        Ok(Ok(Self { metadata, mask, nanoseconds, columns: columns.into() }))
     }
 
     /// Number of row groups.
@@ -139,6 +140,7 @@ impl Footer {
 
     /// A row group, without its bytes.
     pub fn row_group(&self, index: usize) -> RowGroup {
-        RowGroup::new(self.metadata.clone(), self.mask.clone(), Arc::clone(&self.columns), index)
+        let (metadata, mask) = (self.metadata.clone(), self.mask.clone());
+        RowGroup::new(metadata, mask, self.nanoseconds.clone(), Arc::clone(&self.columns), index)
     }
 }

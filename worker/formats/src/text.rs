@@ -123,6 +123,11 @@ fn push_shortest(out: &mut Vec<u8>, value: i128, scale: i8) {
     }
 }
 
+/// Whether an arrow type is of dates, times or timestamps.
+pub(crate) fn is_temporal(arrow: &Arrow) -> bool {
+    matches!(arrow, Arrow::Date32 | Arrow::Time32(_)) || timestamp::is_instant(arrow).is_some()
+}
+
 /// Appends a date, time or timestamp; says whether it is one.
 pub(crate) fn push_temporal(out: &mut Vec<u8>, array: &dyn Array, row: usize, style: TimestampStyle) -> bool {
     match array.data_type() {

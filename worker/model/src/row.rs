@@ -2,8 +2,9 @@
 //!
 //! Each field is a tag byte (0 null, 1 present) followed, if present, by its value: integers, dates and times big
 //! endian with the sign bit flipped (so that encoded integers sort as numbers), floats as their bits, booleans one
-//! byte, decimals 16 bytes like integers, strings and bytes a big-endian `u32` length and the bytes, a `ROW` its
-//! fields, an `ARRAY` or `MAP` a `u32` count and its items. Equal rows have equal bytes. The format is frozen.
+//! byte, decimals and timestamps of more than six digits 16 bytes like integers, strings and bytes a big-endian `u32`
+//! length and the bytes, a `ROW` its fields, an `ARRAY` or `MAP` a `u32` count and its items. Equal rows have equal
+//! bytes. The format is frozen.
 
 #![expect(clippy::cast_possible_truncation, reason = "the stored form fixes these widths")]
 

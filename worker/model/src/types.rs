@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use arrow::datatypes::{DataType as Arrow, Field as ArrowField, Fields, IntervalUnit, TimeUnit};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Field};
+use crate::{Failure, Field, timestamp};
 
 /// A Flink SQL type. Part of the stored job graph: add variants, never change one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,17 +67,22 @@ pub enum DataType {
     NotNull(Box<DataType>),
 }
 
-fn timestamp_unit(precision: u8) -> TimeUnit {
-    match precision {
-        0..=3 => TimeUnit::Millisecond,
-        4..=6 => TimeUnit::Microsecond,
-        _ => TimeUnit::Nanosecond,
-    }
-}
-
 impl DataType {
     /// The arrow type that columns of this type have. Lengths of `CHAR` and `VARCHAR` are not part of it.
     pub fn to_arrow(&self) -> Arrow {
+        self.arrow(timestamp::arrow)
+    }
+
+    /// The arrow type by which a planner that knows arrow's types alone thinks of this type: as [`DataType::to_arrow`], but
+    /// all timestamps are such. No column of times finer than a microsecond has it.
+    pub fn to_planned_arrow(&self) -> Arrow {
+        self.arrow(timestamp::planned_arrow)
+    }
+
+    fn arrow(&self, timestamp: fn(u8, bool) -> Arrow) -> Arrow {
+        let field = |name: &str, data_type: &Self, nullable: bool| {
+            Arc::new(ArrowField::new(name, data_type.arrow(timestamp), nullable))
+        };
         match self {
             Self::Null => Arrow::Null,
             Self::Boolean => Arrow::Boolean,
@@ -92,23 +97,20 @@ impl DataType {
             Self::Binary(_) | Self::Varbinary(_) | Self::Bytes => Arrow::Binary,
             Self::Date => Arrow::Date32,
             Self::Time(_) => Arrow::Time32(TimeUnit::Millisecond),
-            Self::Timestamp(precision) => Arrow::Timestamp(timestamp_unit(*precision), None),
-            Self::TimestampLtz(precision) => Arrow::Timestamp(timestamp_unit(*precision), Some("UTC".into())),
+            Self::Timestamp(precision) => timestamp(*precision, false),
+            Self::TimestampLtz(precision) => timestamp(*precision, true),
             Self::IntervalDayTime => Arrow::Duration(TimeUnit::Millisecond),
             Self::IntervalYearMonth => Arrow::Interval(IntervalUnit::YearMonth),
             Self::Row(fields) => {
-                Arrow::Struct(fields.iter().map(|field| Arc::new(field.to_arrow())).collect::<Fields>())
+                Arrow::Struct(fields.iter().map(|of| field(&of.name, &of.data_type, true)).collect::<Fields>())
             }
-            Self::Array(item) => Arrow::List(Arc::new(ArrowField::new("item", item.to_arrow(), true))),
+            Self::Array(item) => Arrow::List(field("item", item, true)),
             Self::Map(key, value) => {
-                let entries = Fields::from(vec![
-                    ArrowField::new("key", key.to_arrow(), false),
-                    ArrowField::new("value", value.to_arrow(), true),
-                ]);
+                let entries = Fields::from(vec![field("key", key, false), field("value", value, true)]);
                 Arrow::Map(Arc::new(ArrowField::new("entries", Arrow::Struct(entries), false)), false)
             }
-            Self::Multiset(element) => Self::counts_of(element).to_arrow(),
-            Self::NotNull(inner) => inner.to_arrow(),
+            Self::Multiset(element) => Self::counts_of(element).arrow(timestamp),
+            Self::NotNull(inner) => inner.arrow(timestamp),
         }
     }
 
@@ -123,6 +125,9 @@ impl DataType {
     /// # Errors
     /// Class `Internal` for arrow types no Flink type maps to.
     pub fn from_arrow(arrow: &Arrow) -> Result<Self, Failure> {
+        if let Some(is_instant) = timestamp::is_wide(arrow) {
+            return Ok(if is_instant { Self::TimestampLtz(9) } else { Self::Timestamp(9) });
+        }
         Ok(match arrow {
             Arrow::Null => Self::Null,
             Arrow::Boolean => Self::Boolean,

@@ -18,6 +18,7 @@ use graph::operator::WindowKind;
 use model::Failure;
 use serde::{Deserialize, Serialize};
 
+use self::types::WIDE;
 pub(crate) use self::types::type_name;
 
 /// The name of the operator state.
@@ -150,7 +151,13 @@ fn compare(stored: &[u8], description: &Description, former: &str, is_uid_derive
         |difference: String| Err(Failure::user(format!("the snapshot holds state of another query: {difference}")));
     if stored.first() != Some(&b'{') {
         let stored = String::from_utf8_lossy(stored);
-        return if stored == former { Ok(()) } else { other(format!("'{stored}' instead of '{former}'")) };
+        if stored == former {
+            return Ok(());
+        }
+        if stored == former.replace(WIDE, "") {
+            return Err(narrow_timestamps(&stored));
+        }
+        return other(format!("'{stored}' instead of '{former}'"));
     }
     let read: Description =
         serde_json::from_slice(stored).map_err(|error| Failure::data(format!("the stored signature: {error}")))?;
@@ -160,7 +167,11 @@ fn compare(stored: &[u8], description: &Description, former: &str, is_uid_derive
     }
     let counts = |description| if is_uid_derived { without_names(description) } else { description };
     let (read, mine) = (counts(Description { version: VERSION, ..read }), counts(description.clone()));
-    if read == mine { Ok(()) } else { other(difference(&read, &mine)) }
+    if read == mine {
+        return Ok(());
+    }
+    let difference = difference(&read, &mine);
+    if is_of_narrow_timestamps(&read, &mine) { Err(narrow_timestamps(&difference)) } else { other(difference) }
 }
 
 /// A description without names of columns, and without the condition, which consists of them.
@@ -170,6 +181,20 @@ fn without_names(mut description: Description) -> Description {
     columns.for_each(|column| column.name.clear());
     description.condition = None;
     description
+}
+
+/// Whether a stored description differs in nothing but how timestamps of more than six digits were held.
+fn is_of_narrow_timestamps(stored: &Description, mine: &Description) -> bool {
+    let former = serde_json::to_string(mine).map(|json| json.replace(WIDE, ""));
+    matches!((serde_json::to_string(stored), former), (Ok(stored), Ok(former)) if stored == former)
+}
+
+/// The refusal of state in which timestamps of more than six digits have 64 bits.
+fn narrow_timestamps(difference: &str) -> Failure {
+    Failure::user(format!(
+        "the snapshot holds timestamps of more than six digits in 64 bits, as earlier builds kept them; they have 128 \
+         bits now, so this state cannot be read: {difference}"
+    ))
 }
 
 /// The parts in which two descriptions differ.

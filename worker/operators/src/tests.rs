@@ -6,6 +6,7 @@ mod changelog;
 mod collected;
 mod emission;
 mod expiry;
+mod fine_times;
 mod frozen;
 pub(crate) mod frozen_value;
 mod group_aggregate;

@@ -8,17 +8,17 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, AsArray, BooleanArray, PrimitiveArray},
+    array::{ArrayRef, BooleanArray, PrimitiveArray},
     buffer::{NullBuffer, ScalarBuffer},
     compute,
-    datatypes::{
-        DataType as Arrow, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-        TimestampSecondType,
-    },
+    datatypes::{DataType as Arrow, TimeUnit, TimestampMillisecondType},
 };
 use dataflow::Output;
 use graph::operator::WindowKind;
-use model::{Batch, EventTime, Failure};
+use model::{
+    Batch, EventTime, Failure, Instant,
+    timestamp::{self, Timestamps},
+};
 
 use crate::{accumulator::not_null, window_time::WindowTime};
 
@@ -152,24 +152,10 @@ fn common_divisor(a: i64, b: i64) -> i64 {
 
 /// A timestamp column in milliseconds, rounded down, and which values are not null.
 pub(crate) fn times(column: &ArrayRef) -> Result<(ScalarBuffer<i64>, Option<NullBuffer>), Failure> {
-    let scaled = |values: &[i64], units: i64| values.iter().map(|value| value.div_euclid(units)).collect();
-    let values = match column.data_type() {
-        Arrow::Timestamp(TimeUnit::Millisecond, _) => {
-            column.as_primitive::<TimestampMillisecondType>().values().clone()
-        }
-        Arrow::Timestamp(TimeUnit::Microsecond, _) => {
-            scaled(column.as_primitive::<TimestampMicrosecondType>().values(), 1000)
-        }
-        Arrow::Timestamp(TimeUnit::Nanosecond, _) => {
-            scaled(column.as_primitive::<TimestampNanosecondType>().values(), 1_000_000)
-        }
-        Arrow::Timestamp(TimeUnit::Second, _) => {
-            let values = column.as_primitive::<TimestampSecondType>().values();
-            values.iter().map(|value| value.wrapping_mul(1000)).collect()
-        }
-        other => return Err(Failure::internal(format!("a window's time column has type {other}"))),
-    };
-    Ok((values, not_null(column)))
+    let times = Timestamps::new(column);
+    let times =
+        times.ok_or_else(|| Failure::internal(format!("a window's time column has type {}", column.data_type())))?;
+    Ok((times.millis(), not_null(column)))
 }
 
 /// The rows of a batch by the end of their window.
@@ -233,20 +219,9 @@ pub(crate) fn timed(
 
 /// A timestamp column from milliseconds.
 pub(crate) fn timestamps(milliseconds: Vec<EventTime>, arrow: &Arrow) -> Result<ArrayRef, Failure> {
-    let scaled = |units: i64| milliseconds.iter().map(|value| value.wrapping_mul(units)).collect::<ScalarBuffer<i64>>();
-    Ok(match arrow {
-        Arrow::Timestamp(TimeUnit::Millisecond, _) => {
-            let array = PrimitiveArray::<TimestampMillisecondType>::new(milliseconds.into(), None);
-            Arc::new(array.with_data_type(arrow.clone()))
-        }
-        Arrow::Timestamp(TimeUnit::Microsecond, _) => {
-            let array = PrimitiveArray::<TimestampMicrosecondType>::new(scaled(1000), None);
-            Arc::new(array.with_data_type(arrow.clone()))
-        }
-        Arrow::Timestamp(TimeUnit::Nanosecond, _) => {
-            let array = PrimitiveArray::<TimestampNanosecondType>::new(scaled(1_000_000), None);
-            Arc::new(array.with_data_type(arrow.clone()))
-        }
-        other => return Err(Failure::internal(format!("a window's bound has type {other}"))),
-    })
+    if let Arrow::Timestamp(TimeUnit::Millisecond, _) = arrow {
+        let array = PrimitiveArray::<TimestampMillisecondType>::new(milliseconds.into(), None);
+        return Ok(Arc::new(array.with_data_type(arrow.clone())));
+    }
+    timestamp::column(milliseconds.into_iter().map(|millis| Some(Instant::of_millis(millis))), arrow)
 }

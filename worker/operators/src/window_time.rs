@@ -89,5 +89,5 @@ impl WindowTime {
 }
 
 fn is_of_instants(arrow: &Arrow) -> bool {
-    matches!(arrow, Arrow::Timestamp(_, Some(_)))
+    model::timestamp::is_instant(arrow) == Some(true)
 }

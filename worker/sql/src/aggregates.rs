@@ -38,7 +38,8 @@ impl AggregateUDFImpl for Collect {
     fn return_type(&self, types: &[Arrow]) -> Planned<Arrow> {
         match types.first() {
             Some(element) => {
-                Ok(DataType::Multiset(Box::new(DataType::from_arrow(element).map_err(SqlError::from)?)).to_arrow())
+                Ok(DataType::Multiset(Box::new(DataType::from_arrow(element).map_err(SqlError::from)?))
+                    .to_planned_arrow())
             }
             None => not_impl_err!("{COLLECT} takes an argument"),
         }

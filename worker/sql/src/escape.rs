@@ -134,7 +134,7 @@ pub(crate) fn known_type(expr: &Expr) -> Option<DataType> {
 /// the rows of `VALUES` alike in all they carry.
 pub(crate) fn make_plain(expr: &mut Expr) {
     let Some((escape, span)) = of_syntax(expr) else { return };
-    let plain = |data_type: DataType| DataType::from_arrow(&data_type.to_arrow()).unwrap_or(data_type);
+    let plain = |data_type: DataType| DataType::from_arrow(&data_type.to_planned_arrow()).unwrap_or(data_type);
     let of = match expr {
         Expr::Dictionary(fields) if !fields.is_empty() => *fields.swap_remove(0).value,
         _ => return,
@@ -174,7 +174,7 @@ pub(crate) fn to_logical(escape: Escape, of: Logical) -> Result<Logical, SqlErro
 }
 
 fn type_metadata(data_type: &DataType) -> Option<HashMap<String, String>> {
-    let exact = DataType::from_arrow(&data_type.to_arrow()).is_ok_and(|back| back == *data_type);
+    let exact = DataType::from_arrow(&data_type.to_planned_arrow()).is_ok_and(|back| back == *data_type);
     if exact {
         return None;
     }
@@ -184,7 +184,7 @@ fn type_metadata(data_type: &DataType) -> Option<HashMap<String, String>> {
 
 /// A nullable arrow field that remembers its Flink type.
 pub(crate) fn arrow_field(name: &str, data_type: &DataType) -> FieldRef {
-    let field = ArrowField::new(name, data_type.to_arrow(), true);
+    let field = ArrowField::new(name, data_type.to_planned_arrow(), true);
     match type_metadata(data_type) {
         Some(metadata) => field.with_metadata(metadata).into(),
         None => field.into(),
@@ -193,14 +193,14 @@ pub(crate) fn arrow_field(name: &str, data_type: &DataType) -> FieldRef {
 
 /// An arrow field that remembers its Flink type in full; for the library it may be null.
 pub(crate) fn typed_arrow_field(name: &str, typed: &Typed) -> FieldRef {
-    ArrowField::new(name, typed.data_type.to_arrow(), true).with_metadata(typed_metadata(typed)).into()
+    ArrowField::new(name, typed.data_type.to_planned_arrow(), true).with_metadata(typed_metadata(typed)).into()
 }
 
 /// The Flink type of a field.
 pub(crate) fn flink_type(field: &ArrowField) -> Result<DataType, SqlError> {
     let remembered = field.metadata().get(TYPE_KEY).and_then(|text| serde_json::from_str::<DataType>(text).ok());
     match remembered {
-        Some(data_type) if data_type.to_arrow() == *field.data_type() => Ok(data_type),
+        Some(data_type) if data_type.to_planned_arrow() == *field.data_type() => Ok(data_type),
         _ => Ok(DataType::from_arrow(field.data_type())?),
     }
 }
@@ -220,7 +220,7 @@ pub(crate) fn typed_metadata(typed: &Typed) -> HashMap<String, String> {
 /// A constant as the library holds it.
 pub(crate) fn scalar(value: &Value, data_type: &DataType) -> Result<ScalarValue, SqlError> {
     let wrong = || SqlError::internal(format!("no literal of {data_type}: {value:?}"));
-    let arrow = data_type.to_arrow();
+    let arrow = data_type.to_planned_arrow();
     Ok(match (value, data_type) {
         (Value::Null, _) => ScalarValue::try_from(&arrow).map_err(|_| wrong())?,
         (Value::Boolean(value), DataType::Boolean) => ScalarValue::Boolean(Some(*value)),
@@ -242,7 +242,7 @@ pub(crate) fn scalar(value: &Value, data_type: &DataType) -> Result<ScalarValue,
 
 fn integer_scalar(value: i64, data_type: &DataType) -> Option<ScalarValue> {
     use arrow::datatypes::{DataType as Arrow, TimeUnit};
-    Some(match data_type.to_arrow() {
+    Some(match data_type.to_planned_arrow() {
         Arrow::Int8 => ScalarValue::Int8(Some(value.try_into().ok()?)),
         Arrow::Int16 => ScalarValue::Int16(Some(value.try_into().ok()?)),
         Arrow::Int32 => ScalarValue::Int32(Some(value.try_into().ok()?)),

@@ -51,14 +51,27 @@ pub(crate) fn temporal(kind: &str, text: &str, span: Span) -> Result<Expr, SqlEr
     // The digits of the fraction are the precision.
     let precision = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
     let precision = u8::try_from(precision).ok().filter(|precision| *precision <= 9).ok_or_else(wrong)?;
-    let value = match kind {
-        "DATE" => date(text).map(|days| (days, DataType::Date)),
-        "TIME" => time(text).map(|nanos| (nanos / 1_000_000, DataType::Time(precision))),
-        "TIMESTAMP" => timestamp(text, precision).map(|value| (value, DataType::Timestamp(precision))),
+    let (value, data_type) = match kind {
+        "DATE" => (date(text), DataType::Date),
+        "TIME" => (time(text).map(|nanos| nanos / 1_000_000), DataType::Time(precision)),
+        "TIMESTAMP" => {
+            let (instant, data_type) = (timestamp(text).ok_or_else(wrong)?, DataType::Timestamp(precision));
+            let value = timestamp::units(instant, &data_type.to_planned_arrow());
+            if value.is_none() {
+                return Ok(far(text, &data_type, span));
+            }
+            (value, data_type)
+        }
         _ => return Err(SqlError::at_span(format!("{kind} literals are not supported"), span)),
     };
-    let (value, data_type) = value.ok_or_else(wrong)?;
-    Ok(escape::integer(value, &data_type, span))
+    Ok(escape::integer(value.ok_or_else(wrong)?, &data_type, span))
+}
+
+/// A timestamp that is no number of the planner's: its text is cast where it is evaluated.
+fn far(text: &str, data_type: &DataType, span: Span) -> Expr {
+    let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    let text = escape::literal(Value::String(text.to_owned()), &DataType::Char(length), span);
+    escape::cast(data_type, false, text, span)
 }
 
 /// Days of a date with all its parts.
@@ -72,10 +85,9 @@ fn time(text: &str) -> Option<i64> {
     if text.matches(':').count() == 2 { calendar::parse_time(text) } else { None }
 }
 
-/// A local time in the unit that its precision is held in.
-fn timestamp(text: &str, precision: u8) -> Option<i64> {
+/// A local time with all its parts.
+fn timestamp(text: &str) -> Option<Instant> {
     let (day, clock) = text.split_once(' ')?;
     let (days, nanos) = (date(day)?, time(clock.trim_start())?);
-    let instant = Instant { millis: days * calendar::DAY_MILLIS + nanos / 1_000_000, nanos: nanos % 1_000_000 };
-    timestamp::units(instant, &DataType::Timestamp(precision).to_arrow())
+    Some(Instant { millis: days * calendar::DAY_MILLIS + nanos / 1_000_000, nanos: nanos % 1_000_000 })
 }

@@ -111,7 +111,7 @@ fn typed_aggregate(aggregate: Aggregate) -> Result<Aggregate> {
             None if sets => None,
             None => Some(typed(&aggregate.group_expr[index], schema)?),
         };
-        let field = match known.filter(|typed| typed.data_type.to_arrow() == *field.data_type()) {
+        let field = match known.filter(|typed| typed.data_type.to_planned_arrow() == *field.data_type()) {
             Some(typed) => Arc::new(field.as_ref().clone().with_metadata(escape::typed_metadata(&typed))),
             None => Arc::clone(field),
         };
@@ -149,7 +149,7 @@ fn aggregate_type(expr: &Expr, schema: &DFSchema, global: bool) -> Result<Option
         "COLLECT" => Typed::not_null(DataType::Multiset(element())),
         "ARRAY_AGG" => Typed { data_type: DataType::Array(element()), nullable },
         "PERCENTILE" => Typed::nullable(data_type),
-        _ if argument.data_type.to_arrow() == data_type.to_arrow() => Typed { nullable, ..argument },
+        _ if argument.data_type.to_planned_arrow() == data_type.to_planned_arrow() => Typed { nullable, ..argument },
         _ => Typed { data_type, nullable },
     }))
 }
@@ -193,7 +193,7 @@ fn typed_union(union: Union) -> Result<Union> {
 fn brought_to(plan: Arc<LogicalPlan>, types: &[Typed]) -> Result<Arc<LogicalPlan>> {
     let columns = plan.schema().iter().zip(types).map(|((qualifier, field), typed)| {
         let column = Expr::Column(Column::from((qualifier, field)));
-        let cast = match *field.data_type() == typed.data_type.to_arrow() {
+        let cast = match *field.data_type() == typed.data_type.to_planned_arrow() {
             true => column,
             false => {
                 let field = escape::arrow_field("", &typed.data_type);
@@ -220,7 +220,7 @@ fn with_types(schema: &DFSchema, rows: Vec<Vec<Typed>>) -> Result<Arc<DFSchema>>
         }
     }
     let fields = schema.iter().zip(columns).map(|((qualifier, field), typed)| {
-        let fits = |typed: &Typed| typed.data_type.to_arrow() == *field.data_type();
+        let fits = |typed: &Typed| typed.data_type.to_planned_arrow() == *field.data_type();
         let field = match typed.filter(fits) {
             Some(typed) => Arc::new(field.as_ref().clone().with_metadata(escape::typed_metadata(&typed))),
             None => Arc::clone(field),

@@ -231,14 +231,21 @@ fn parse_number(text: &str, digits_max: usize) -> Option<i64> {
     if valid { text.parse().ok() } else { None }
 }
 
+const DAY_NANOS: i64 = DAY_MILLIS * 1_000_000;
+
 /// Reads `HH:mm:ss.fraction`, as nanoseconds of the day; minutes and seconds may be missing.
 pub fn parse_time(text: &str) -> Option<i64> {
+    parse_clock(text).filter(|nanos| *nanos < DAY_NANOS)
+}
+
+/// Also reads `24:00:00`, the end of the day.
+fn parse_clock(text: &str) -> Option<i64> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut parts = clock.split(':');
     let hour = parse_number(parts.next()?, 2)?;
     let minute = parts.next().map_or(Some(0), |part| parse_number(part, 2))?;
     let second = parts.next().map_or(Some(0), |part| parse_number(part, 2))?;
-    if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
+    if parts.next().is_some() || minute > 59 || second > 59 {
         return None;
     }
     let mut nanos = 0;
@@ -246,7 +253,7 @@ pub fn parse_time(text: &str) -> Option<i64> {
         let kept = fraction.get(..fraction.len().min(9))?;
         nanos = parse_number(kept, 9)? * 10_i64.pow(9 - kept.len() as u32);
     }
-    Some(((hour * 60 + minute) * 60 + second) * 1_000_000_000 + nanos)
+    Some(((hour * 60 + minute) * 60 + second) * 1_000_000_000 + nanos).filter(|nanos| *nanos <= DAY_NANOS)
 }
 
 /// Reads a date, optionally followed by a blank or `T` and a time, and an optional `Z`.
@@ -259,7 +266,7 @@ pub fn parse_timestamp(text: &str) -> Option<Instant> {
     };
     let (year, month, day) = date_parts(date)?;
     let days = Date::smart(year, month, day)?.days();
-    let nanos = time.map_or(Some(0), parse_time)?;
+    let nanos = time.map_or(Some(0), parse_clock)?;
     Some(Instant { millis: days * DAY_MILLIS + nanos / 1_000_000, nanos: nanos % 1_000_000 })
 }
 
@@ -326,7 +333,8 @@ mod tests {
             ("2020-3-4 5:06:07", Some("2020-03-04 05:06:07.000")),
             ("2020-02-30 00:00:00", Some("2020-02-29 00:00:00.000")),
             ("2020-02-32 00:00:00", None),
-            ("2020-01-01 24:00:00", None),
+            ("2020-01-01 24:00:00", Some("2020-01-02 00:00:00.000")),
+            ("2020-01-01 24:00:00.001", None),
             ("bad", None),
             ("", None),
         ] {

@@ -164,6 +164,16 @@ pub fn instant_text(millis: i64) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// A timestamp as arrow writes it: `2026-01-02T03:04:05.678`, with a `Z` behind that of an instant.
+pub fn timestamp_text(time: Instant, is_instant: bool) -> String {
+    let mut text = Vec::new();
+    push_timestamp(&mut text, time, Separator::T, Fraction::Groups, false);
+    if is_instant {
+        text.push(b'Z');
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

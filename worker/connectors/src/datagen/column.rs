@@ -16,10 +16,10 @@ use arrow::{
     },
     buffer::{NullBuffer, OffsetBuffer},
     compute::{SortOptions, cast, nullif, take},
-    datatypes::{DataType as Arrow, TimeUnit, TimestampMillisecondType},
+    datatypes::DataType as Arrow,
 };
 use dataflow::Clock;
-use model::{DataType, Failure, Field};
+use model::{DataType, Failure, Field, Instant, timestamp};
 
 use super::plan::{random_values, sequence};
 use crate::{options::OptionReader, random};
@@ -301,12 +301,7 @@ impl ColumnPlan {
         match arrow {
             Arrow::Date32 => longs(millis.map(|millis| millis.div_euclid(DAY_MS)), arrow),
             Arrow::Time32(_) => longs(millis.map(|millis| millis.rem_euclid(DAY_MS)), arrow),
-            _ => {
-                let zone = if let Arrow::Timestamp(_, zone) = arrow { zone.clone() } else { None };
-                let values = arrow::array::PrimitiveArray::<TimestampMillisecondType>::from_iter_values(millis)
-                    .with_data_type(Arrow::Timestamp(TimeUnit::Millisecond, zone));
-                Ok(cast(&values, arrow)?)
-            }
+            _ => timestamp::column(millis.map(|millis| Some(Instant::of_millis(millis))), arrow),
         }
     }
 }

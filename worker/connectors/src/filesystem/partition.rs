@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_null_array},
+    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array},
     compute::cast,
     datatypes::{DataType as Arrow, SchemaRef},
 };
 use expressions::Evaluator;
 use formats::Column;
 use graph::{Expr, TableSpec};
-use model::{DataType, Failure, Field, Schema};
+use model::{DataType, Failure, Field, Schema, timestamp};
+use values::datetime::timestamp_text;
 
 use super::{metadata::Key, split::Split};
 
@@ -22,7 +23,7 @@ pub(super) fn folders(
 ) -> Result<Vec<String>, Failure> {
     let mut folders = vec![String::new(); rows.num_rows()];
     for (column, name) in partitions {
-        let values: ArrayRef = cast(rows.column(*column), &Arrow::Utf8)?;
+        let values = texts(rows.column(*column))?;
         let values = values.as_string::<i32>();
         for (row, folder) in folders.iter_mut().enumerate() {
             folder.push_str(&escaped(name));
@@ -36,6 +37,14 @@ pub(super) fn folders(
         }
     }
     Ok(folders)
+}
+
+/// The values of a column as text.
+fn texts(column: &ArrayRef) -> Result<ArrayRef, Failure> {
+    let Some(is_instant) = timestamp::is_wide(column.data_type()) else { return Ok(cast(column, &Arrow::Utf8)?) };
+    let time = |row: usize| timestamp::instant_at(column.as_ref(), row);
+    let texts = (0..column.len()).map(|row| time(row).map(|time| timestamp_text(time, is_instant)));
+    Ok(Arc::new(texts.collect::<StringArray>()))
 }
 
 fn escaped(text: &str) -> String {

@@ -16,10 +16,10 @@ use arrow::{
         Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType,
     },
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, timestamp};
 use values::calendar;
 
-use super::{argument, reinterpret};
+use super::argument;
 use crate::{function::Kernel, number};
 
 /// A kernel that reads text.
@@ -129,10 +129,7 @@ fn decimals(array: &StringArray, to: &DataType, safe: bool) -> Result<ArrayRef, 
 }
 
 fn timestamps(array: &StringArray, to: &DataType, safe: bool) -> Result<ArrayRef, Failure> {
-    let parse = move |text: &str| {
-        let instant = calendar::parse_timestamp(text)?;
-        super::temporal::from_instant(instant, to)
-    };
-    let values = each(array, to, safe, parse).collect::<Result<PrimitiveArray<Int64Type>, _>>()?;
-    reinterpret(&(Arc::new(values) as ArrayRef), to)
+    let parse = |text: &str| Some(super::temporal::cut_instant(calendar::parse_timestamp(text)?, to));
+    let values = each(array, to, safe, parse).collect::<Result<Vec<_>, _>>()?;
+    timestamp::column(values.into_iter(), &to.to_arrow())
 }

@@ -14,12 +14,16 @@ use arrow::{
         ArrowPrimitiveType, DataType as Arrow, Date32Type, Int32Type, Int64Type, Time32MillisecondType, TimeUnit,
     },
 };
-use model::{DataType, Failure, Instant};
+use model::{
+    DataType, Failure, Instant,
+    timestamp::{self, Timestamps},
+};
+use values::calendar::DAY_MILLIS;
 
 use super::{argument, reinterpret};
 use crate::function::Kernel;
 
-/// Units of a timestamp's arrow type in a second.
+/// Units of a timestamp's arrow type in a second; none if it is held in more than 64 bits.
 pub(crate) fn units_per_second(data_type: &DataType) -> Option<i64> {
     match data_type.to_arrow() {
         Arrow::Timestamp(unit, _) => Some(match unit {
@@ -39,16 +43,12 @@ fn precision(data_type: &DataType) -> u8 {
     }
 }
 
-/// A timestamp's value for an instant, cut to the type's precision; none if it is out of range.
-pub(crate) fn from_instant(instant: Instant, to: &DataType) -> Option<i64> {
-    let per_second = units_per_second(to)?;
-    let value = if per_second == 1000 {
-        instant.millis
-    } else {
-        let per_milli = per_second / 1000;
-        instant.millis.checked_mul(per_milli)?.checked_add(instant.nanos / (1_000_000 / per_milli))?
-    };
-    Some(cut(value, per_second, precision(to)))
+/// A moment without the digits of its fraction that a type does not have.
+pub(crate) fn cut_instant(instant: Instant, to: &DataType) -> Instant {
+    match precision(to) {
+        digits @ 0..=3 => Instant::of_millis(cut(instant.millis, 1000, digits)),
+        digits => Instant { nanos: cut(instant.nanos, 1_000_000_000, digits), ..instant },
+    }
 }
 
 /// Drops the digits of a fraction that a precision does not have.
@@ -68,7 +68,9 @@ pub(super) fn kernel(from: &DataType, to: &DataType) -> Option<Kernel> {
     let (source, target) = (from.clone(), to.clone());
     match (from, to) {
         (Timestamp(_) | TimestampLtz(_), Timestamp(_) | TimestampLtz(_)) => {
-            let (old, new) = (units_per_second(from)?, units_per_second(to)?);
+            let (Some(old), Some(new)) = (units_per_second(from), units_per_second(to)) else {
+                return Some(wide_to_timestamp(target));
+            };
             let precision = precision(to);
             Some(Arc::new(move |inputs| {
                 let array = integers(argument(inputs)?)?;
@@ -81,47 +83,20 @@ pub(super) fn kernel(from: &DataType, to: &DataType) -> Option<Kernel> {
             }))
         }
         // Flink divides towards zero, so before 1970 only midnight keeps its date; of an instant it is the day it is in.
-        (TimestampLtz(_), Date) => {
-            let per_day = units_per_second(from)? * 86_400;
-            Some(Arc::new(move |inputs| {
-                let array = integers(argument(inputs)?)?;
-                Ok(Arc::new(array.unary::<_, Date32Type>(|value| value.div_euclid(per_day) as i32)))
-            }))
-        }
-        (Timestamp(_), Date) => {
-            let per_day = units_per_second(from)? * 86_400;
-            Some(Arc::new(move |inputs| {
-                let array = integers(argument(inputs)?)?;
-                Ok(Arc::new(array.unary::<_, Date32Type>(|value| (value / per_day) as i32)))
-            }))
+        (Timestamp(_) | TimestampLtz(_), Date) => {
+            let is_instant = matches!(from, TimestampLtz(_));
+            let day = move |millis: i64| if is_instant { millis.div_euclid(DAY_MILLIS) } else { millis / DAY_MILLIS };
+            // Only the whole milliseconds are divided, as there.
+            Some(from_millis::<Date32Type>(move |millis| day(millis) as i32))
         }
         (Timestamp(_) | TimestampLtz(_), Time(digits)) => {
-            let per_second = units_per_second(from)?;
             let digits = *digits;
-            Some(Arc::new(move |inputs| {
-                let array = integers(argument(inputs)?)?;
-                Ok(Arc::new(array.unary::<_, Time32MillisecondType>(|value| {
-                    let millis = (value.rem_euclid(per_second * 86_400)) / (per_second / 1000);
-                    cut(millis, 1000, digits) as i32
-                })))
+            Some(from_millis::<Time32MillisecondType>(move |millis| {
+                cut(millis.rem_euclid(DAY_MILLIS), 1000, digits) as i32
             }))
         }
-        (Date, Timestamp(_) | TimestampLtz(_)) => {
-            let per_day = units_per_second(to)? * 86_400;
-            Some(Arc::new(move |inputs| {
-                let array = argument(inputs)?.as_primitive::<Date32Type>();
-                let values = array.unary::<_, Int64Type>(|days| i64::from(days) * per_day);
-                reinterpret(&(Arc::new(values) as ArrayRef), &target)
-            }))
-        }
-        (Time(_), Timestamp(_) | TimestampLtz(_)) => {
-            let per_milli = units_per_second(to)? / 1000;
-            Some(Arc::new(move |inputs| {
-                let array = argument(inputs)?.as_primitive::<Time32MillisecondType>();
-                let values = array.unary::<_, Int64Type>(|millis| i64::from(millis) * per_milli);
-                reinterpret(&(Arc::new(values) as ArrayRef), &target)
-            }))
-        }
+        (Date, Timestamp(_) | TimestampLtz(_)) => Some(to_millis::<Date32Type>(target, DAY_MILLIS)),
+        (Time(_), Timestamp(_) | TimestampLtz(_)) => Some(to_millis::<Time32MillisecondType>(target, 1)),
         (Time(_), Time(digits)) => {
             let digits = *digits;
             Some(Arc::new(move |inputs| {
@@ -134,6 +109,42 @@ pub(super) fn kernel(from: &DataType, to: &DataType) -> Option<Kernel> {
         (Int | BigInt | SmallInt | TinyInt, IntervalDayTime | IntervalYearMonth) => integer_to_interval(target),
         _ => None,
     }
+}
+
+/// Between timestamps of which some are held in 128 bits.
+fn wide_to_timestamp(to: DataType) -> Kernel {
+    Arc::new(move |inputs| {
+        let times = timestamps(argument(inputs)?)?;
+        let cast = (0..inputs.rows).map(|row| Some(cut_instant(times.get(row)?, &to)));
+        timestamp::column(cast, &to.to_arrow())
+    })
+}
+
+/// Values that are made of the whole milliseconds of timestamps.
+fn from_millis<T: ArrowPrimitiveType>(convert: impl Fn(i64) -> T::Native + Clone + Send + Sync + 'static) -> Kernel {
+    Arc::new(move |inputs| {
+        let times = timestamps(argument(inputs)?)?;
+        let values = times.millis().iter().map(|&millis| convert(millis)).collect();
+        Ok(Arc::new(PrimitiveArray::<T>::new(values, times.nulls().cloned())))
+    })
+}
+
+/// Timestamps of values that are so many milliseconds each.
+fn to_millis<T: ArrowPrimitiveType<Native = i32>>(to: DataType, unit: i64) -> Kernel {
+    Arc::new(move |inputs| {
+        let values = argument(inputs)?.as_primitive::<T>();
+        let Some(per_second) = units_per_second(&to) else {
+            let instants = values.iter().map(|value| Some(Instant::of_millis(i64::from(value?) * unit)));
+            return timestamp::column(instants, &to.to_arrow());
+        };
+        let unit = unit * (per_second / 1000);
+        let values = values.unary::<_, Int64Type>(|value| i64::from(value) * unit);
+        reinterpret(&(Arc::new(values) as ArrayRef), &to)
+    })
+}
+
+fn timestamps(array: &ArrayRef) -> Result<Timestamps, Failure> {
+    Timestamps::new(array).ok_or_else(|| Failure::internal(format!("{} has no timestamps", array.data_type())))
 }
 
 fn interval_to_integer(from: DataType, to: DataType) -> Option<Kernel> {

@@ -11,14 +11,13 @@ use arrow::{
     array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BinaryBuilder, StringArray, StringBuilder},
     datatypes::{
         Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-        Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
-        TimestampNanosecondType,
+        Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMillisecondType,
     },
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, timestamp};
 use values::{calendar, number};
 
-use super::{argument, temporal::units_per_second};
+use super::argument;
 use crate::{coercion::is_text, function::Kernel};
 
 /// A kernel that writes values as text; none if they are text already and short enough.
@@ -192,8 +191,8 @@ pub(crate) fn write_value(out: &mut dyn Write, array: &ArrayRef, from: &DataType
             calendar::write_time(&mut out, millis, *precision)
         }
         DataType::Timestamp(precision) | DataType::TimestampLtz(precision) => {
-            let (millis, nanos) = instant(array, from, row);
-            calendar::write_timestamp(&mut out, millis, nanos, *precision)
+            let instant = timestamp::instant_at(array, row).ok_or(fmt::Error)?;
+            calendar::write_timestamp(&mut out, instant.millis, instant.nanos, *precision)
         }
         DataType::IntervalDayTime => {
             write_interval(&mut out, array.as_primitive::<DurationMillisecondType>().value(row))
@@ -247,21 +246,6 @@ pub(crate) fn write_value(out: &mut dyn Write, array: &ArrayRef, from: &DataType
 /// A value within a row, array or map, or `NULL`.
 fn write_part(out: &mut dyn Write, array: &ArrayRef, from: &DataType, row: usize) -> fmt::Result {
     if array.is_null(row) { out.write_str("NULL") } else { write_value(out, array, from, row) }
-}
-
-/// Milliseconds, and nanoseconds within, of a timestamp.
-fn instant(array: &ArrayRef, data_type: &DataType, row: usize) -> (i64, i64) {
-    match units_per_second(data_type) {
-        Some(1_000_000) => {
-            let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-            (micros.div_euclid(1000), micros.rem_euclid(1000) * 1000)
-        }
-        Some(1_000_000_000) => {
-            let nanos = array.as_primitive::<TimestampNanosecondType>().value(row);
-            (nanos.div_euclid(1_000_000), nanos.rem_euclid(1_000_000))
-        }
-        _ => (array.as_primitive::<TimestampMillisecondType>().value(row), 0),
-    }
 }
 
 /// `+1 02:03:04.567`

@@ -58,6 +58,9 @@ fn integer(value: i64, data_type: &DataType) -> Result<Option<ArrayRef>, Failure
         DataType::IntervalYearMonth => {
             Arc::new(IntervalYearMonthArray::from(vec![i32::try_from(value).map_err(narrow)?]))
         }
+        DataType::Timestamp(7..) | DataType::TimestampLtz(7..) => {
+            Arc::new(Decimal128Array::from(vec![i128::from(value)]).with_data_type(data_type.to_arrow()))
+        }
         DataType::Timestamp(_) | DataType::TimestampLtz(_) => {
             let values = Int64Array::from(vec![value]);
             arrow::array::make_array(

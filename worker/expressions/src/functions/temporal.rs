@@ -7,7 +7,7 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray},
     datatypes::{DataType as Arrow, Date32Type, Int64Type, Time32MillisecondType, TimeUnit},
 };
-use model::{DataType, Failure, Instant};
+use model::{DataType, Failure, Instant, timestamp::Timestamps};
 use values::calendar::{self, DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS};
 
 use crate::{
@@ -175,19 +175,16 @@ impl Unit {
     }
 }
 
-/// A temporal argument by row. A text is read as a timestamp, and what cannot be read is null.
+/// A temporal argument by row.
 pub(crate) struct Temporals {
-    values: PrimitiveArray<Int64Type>,
-    scale: Scale,
+    values: Values,
     mask: usize,
 }
 
-#[derive(Clone, Copy)]
-enum Scale {
-    Days,
-    Millis,
-    /// So many to the millisecond.
-    Finer(i64),
+enum Values {
+    Days(PrimitiveArray<Int64Type>),
+    Millis(PrimitiveArray<Int64Type>),
+    Timestamps(Timestamps),
 }
 
 impl Temporals {
@@ -199,27 +196,19 @@ impl Temporals {
     fn of(arg: &Arg) -> Result<Self, Failure> {
         let mask = if arg.scalar { 0 } else { usize::MAX };
         let array = &arg.array;
-        let (values, scale) = match array.data_type() {
-            Arrow::Date32 => (array.as_primitive::<Date32Type>().unary::<_, Int64Type>(i64::from), Scale::Days),
-            Arrow::Time32(_) => {
-                (array.as_primitive::<Time32MillisecondType>().unary::<_, Int64Type>(i64::from), Scale::Millis)
-            }
-            Arrow::Timestamp(unit, _) => {
+        let values = match array.data_type() {
+            Arrow::Date32 => Values::Days(array.as_primitive::<Date32Type>().unary(i64::from)),
+            Arrow::Time32(_) => Values::Millis(array.as_primitive::<Time32MillisecondType>().unary(i64::from)),
+            Arrow::Timestamp(TimeUnit::Millisecond, _) | Arrow::Duration(_) => {
                 let data = array.to_data().into_builder().data_type(Arrow::Int64).build()?;
-                let scale = match unit {
-                    TimeUnit::Microsecond => Scale::Finer(1000),
-                    TimeUnit::Nanosecond => Scale::Finer(1_000_000),
-                    _ => Scale::Millis,
-                };
-                (Int64Array::from(data), scale)
+                Values::Millis(Int64Array::from(data))
             }
-            Arrow::Duration(_) => {
-                let data = array.to_data().into_builder().data_type(Arrow::Int64).build()?;
-                (Int64Array::from(data), Scale::Millis)
-            }
-            other => return Err(Failure::internal(format!("{other} is not a time"))),
+            other => match Timestamps::new(array) {
+                Some(timestamps) => Values::Timestamps(timestamps),
+                None => return Err(Failure::internal(format!("{other} is not a time"))),
+            },
         };
-        Ok(Self { values, scale, mask })
+        Ok(Self { values, mask })
     }
 
     /// A number for each row's time.
@@ -228,13 +217,10 @@ impl Temporals {
             let value = self.get(0).map(op);
             return Ok(Arc::new(Int64Array::from(vec![value; rows])));
         }
-        let mapped: Int64Array = match self.scale {
-            Scale::Days => self.values.unary(|days| op(Instant { millis: days * DAY_MILLIS, nanos: 0 })),
-            Scale::Millis => self.values.unary(|millis| op(Instant { millis, nanos: 0 })),
-            Scale::Finer(per_milli) => self.values.unary(|value| {
-                let nanos = value.rem_euclid(per_milli) * (1_000_000 / per_milli);
-                op(Instant { millis: value.div_euclid(per_milli), nanos })
-            }),
+        let mapped: Int64Array = match &self.values {
+            Values::Days(days) => days.unary(|days| op(Instant::of_millis(days * DAY_MILLIS))),
+            Values::Millis(millis) => millis.unary(|millis| op(Instant::of_millis(millis))),
+            Values::Timestamps(_) => (0..rows).map(|row| self.get(row).map(&op)).collect(),
         };
         Ok(Arc::new(mapped))
     }
@@ -242,18 +228,11 @@ impl Temporals {
     #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<Instant> {
         let row = row & self.mask;
-        if self.values.is_null(row) {
-            return None;
+        match &self.values {
+            Values::Days(days) => days.is_valid(row).then(|| Instant::of_millis(days.value(row) * DAY_MILLIS)),
+            Values::Millis(millis) => millis.is_valid(row).then(|| Instant::of_millis(millis.value(row))),
+            Values::Timestamps(timestamps) => timestamps.get(row),
         }
-        let value = self.values.value(row);
-        Some(match self.scale {
-            Scale::Days => Instant { millis: value * DAY_MILLIS, nanos: 0 },
-            Scale::Millis => Instant { millis: value, nanos: 0 },
-            Scale::Finer(per_milli) => Instant {
-                millis: value.div_euclid(per_milli),
-                nanos: value.rem_euclid(per_milli) * (1_000_000 / per_milli),
-            },
-        })
     }
 }
 
@@ -286,10 +265,11 @@ fn extract(unit: Unit, arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
 }
 
 fn extracted(unit: Unit, mut times: Temporals, rows: usize) -> Result<ArrayRef, Failure> {
-    if unit.is_clock() && matches!(times.scale, Scale::Days) {
-        // Flink takes the number of a day for milliseconds here.
-        times.scale = Scale::Millis;
-    }
+    // Flink takes the number of a day for milliseconds here.
+    times.values = match times.values {
+        Values::Days(days) if unit.is_clock() => Values::Millis(days),
+        values => values,
+    };
     // Fields of a date stay the same for many rows in a row.
     if unit.is_clock() || unit == Unit::Epoch {
         return times.map(rows, |instant| unit.of(instant));

@@ -133,6 +133,9 @@ fn elements<'a>(text: &'a [u8], delimiter: &'a str) -> impl Iterator<Item = &'a 
 
 /// Writes a value that is not null, without quotes.
 pub(super) fn push(out: &mut Vec<u8>, array: &dyn Array, row: usize, options: &CsvOptions) -> Result<(), Failure> {
+    if text::push_temporal(out, array, row, TimestampStyle::Sql) {
+        return Ok(());
+    }
     match array.data_type() {
         Arrow::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
         Arrow::Binary => scalar::push_base64(out, array.as_binary::<i32>().value(row)),
@@ -149,7 +152,6 @@ pub(super) fn push(out: &mut Vec<u8>, array: &dyn Array, row: usize, options: &C
             let fields = array.as_struct().columns().iter();
             push_elements(out, fields.map(|field| (field.as_ref(), row)), options)?;
         }
-        _ if text::push_temporal(out, array, row, TimestampStyle::Sql) => {}
         _ if text::push_number(out, array, row) => {}
         other => return Err(Failure::internal(format!("no CSV for {other}"))),
     }

@@ -87,6 +87,11 @@ impl JsonEncoder {
             return Ok(());
         }
         match array.data_type() {
+            other if text::is_temporal(other) => {
+                out.push(b'"');
+                text::push_temporal(out, array, row, self.options.timestamps);
+                out.push(b'"');
+            }
             Arrow::Decimal128(_, scale) => {
                 let value = array.as_primitive::<Decimal128Type>().value(row);
                 text::push_decimal(out, value, *scale, self.options.plain_decimals);
@@ -113,11 +118,6 @@ impl JsonEncoder {
                 out.push(b']');
             }
             Arrow::Map(..) => self.map(out, &array.as_map().value(row))?,
-            other if other.is_temporal() => {
-                out.push(b'"');
-                text::push_temporal(out, array, row, self.options.timestamps);
-                out.push(b'"');
-            }
             // JSON has no numbers that are not finite: these are written as strings, as Flink does.
             _ if !is_finite(array, row) => {
                 out.push(b'"');

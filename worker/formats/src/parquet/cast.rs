@@ -6,8 +6,8 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, ListArray, MapArray, PrimitiveArray, StructArray, new_null_array},
     compute::{CastOptions, cast_with_options, kernels::cmp::distinct},
     datatypes::{
-        ArrowPrimitiveType, DataType as Arrow, Float32Type, Float64Type, Time32MillisecondType, TimeUnit,
-        TimestampMicrosecondType, TimestampMillisecondType,
+        ArrowPrimitiveType, DataType as Arrow, Decimal128Type, Float32Type, Float64Type, Time32MillisecondType,
+        TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     },
     util::display::array_value_to_string,
 };
@@ -15,6 +15,8 @@ use model::{
     DataType, Failure,
     timestamp::{self, Timestamps},
 };
+
+use super::wide;
 
 /// The column as another type. The fields of rows are found by name; those that are missing are null.
 pub(super) fn exact_cast(array: &ArrayRef, to: &Arrow, column: &str) -> Result<ArrayRef, Failure> {
@@ -54,6 +56,9 @@ fn cast_values(array: &ArrayRef, from: &Arrow, to: &Arrow, column: &str) -> Resu
     // Formats have texts of their own for values; Parquet has none.
     if is_text(from) && !is_text(to) && *to != Arrow::Binary {
         return Err(Failure::data(format!("column {column}: the file has text, which is no {to}")));
+    }
+    if wide::is_between(from, to) {
+        return wide::convert(array, to, column);
     }
     let array = &floored(array, from, to)?;
     let options = CastOptions { safe: false, ..CastOptions::default() };
@@ -149,6 +154,10 @@ pub(super) fn cut_times(array: ArrayRef, data_type: &DataType) -> Result<ArrayRe
         }
         (DataType::Time(precision), Arrow::Time32(TimeUnit::Millisecond)) if *precision < 3 => {
             cut::<Time32MillisecondType>(&array, |value| value - value.rem_euclid(10i32.pow(3 - u32::from(*precision))))
+        }
+        (DataType::Timestamp(7..=8) | DataType::TimestampLtz(7..=8), wide) if timestamp::is_wide(wide).is_some() => {
+            let digits = if let DataType::Timestamp(7) | DataType::TimestampLtz(7) = data_type { 2 } else { 1 };
+            cut::<Decimal128Type>(&array, |value| value - value.rem_euclid(10i128.pow(digits)))
         }
         (DataType::Timestamp(precision) | DataType::TimestampLtz(precision), Arrow::Timestamp(unit, _)) => {
             let step = |digits: u8| 10i64.pow(u32::from(digits.saturating_sub(*precision)));

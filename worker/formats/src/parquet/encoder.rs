@@ -16,7 +16,7 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use super::{cast::exact_cast, damaged};
+use super::{cast::exact_cast, damaged, wide};
 use crate::Encoder;
 
 /// A row group is closed at this size, so that writing takes bounded memory.
@@ -92,28 +92,23 @@ impl ParquetEncoder {
             Codec::Lz4 => Compression::LZ4_RAW,
             Codec::Uncompressed => Compression::UNCOMPRESSED,
         };
-        let stored = match options.time_unit {
-            None => schema.clone(),
-            Some(unit) => {
-                let fields = schema.fields().iter().map(|field| with_unit(field, unit));
-                SchemaRef::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
-            }
-        };
+        let fields = schema.fields().iter().map(|field| stored(field, options.time_unit));
+        let stored = SchemaRef::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
         let properties = WriterProperties::builder().set_compression(codec).build();
         let writer = ArrowWriter::try_new(written.clone(), stored.clone(), Some(properties)).map_err(damaged)?;
         Ok(Self { writer: Some(writer), written, schema, stored })
     }
 }
 
-/// The field with all timestamps in this unit.
-fn with_unit(field: &Field, unit: TimeUnit) -> Field {
-    let inner = |field: &Arc<Field>| Arc::new(with_unit(field, unit));
+/// The field as it is written: all timestamps in a unit, if there is one for them.
+fn stored(field: &Field, unit: Option<TimeUnit>) -> Field {
+    let inner = |field: &Arc<Field>| Arc::new(stored(field, unit));
     let data_type = match field.data_type() {
-        Arrow::Timestamp(_, zone) => Arrow::Timestamp(unit, zone.clone()),
+        Arrow::Timestamp(known, zone) => Arrow::Timestamp(unit.unwrap_or(*known), zone.clone()),
         Arrow::Struct(fields) => Arrow::Struct(fields.iter().map(inner).collect()),
         Arrow::List(item) => Arrow::List(inner(item)),
         Arrow::Map(entry, sorted) => Arrow::Map(inner(entry), *sorted),
-        other => other.clone(),
+        other => wide::stored(other, unit).unwrap_or_else(|| other.clone()),
     };
     field.clone().with_data_type(data_type)
 }

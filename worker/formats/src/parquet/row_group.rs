@@ -22,7 +22,8 @@ use parquet::{
 
 use super::{
     cast::{cut_times, exact_cast},
-    guarded,
+    damaged, guarded,
+    int96::{self, Nanoseconds},
 };
 use crate::{Column, schema_of};
 
@@ -30,6 +31,7 @@ use crate::{Column, schema_of};
 pub struct RowGroup {
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
+    nanoseconds: Option<Nanoseconds>,
     columns: Arc<[Column]>,
     index: usize,
     parts: Parts,
@@ -39,10 +41,11 @@ impl RowGroup {
     pub(super) fn new(
         metadata: ArrowReaderMetadata,
         mask: ProjectionMask,
+        nanoseconds: Option<Nanoseconds>,
         columns: Arc<[Column]>,
         index: usize,
     ) -> Self {
-        Self { metadata, mask, columns, index, parts: Parts::default() }
+        Self { metadata, mask, nanoseconds, columns, index, parts: Parts::default() }
     }
 
     /// The bytes that the wanted columns need; adjacent ranges are one.
@@ -72,19 +75,25 @@ impl RowGroup {
     /// # Errors
     /// Class `Data` if the file is damaged.
     pub fn open(self, done: usize) -> Result<RowGroupRows, Failure> {
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.parts, self.metadata)
-            .with_projection(self.mask)
-            .with_row_groups(vec![self.index])
-            .with_batch_size(ROWS_TARGET)
-            .with_offset(done);
-        let reader = guarded(|| builder.build())?;
-        Ok(RowGroupRows { reader, schema: schema_of(&self.columns), columns: self.columns, rest: None })
+        let reader = |metadata, mask| {
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.parts.clone(), metadata)
+                .with_projection(mask)
+                .with_row_groups(vec![self.index])
+                .with_batch_size(ROWS_TARGET)
+                .with_offset(done);
+            guarded(|| builder.build())
+        };
+        let nanoseconds = self.nanoseconds.map(|again| reader(again.metadata, again.mask)).transpose()?;
+        let reader = reader(self.metadata, self.mask)?;
+        Ok(RowGroupRows { reader, nanoseconds, schema: schema_of(&self.columns), columns: self.columns, rest: None })
     }
 }
 
 /// The rows of a row group.
 pub struct RowGroupRows {
     reader: ParquetRecordBatchReader,
+    /// The same rows, with the nanoseconds of `INT96`.
+    nanoseconds: Option<ParquetRecordBatchReader>,
     schema: SchemaRef,
     columns: Arc<[Column]>,
     rest: Option<RecordBatch>,
@@ -100,7 +109,10 @@ impl RowGroupRows {
             Some(rest) => rest,
             None => match guarded(|| self.reader.next().transpose())? {
                 None => return Ok(None),
-                Some(batch) => self.arrange(&batch)?,
+                Some(batch) => {
+                    let batch = self.exact(batch)?;
+                    self.arrange(&batch)?
+                }
             },
         };
         if batch.num_rows() > rows_max {
@@ -108,6 +120,15 @@ impl RowGroupRows {
             return Ok(Some(batch.slice(0, rows_max)));
         }
         Ok(Some(batch))
+    }
+
+    /// The rows with their nanoseconds.
+    fn exact(&mut self, batch: RecordBatch) -> Result<RecordBatch, Failure> {
+        let Some(nanoseconds) = &mut self.nanoseconds else { return Ok(batch) };
+        match guarded(|| nanoseconds.next().transpose())? {
+            Some(nanoseconds) => int96::exact(&batch, &nanoseconds),
+            None => Err(damaged("a column ends early")),
+        }
     }
 
     /// The wanted columns in their order and types.
@@ -142,7 +163,7 @@ fn find(batch: &RecordBatch, path: &[String]) -> Result<Option<ArrayRef>, Failur
 }
 
 /// Parts of a file.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Parts(Vec<(u64, Bytes)>);
 
 impl Parts {

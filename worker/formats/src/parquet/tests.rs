@@ -5,6 +5,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimeUnit};
 use bytes::Bytes;
 use model::{Field, Schema};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 
 use super::*;
 use crate::{

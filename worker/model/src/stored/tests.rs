@@ -14,7 +14,7 @@ use arrow::{
 };
 
 use super::*;
-use crate::{ErrorClass, key, row};
+use crate::{DataType, ErrorClass, Instant, key, row, timestamp};
 
 #[path = "../../../../tests/fixtures/stored.rs"]
 mod fixtures;
@@ -66,6 +66,14 @@ fn nested() -> StructArray {
     let texts: ArrayRef = Arc::new(StringArray::from(vec![None, Some("z"), Some("")]));
     let field = |name: &str, array: &ArrayRef| Arc::new(ArrowField::new(name, array.data_type().clone(), true));
     StructArray::from(vec![(field("x", &ints), ints.clone()), (field("y", &texts), texts.clone())])
+}
+
+/// The first moment of the year 1, and the last one of the year 9999.
+fn wide(is_instant: bool) -> ArrayRef {
+    let first = Instant { millis: -62_135_596_800_000, nanos: 1 };
+    let last = Instant { millis: 253_402_300_799_999, nanos: 999_999 };
+    let data_type = if is_instant { DataType::TimestampLtz(9) } else { DataType::Timestamp(9) };
+    timestamp::column([Some(last), None, Some(first)].into_iter(), &data_type.to_arrow()).unwrap()
 }
 
 /// Three values of each type: a positive or large one, null, a negative or small one.
@@ -138,6 +146,9 @@ fn rows_are_stored_as_ever() {
         check(name, vec![column]);
     }
     check("all", columns().into_iter().map(|(_, column)| column).collect());
+    // Those in 64 bits, above, are what builds before had of the same types.
+    check("timestamp-9-of-128-bits", vec![wide(false)]);
+    check("timestamp-ltz-9-of-128-bits", vec![wide(true)]);
     fixture.finish();
 }
 

@@ -29,7 +29,7 @@ pub(crate) enum Form {
     OrderedFloat,
     /// Numbers of any kind as floats.
     Real,
-    /// Unscaled decimals.
+    /// Unscaled decimals, and nanoseconds in 128 bits.
     Decimal,
     /// The bytes of strings.
     Text,
@@ -42,7 +42,8 @@ impl Form {
     pub(crate) fn compared(data_type: &DataType) -> Self {
         match data_type {
             DataType::Float | DataType::Double => Self::OrderedFloat,
-            DataType::Decimal(..) => Self::Decimal,
+            // Timestamps of more than six digits are held as such.
+            DataType::Decimal(..) | DataType::Timestamp(7..) | DataType::TimestampLtz(7..) => Self::Decimal,
             DataType::Char(_)
             | DataType::Varchar(_)
             | DataType::String

@@ -44,7 +44,13 @@ fn described() -> Description {
 #[test]
 fn descriptions_are_stored_as_ever() {
     let mut fixture = Fixture::open("signature", VERSION);
-    for (name, description) in [("of everything", described()), ("of nothing", Description::of("limit"))] {
+    let fine = Schema::new(vec![Field::new("k", DataType::Timestamp(9)), Field::new("l", DataType::TimestampLtz(7))]);
+    let examples = [
+        ("of everything", described()),
+        ("of nothing", Description::of("limit")),
+        ("of fine timestamps", Description::of("join").rows(&fine, &[0])),
+    ];
+    for (name, description) in examples {
         let frozen = fixture.written(name, &serde_json::to_vec(&description).unwrap());
         let read: Description = serde_json::from_slice(&frozen).unwrap();
         assert_eq!(read, description);
@@ -113,6 +119,33 @@ fn arguments_are_known_by_which_are_the_same() {
         Description::of("group-aggregate").calls(&calls, &schema)
     };
     assert_eq!(moved(0), moved(3));
+}
+
+#[test]
+fn state_of_timestamps_in_64_bits_is_refused_by_its_reason() {
+    let of = |precision| {
+        let schema = Schema::new(vec![
+            Field::new("k", DataType::Array(Box::new(DataType::Timestamp(precision)))),
+            Field::new("l", DataType::TimestampLtz(precision)),
+        ]);
+        (Description::of("join").rows(&schema, &[0]), format!("rows {}", types::types_at(&schema, &[0, 1])))
+    };
+    let (fine, text) = of(9);
+    let now = serde_json::to_string(&fine).unwrap();
+    compare(now.as_bytes(), &fine, &text).unwrap();
+    let earlier = now.replace(WIDE, "");
+    for stored in [earlier.as_str(), "rows ARRAY<TIMESTAMP(9)>, TIMESTAMP_LTZ(9)"] {
+        let refused = compare(stored.as_bytes(), &fine, &text).unwrap_err();
+        assert_eq!(refused.class, ErrorClass::User);
+        assert!(refused.message.contains("in 64 bits, as earlier builds kept them"), "{refused}");
+        assert!(refused.message.contains("TIMESTAMP_LTZ(9)"), "{refused}");
+    }
+    let (other, other_text) = of(6);
+    let (stored, _) = of(3);
+    let refused = compare(&serde_json::to_vec(&stored).unwrap(), &fine, &text).unwrap_err();
+    assert!(refused.message.contains("state of another query"), "{refused}");
+    let refused = compare(earlier.as_bytes(), &other, &other_text).unwrap_err();
+    assert!(refused.message.contains("state of another query"), "{refused}");
 }
 
 /// Texts that builds before version 2 wrote.

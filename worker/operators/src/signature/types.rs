@@ -2,6 +2,9 @@
 
 use model::{DataType, Schema};
 
+/// How the names of types end whose values are held in 128 bits now. Builds that held them in 64 bits had the bare names.
+pub(super) const WIDE: &str = " OF 128 BITS";
+
 /// The names of types, as [`type_name`] has them.
 pub(crate) fn types<'a>(types: impl IntoIterator<Item = &'a DataType>) -> String {
     types.into_iter().map(type_name).collect::<Vec<_>>().join(", ")
@@ -34,6 +37,8 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::Binary(length) => return format!("BINARY({length})"),
         DataType::Varbinary(length) => return format!("VARBINARY({length})"),
         DataType::Time(precision) => return format!("TIME({precision})"),
+        DataType::Timestamp(precision @ 7..) => return format!("TIMESTAMP({precision}){WIDE}"),
+        DataType::TimestampLtz(precision @ 7..) => return format!("TIMESTAMP_LTZ({precision}){WIDE}"),
         DataType::Timestamp(precision) => return format!("TIMESTAMP({precision})"),
         DataType::TimestampLtz(precision) => return format!("TIMESTAMP_LTZ({precision})"),
         DataType::Array(item) => return format!("ARRAY<{}>", type_name(item)),
@@ -80,6 +85,8 @@ mod tests {
             (DataType::Time(0), "TIME(0)"),
             (DataType::Timestamp(3), "TIMESTAMP(3)"),
             (DataType::TimestampLtz(6), "TIMESTAMP_LTZ(6)"),
+            (DataType::Timestamp(9), "TIMESTAMP(9) OF 128 BITS"),
+            (DataType::TimestampLtz(7), "TIMESTAMP_LTZ(7) OF 128 BITS"),
             (DataType::IntervalDayTime, "INTERVAL DAY TO SECOND(3)"),
             (DataType::IntervalYearMonth, "INTERVAL YEAR TO MONTH"),
             (DataType::Array(boxed(DataType::IntervalDayTime)), "ARRAY<INTERVAL DAY TO SECOND(3)>"),

@@ -22,7 +22,9 @@ pub(super) fn alike(rows: &mut [Parens<Vec<Expr>>]) -> Result<(), SqlError> {
                 SqlError::at_span(message, escape::place(&row[column]))
             })?;
         }
-        let differs = |data_type: &DataType| *data_type != DataType::Null && data_type.to_arrow() != common.to_arrow();
+        let differs = |data_type: &DataType| {
+            *data_type != DataType::Null && data_type.to_planned_arrow() != common.to_planned_arrow()
+        };
         for (row, _) in rows.iter_mut().zip(&types).filter(|(_, data_type)| differs(data_type)) {
             let item = &mut row[column];
             let place = escape::place(item);

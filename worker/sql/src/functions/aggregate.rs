@@ -169,7 +169,7 @@ impl AggregateUDFImpl for Aggregate {
             return plan_err!("aggregate function {} does not take {} arguments", self.name(), types.len());
         }
         match (self.entry().returns)(&types) {
-            Some(data_type) => Ok(data_type.to_arrow()),
+            Some(data_type) => Ok(data_type.to_planned_arrow()),
             None => {
                 let types: Vec<String> = types.iter().map(DataType::to_string).collect();
                 plan_err!("aggregate function {} does not take {}", self.name(), types.join(", "))
@@ -216,7 +216,11 @@ mod tests {
             ("COLLECT", DataType::Int, DataType::Multiset(Box::new(DataType::Int))),
         ] {
             let udaf = find(name).unwrap();
-            assert_eq!(udaf.return_type(&[argument.to_arrow()]).unwrap(), result.to_arrow(), "{name}({argument})");
+            assert_eq!(
+                udaf.return_type(&[argument.to_planned_arrow()]).unwrap(),
+                result.to_planned_arrow(),
+                "{name}({argument})"
+            );
         }
         assert!(find("SUM").unwrap().return_type(&[Arrow::Utf8]).is_err());
     }

@@ -93,12 +93,12 @@ impl ScalarUDFImpl for LibraryFunction {
         let coerced = self.function.coerce(&types).map_err(plan_error)?;
         // A type that stays keeps its arrow form, which may not be the one that Flink's type has.
         let arrow = coerced.iter().zip(types).zip(arg_types);
-        Ok(arrow.map(|((to, from), arrow)| if *to == from { arrow.clone() } else { to.to_arrow() }).collect())
+        Ok(arrow.map(|((to, from), arrow)| if *to == from { arrow.clone() } else { to.to_planned_arrow() }).collect())
     }
 
     fn return_type(&self, arg_types: &[Arrow]) -> Result<Arrow> {
         let types = types(arg_types)?;
-        Ok(self.function.returns(&types, &vec![None; types.len()]).map_err(plan_error)?.to_arrow())
+        Ok(self.function.returns(&types, &vec![None; types.len()]).map_err(plan_error)?.to_planned_arrow())
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
@@ -109,7 +109,7 @@ impl ScalarUDFImpl for LibraryFunction {
             .map(|scalar| scalar.map(ScalarValue::to_array).transpose())
             .collect::<Result<Vec<_>>>()?;
         let data_type = self.function.returns(&types, &constants).map_err(plan_error)?;
-        Ok(Arc::new(Field::new(self.function.name(), data_type.to_arrow(), true)))
+        Ok(Arc::new(Field::new(self.function.name(), data_type.to_planned_arrow(), true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     fn field(data_type: &DataType) -> FieldRef {
-        Arc::new(Field::new("value", data_type.to_arrow(), true))
+        Arc::new(Field::new("value", data_type.to_planned_arrow(), true))
     }
 
     #[test]
@@ -159,14 +159,14 @@ mod tests {
             let udf = find(name).unwrap();
             let arg_fields: Vec<FieldRef> = types.iter().map(field).collect();
             let args = ReturnFieldArgs { arg_fields: &arg_fields, scalar_arguments: &constants };
-            assert_eq!(*udf.return_field_from_args(args).unwrap().data_type(), result.to_arrow(), "{name}");
+            assert_eq!(*udf.return_field_from_args(args).unwrap().data_type(), result.to_planned_arrow(), "{name}");
         }
     }
 
     #[test]
     fn arguments_are_coerced_or_refused() {
         let coerced = |name: &str, types: &[DataType]| {
-            let arrow: Vec<Arrow> = types.iter().map(DataType::to_arrow).collect();
+            let arrow: Vec<Arrow> = types.iter().map(DataType::to_planned_arrow).collect();
             find(name).unwrap().coerce_types(&arrow)
         };
         let texts = [DataType::String, DataType::String, DataType::BigInt];

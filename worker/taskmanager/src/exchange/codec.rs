@@ -148,7 +148,7 @@ fn is_length(length: i64) -> bool {
 mod tests {
     use arrow::array::{Int64Array, StringArray};
     use arrow::buffer::ScalarBuffer;
-    use model::ErrorClass;
+    use model::{ErrorClass, Instant, timestamp};
     use proptest::prelude::*;
 
     use super::*;
@@ -195,6 +195,24 @@ mod tests {
             assert_eq!(received.columns(), sent.columns());
             assert_eq!(received.kinds(), sent.kinds());
         }
+    }
+
+    #[test]
+    fn times_of_all_years_arrive_to_the_nanosecond() {
+        let ends =
+            [(-62_135_596_800_000, 1), (253_402_300_799_999, 999_999)].map(|(millis, nanos)| Instant { millis, nanos });
+        let types = [model::DataType::Timestamp(9), model::DataType::TimestampLtz(7)];
+        let columns = types.map(|of| {
+            let values = ends.into_iter().map(Some).chain([None]);
+            timestamp::column(values, &of.to_arrow()).expect("timestamps")
+        });
+        let [local, instants] = columns;
+        let columns = RecordBatch::try_from_iter_with_nullable([("t", local, true), ("l", instants, true)]);
+        let sent = Batch::append(columns.expect("columns"));
+        let schema = sent.columns().schema();
+        let received = decode(encode(sent.clone()).expect("encoded"), &schema).expect("decoded");
+        assert_eq!(received.columns(), sent.columns());
+        assert_eq!(timestamp::instant_at(received.column(1).as_ref(), 0), Some(ends[0]));
     }
 
     #[test]

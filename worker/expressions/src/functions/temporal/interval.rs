@@ -11,7 +11,7 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, PrimitiveArray, make_array},
     datatypes::{DataType as Arrow, Int64Type, IntervalYearMonthType},
 };
-use model::{DataType, Failure};
+use model::{DataType, Failure, Instant, timestamp};
 use values::calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis};
 
 use super::{Temporals, Unit};
@@ -143,48 +143,45 @@ fn shift(
                 .collect();
             typed(&(Arc::new(millis) as ArrayRef), result)
         }
+        _ if arg.array.data_type() == &result.to_arrow() && crate::cast::units_per_second(result).is_some() => {
+            shift_narrow(inputs, arg, result, amount, months)
+        }
         _ => {
-            let per_milli = crate::cast::units_per_second(result).map_or(1, |units| (units / 1000).max(1));
-            if arg.array.data_type() != &result.to_arrow() {
-                return shift_date(inputs, time, result, amount, months, per_milli);
-            }
-            let values = integers_of(&arg.array)?;
-            let moved: Int64Array = (0..inputs.rows)
-                .map(|row| {
-                    let index = arg.index(row);
-                    if values.is_null(index) {
-                        return None;
-                    }
-                    let (value, amount) = (values.value(index), amount(row)?);
-                    if !months {
-                        return Some(value.wrapping_add(amount.wrapping_mul(per_milli)));
-                    }
-                    let rest = value.rem_euclid(per_milli);
-                    Some(add(value.div_euclid(per_milli), amount, true) * per_milli + rest)
-                })
-                .collect();
-            typed(&(Arc::new(moved) as ArrayRef), result)
+            let times = Temporals::new(inputs, time)?;
+            let moved = (0..inputs.rows).map(|row| {
+                let (instant, amount) = (times.get(row)?, amount(row)?);
+                Some(Instant { millis: add(instant.millis, amount, months), ..instant })
+            });
+            timestamp::column(moved, &result.to_arrow())
         }
     }
 }
 
-/// A date that becomes a timestamp.
-fn shift_date(
+/// Timestamps that are held in 64 bits, and stay so.
+fn shift_narrow(
     inputs: &Inputs<'_>,
-    time: usize,
+    arg: &Arg,
     result: &DataType,
     amount: &dyn Fn(usize) -> Option<i64>,
     months: bool,
-    per_milli: i64,
 ) -> Result<ArrayRef, Failure> {
-    let times = Temporals::new(inputs, time)?;
-    let moved: Int64Array =
-        (0..inputs.rows).map(|row| Some(add(times.get(row)?.millis, amount(row)?, months) * per_milli)).collect();
+    let per_milli = crate::cast::units_per_second(result).map_or(1, |units| (units / 1000).max(1));
+    let values = Int64Array::from(arg.array.to_data().into_builder().data_type(Arrow::Int64).build()?);
+    let moved: Int64Array = (0..inputs.rows)
+        .map(|row| {
+            let index = arg.index(row);
+            if values.is_null(index) {
+                return None;
+            }
+            let (value, amount) = (values.value(index), amount(row)?);
+            if !months {
+                return Some(value.wrapping_add(amount.wrapping_mul(per_milli)));
+            }
+            let rest = value.rem_euclid(per_milli);
+            Some(add(value.div_euclid(per_milli), amount, true) * per_milli + rest)
+        })
+        .collect();
     typed(&(Arc::new(moved) as ArrayRef), result)
-}
-
-fn integers_of(array: &ArrayRef) -> Result<Int64Array, Failure> {
-    Ok(Int64Array::from(array.to_data().into_builder().data_type(Arrow::Int64).build()?))
 }
 
 fn add(millis: i64, amount: i64, months: bool) -> i64 {

@@ -9,10 +9,10 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, make_array},
+    array::{ArrayRef, AsArray, Decimal128Array},
     datatypes::{DataType as Arrow, Decimal128Type, Float32Type, Float64Type},
 };
-use model::{DataType, Failure, Instant};
+use model::{DataType, Failure, Instant, timestamp};
 use values::calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS, split_millis};
 
 use super::{Temporals, Unit, zone::Zone};
@@ -132,11 +132,7 @@ fn round_times(
             let millis = (0..rows).map(|row| rounded(row).map(|millis| millis.rem_euclid(DAY_MILLIS) as i32));
             Arc::new(millis.collect::<arrow::array::Time32MillisecondArray>())
         }
-        _ => {
-            let per_milli = crate::cast::units_per_second(result).map_or(1, |units| (units / 1000).max(1));
-            let values: Int64Array = (0..rows).map(|row| rounded(row).map(|millis| millis * per_milli)).collect();
-            make_array(values.to_data().into_builder().data_type(arrow).build()?)
-        }
+        _ => timestamp::column((0..rows).map(|row| rounded(row).map(Instant::of_millis)), &arrow)?,
     })
 }
 

@@ -2,16 +2,16 @@
 
 use std::{fmt, sync::Arc};
 
-use arrow::{
-    array::{Array, ArrayRef, Int64Array, make_array},
-    datatypes::DataType as Arrow,
-};
+use arrow::array::Array;
 use chrono::{FixedOffset, NaiveDateTime, Offset, TimeDelta, TimeZone};
-use model::{DataType, Failure};
+use model::{
+    DataType, Failure, Instant,
+    timestamp::{self, Timestamps},
+};
 
 use super::rounding;
 use crate::{
-    cast::{self, units_per_second},
+    cast,
     function::{Arguments, Body::Bound, Function, Kernel, Parameter::Any, Parameter::Text, operator},
 };
 
@@ -244,11 +244,16 @@ fn to_instant(arguments: &Arguments<'_>) -> Result<Kernel, Failure> {
 fn shifted(arguments: &Arguments<'_>, offset: fn(Zone, i64) -> Option<i64>) -> Result<Kernel, Failure> {
     let zone = Zone::constant(arguments, 1)?;
     let from = arguments.get(0);
-    let kernel = match units_per_second(from) {
-        Some(per_second) => Some(shifts(zone, offset, per_second)),
-        None => shifts_parts(zone, offset, from, arguments.result)?,
+    let kernel = if is_timestamp(from) {
+        Some(shifts(zone, offset))
+    } else {
+        shifts_parts(zone, offset, from, arguments.result)?
     };
     kernel.ok_or_else(|| Failure::internal("a zone is of timestamps"))
+}
+
+fn is_timestamp(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(_) | DataType::TimestampLtz(_))
 }
 
 /// Shifts the parts that become of another type.
@@ -258,23 +263,26 @@ fn shifts_parts(
     from: &DataType,
     to: &DataType,
 ) -> Result<Option<Kernel>, Failure> {
-    match units_per_second(from) {
-        _ if from == to => Ok(None),
-        Some(per_second) => Ok(Some(shifts(zone, offset, per_second))),
-        None => cast::of_parts(from, to, &|from, to| shifts_parts(zone, offset, from, to)),
+    if from == to {
+        return Ok(None);
     }
+    if is_timestamp(from) {
+        return Ok(Some(shifts(zone, offset)));
+    }
+    cast::of_parts(from, to, &|from, to| shifts_parts(zone, offset, from, to))
 }
 
-fn shifts(zone: Zone, offset: fn(Zone, i64) -> Option<i64>, per_second: i64) -> Kernel {
+fn shifts(zone: Zone, offset: fn(Zone, i64) -> Option<i64>) -> Kernel {
     Arc::new(move |inputs| {
         let arg = inputs.arg(0)?;
-        let values = arg.array.to_data().into_builder().data_type(Arrow::Int64).build()?;
-        let values = Int64Array::from(values);
+        let times = Timestamps::new(&arg.array).ok_or_else(|| Failure::internal("a zone is of timestamps"))?;
         let mut offset = zone.remembering(offset);
-        let mut shift = |value: i64| value.checked_add(offset(value.div_euclid(per_second))? * per_second);
-        let shifted: Int64Array = values.iter().map(|value| shift(value?)).collect();
-        let data = shifted.to_data().into_builder().data_type(inputs.result.to_arrow()).build()?;
-        let array: ArrayRef = make_array(data);
+        let mut shift = |instant: Instant| {
+            let moved = instant.millis.checked_add(offset(instant.millis.div_euclid(1000))? * 1000)?;
+            Some(Instant { millis: moved, ..instant })
+        };
+        let shifted = (0..arg.array.len()).map(|row| shift(times.get(row)?));
+        let array = timestamp::column(shifted, &inputs.result.to_arrow())?;
         crate::arg::Arg { array, scalar: arg.scalar }.into_array(inputs.rows)
     })
 }
