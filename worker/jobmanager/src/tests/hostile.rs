@@ -149,7 +149,8 @@ fn every_body_is_answered() {
     check(&(select(targets()), bodies()), |(target, body)| {
         let (status, text) = runtime.block_on(client.bytes(target.method, &target.path, &body));
         prop_assert!((200..300).contains(&status) || (400..500).contains(&status), "{status}: {text}");
-        let is_json = body.is_empty() || serde_json::from_slice::<Value>(&body).is_ok();
+        // Fields that a path does not know are skipped, whatever is in them.
+        let is_json = body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
         prop_assert!(is_json || !target.reads || status >= 400, "{status}: {text}");
         // It may repeat what is wrong.
         prop_assert!(text.len() < (1 << 16) + 8 * body.len(), "{} bytes of {}", text.len(), body.len());

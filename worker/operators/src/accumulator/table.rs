@@ -1,10 +1,5 @@
 //! Between the table that keeps the accumulators of all groups and the columns that a batch is folded into.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
-)]
-
 use dataflow::{OpenContext, Snapshot};
 use model::{Failure, row::Rows};
 use state::{EntryId, StateValue, Table};

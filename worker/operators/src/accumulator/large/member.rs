@@ -1,7 +1,6 @@
 //! The types that values have in sets.
 
 #![expect(
-    clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "positions are bounded by a batch; hashes and times are reinterpreted bit by bit"
 )]
