@@ -1,5 +1,7 @@
 //! The pages of decisions: a number means one page, a number without a page is explained, and each page is listed.
 
+#![allow(clippy::disallowed_methods, reason = "a test panics, prints and waits as it likes")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},

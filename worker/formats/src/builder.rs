@@ -241,10 +241,13 @@ impl Builder {
             let nanos = times::cut(nanos, precision);
             Instant { millis: days * DAY_MILLIS + nanos / 1_000_000, nanos: nanos % 1_000_000 }
         });
-        let appended = read.and_then(|instant| match &mut self.values {
-            Values::Decimal(values) => Some(values.push(instant.to_nanos())),
-            Values::Long { values, .. } => Some(values.push(timestamp::units(instant, &self.arrow)?)),
-            _ => None,
+        let appended = read.and_then(|instant| {
+            match &mut self.values {
+                Values::Decimal(values) => values.push(instant.to_nanos()),
+                Values::Long { values, .. } => values.push(timestamp::units(instant, &self.arrow)?),
+                _ => return None,
+            }
+            Some(())
         });
         appended.ok_or_else(|| format!("{} in {} form", self.not_text(text), texts.form(is_instant)))?;
         self.appended();

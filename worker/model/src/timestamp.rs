@@ -68,7 +68,7 @@ impl Instant {
         let nearest = if millis < 0 { i64::MIN } else { i64::MAX };
         Self {
             millis: i64::try_from(millis).unwrap_or(nearest),
-            nanos: nanos.rem_euclid(i128::from(NANOS_PER_MILLI)) as i64,
+            nanos: i64::try_from(nanos.rem_euclid(i128::from(NANOS_PER_MILLI))).unwrap_or_default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a text by a pattern: the fields that were found, and the time that they give.
 
 use model::Instant;
-use values::calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS};
+use values::calendar::{DAY_MILLIS, Date, HOUR_MILLIS, MINUTE_MILLIS, SECOND_MILLIS};
 
 use super::{DAYS, MONTHS, Part, Start};
 

@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::{
     fake::{FakeTaskManager, Script, graph},
-    rest::Client,
+    rest::{Checker, Client},
     service::{options, storage},
 };
 use crate::{JobManager, serve_rest};
@@ -33,7 +33,11 @@ struct Target {
 
 fn targets() -> Vec<Target> {
     let target = |method, path: String, reads| Target { method, path, reads };
-    let mut all = vec![target("POST", "/jobs".to_owned(), true), target("POST", "/v1/jobs".to_owned(), true)];
+    let mut all = vec![
+        target("POST", "/jobs".to_owned(), true),
+        target("POST", "/v1/jobs".to_owned(), true),
+        target("POST", "/programs/check".to_owned(), true),
+    ];
     for id in [FAILED, "none", "%00", "%ff", "a%2Fb"] {
         for path in ["savepoints", "stop"] {
             all.push(target("POST", format!("/jobs/{id}/{path}"), true));
@@ -133,7 +137,7 @@ async fn start() -> (Client, FakeTaskManager) {
     tokio::spawn(service.run());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client { port: listener.local_addr().unwrap().port() };
-    tokio::spawn(serve_rest(handle.clone(), listener));
+    tokio::spawn(serve_rest(handle.clone(), listener, Arc::new(Checker)));
     let taskmanager = FakeTaskManager::connect(&handle, "tm", 1, Script::default()).await;
     handle.reject(Some(FAILED.to_owned()), model::Failure::user("no table t")).await.unwrap();
     let submission = crate::JobSubmission { job_id: Some(RUNS.to_owned()), ..super::service::submission(&[]) };

@@ -18,7 +18,7 @@ use crate::{JobManager, ProgramCheck, serve_rest};
 const JOB: &str = "0123456789abcdef0123456789abcdef";
 
 /// Finds fault with what the program or an option is called.
-struct Checker;
+pub(super) struct Checker;
 
 impl ProgramCheck for Checker {
     fn check(&self, sql: &str, config: &BTreeMap<String, String>) -> Result<(), Failure> {

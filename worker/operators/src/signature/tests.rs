@@ -132,19 +132,19 @@ fn state_of_timestamps_in_64_bits_is_refused_by_its_reason() {
     };
     let (fine, text) = of(9);
     let now = serde_json::to_string(&fine).unwrap();
-    compare(now.as_bytes(), &fine, &text).unwrap();
+    compare(now.as_bytes(), &fine, &text, false).unwrap();
     let earlier = now.replace(WIDE, "");
     for stored in [earlier.as_str(), "rows ARRAY<TIMESTAMP(9)>, TIMESTAMP_LTZ(9)"] {
-        let refused = compare(stored.as_bytes(), &fine, &text).unwrap_err();
+        let refused = compare(stored.as_bytes(), &fine, &text, false).unwrap_err();
         assert_eq!(refused.class, ErrorClass::User);
         assert!(refused.message.contains("in 64 bits, as earlier builds kept them"), "{refused}");
         assert!(refused.message.contains("TIMESTAMP_LTZ(9)"), "{refused}");
     }
     let (other, other_text) = of(6);
     let (stored, _) = of(3);
-    let refused = compare(&serde_json::to_vec(&stored).unwrap(), &fine, &text).unwrap_err();
+    let refused = compare(&serde_json::to_vec(&stored).unwrap(), &fine, &text, false).unwrap_err();
     assert!(refused.message.contains("state of another query"), "{refused}");
-    let refused = compare(earlier.as_bytes(), &other, &other_text).unwrap_err();
+    let refused = compare(earlier.as_bytes(), &other, &other_text, false).unwrap_err();
     assert!(refused.message.contains("state of another query"), "{refused}");
 }
 
