@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR
 BIN := $(CARGO_TARGET_DIR)/release
 JOB ?= deploy/examples/local/nexmark-window.sql
 
-.PHONY: run test setup build sluice unit e2e bench lint
+.PHONY: run test setup build sluice unit e2e bench lint docs
 
 run: sluice
 	$(BIN)/sluice run $(JOB)
@@ -35,3 +35,7 @@ bench: sluice
 
 lint: setup
 	tests/guards.sh
+
+# The documentation as a site, in target/site.
+docs:
+	docs/site.sh
