@@ -8,6 +8,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+# Shown by --version; there is no git here.
+ARG SLUICE_COMMIT=
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin sluice --bin sluice-operator \
     && mkdir /out && cp target/release/sluice target/release/sluice-operator /out/ \

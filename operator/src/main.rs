@@ -12,7 +12,7 @@ use operator::{
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
-#[command(name = "sluice-operator", version, about = "Runs FlinkJobs on Kubernetes")]
+#[command(name = "sluice-operator", version = env!("SLUICE_VERSION"), about = "Runs FlinkJobs on Kubernetes")]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

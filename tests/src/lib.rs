@@ -7,6 +7,7 @@ pub mod changelog;
 pub mod files_job;
 pub mod flink_text;
 pub mod folder;
+pub mod markdown;
 pub mod matrix;
 pub mod nexmark;
 pub mod nexmark_generated;

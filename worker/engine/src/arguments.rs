@@ -8,7 +8,7 @@ use settings::Settings;
 
 /// Flink SQL jobs: on this machine, or on a cluster.
 #[derive(Debug, Parser)]
-#[command(name = "sluice", version, about)]
+#[command(name = "sluice", version = env!("SLUICE_VERSION"), about)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -23,10 +23,14 @@ pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failu
     // One future for all turns: with a new one in each, a Ctrl-C between two would be lost.
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
-    let mut stopping = false;
+    let mut stopping: Option<tokio::task::JoinHandle<()>> = None;
     loop {
         tokio::select! {
             result = &mut ended => {
+                // It has something to say: where the savepoint is.
+                if let Some(stopping) = stopping.take() {
+                    let _ = stopping.await;
+                }
                 if let Ok(job) = handle.job(id).await {
                     line.end(&job);
                     tell_losses(&job);
@@ -37,10 +41,9 @@ pub(crate) async fn follow(handle: &Handle, id: &str) -> Result<JobResult, Failu
                 tell_restarts(handle, id, &mut told).await;
                 line.show(handle, id).await;
             }
-            _ = &mut interrupted, if !stopping => {
-                stopping = true;
+            _ = &mut interrupted, if stopping.is_none() => {
                 let (handle, id) = (handle.clone(), id.to_owned());
-                tokio::spawn(async move { stop(&handle, &id).await });
+                stopping = Some(tokio::spawn(async move { stop(&handle, &id).await }));
             }
         }
     }
