@@ -1,5 +1,7 @@
 //! Whatever is sent to a path that changes something is answered: nothing panics, and what is no request is refused.
 
+use std::sync::Arc;
+
 use proptest::{
     collection::vec,
     prelude::*,
