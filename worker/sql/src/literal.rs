@@ -2,7 +2,10 @@
 
 use graph::Value;
 use model::{DataType, Instant, timestamp};
-use sqlparser::{ast::Expr, tokenizer::Span};
+use sqlparser::{
+    ast::{Expr, Value as SqlValue},
+    tokenizer::Span,
+};
 use values::calendar;
 
 use crate::{SqlError, escape};
@@ -69,8 +72,8 @@ pub(crate) fn temporal(kind: &str, text: &str, span: Span) -> Result<Expr, SqlEr
 
 /// A timestamp that is no number of the planner's: its text is cast where it is evaluated.
 fn far(text: &str, data_type: &DataType, span: Span) -> Expr {
-    let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
-    let text = escape::literal(Value::String(text.to_owned()), &DataType::Char(length), span);
+    // The library would take what an escape carries for a part of the cast's type.
+    let text = Expr::Value(SqlValue::SingleQuotedString(text.to_owned()).with_span(span));
     escape::cast(data_type, false, text, span)
 }
 
