@@ -9,7 +9,7 @@ programs=(--bins)
 
 # Minutes of one core, as measured from cold.
 rocksdb=34
-rust=50
+rust=46
 if ! compgen -G "$CARGO_TARGET_DIR/release/build/librocksdb-sys-*/out/librocksdb.a" >/dev/null; then
     cores=$(getconf _NPROCESSORS_ONLN)
     echo "build: for the first time: RocksDB (C++), then the Rust packages; on $cores cores this takes about" \

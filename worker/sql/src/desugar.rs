@@ -17,8 +17,7 @@ use std::{collections::HashSet, ops::ControlFlow};
 
 use sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select,
-    SelectItem, SetExpr, Spanned, TableAlias, TableFactor, TableFunctionArgs, Value as SqlValue, VisitMut, VisitorMut,
-    With,
+    SelectItem, SetExpr, Spanned, TableAlias, TableFactor, TableFunctionArgs, Value as SqlValue, VisitorMut, With,
 };
 
 use crate::{
@@ -26,6 +25,7 @@ use crate::{
     catalog::Tables,
     escape,
     statement::{DEFAULT_CATALOG, Name, options_of},
+    visit,
 };
 use expression::rewrite;
 
@@ -41,7 +41,7 @@ pub(crate) const WINDOW_FUNCTIONS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SE
 /// Prepares a query over the tables, views and functions of the session.
 pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> {
     let mut desugar = Desugar::new(tables);
-    flow_back(query.visit(&mut desugar))?;
+    flow_back(visit::walk_mut(query, &mut desugar))?;
     if desugar.named > 0 || checks::has_condition_on_query(query) {
         outer_field::read_by_calls(query, tables);
     }
@@ -50,7 +50,7 @@ pub(crate) fn query(query: &mut Query, tables: &Tables) -> Result<(), SqlError> 
 
 /// Prepares an expression of DDL.
 pub(crate) fn expression(expr: &mut Expr, tables: &Tables) -> Result<(), SqlError> {
-    flow_back(expr.visit(&mut Desugar::new(tables)))
+    flow_back(visit::walk_mut(expr, &mut Desugar::new(tables)))
 }
 
 struct Desugar<'a> {
@@ -86,7 +86,7 @@ impl VisitorMut for Desugar<'_> {
         let tables = std::mem::take(&mut with.cte_tables);
         self.with.push(Some(with));
         for mut table in tables {
-            table.query.visit(self)?;
+            visit::walk_mut(&mut table.query, self)?;
             if let Some(Some(with)) = self.with.last_mut() {
                 with.cte_tables.push(table);
             }

@@ -32,6 +32,7 @@ mod two_phase;
 mod types;
 mod typing;
 mod unnest;
+mod visit;
 mod window_function;
 
 pub use error::SqlError;

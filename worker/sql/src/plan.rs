@@ -19,6 +19,7 @@ use sqlparser::{
 
 use crate::{
     SqlError, catalog::Tables, context::Context, correlated, functions, group_window, statement::Name, typing, unnest,
+    visit,
 };
 
 fn parser_options() -> ParserOptions {
@@ -127,7 +128,7 @@ fn find_name(node: &impl Visit, name: &str) -> Option<Span> {
             }
         }
     }
-    match node.visit(&mut Find(name)) {
+    match visit::walk(node, &mut Find(name)) {
         ControlFlow::Break(span) => Some(span),
         ControlFlow::Continue(()) => None,
     }

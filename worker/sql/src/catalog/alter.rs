@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Ident, visit_expressions};
+use sqlparser::ast::{Expr, Ident};
 
 use crate::{
     SqlError,
     statement::{AlterTable, ColumnDefinition, ColumnKind, CreateTable, Elements, Position},
+    visit,
 };
 
 /// Changes what a table declares; whether it still makes sense is checked when it is declared again.
@@ -188,7 +189,7 @@ fn check_not_computed_from(table: &CreateTable, name: &Ident) -> Result<(), SqlE
 }
 
 fn reads(expr: &Expr, name: &Ident) -> bool {
-    let found = visit_expressions(expr, |part| {
+    let found = visit::expressions(expr, |part| {
         let first = match part {
             Expr::Identifier(ident) => Some(ident),
             Expr::CompoundIdentifier(parts) => parts.first(),

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use datafusion_common::{Column, DataFusionError, SchemaError, TableReference};
 use sqlparser::{
-    ast::{Expr, Ident, Query, Select, Spanned, TableFactor, Visit, Visitor, With, visit_expressions},
+    ast::{Expr, Ident, Query, Select, Spanned, TableFactor, Visit, Visitor, With},
     tokenizer::Span,
 };
 
 use super::{Kind, Unsupported};
-use crate::{SqlError, catalog::Tables, plan, scope};
+use crate::{SqlError, catalog::Tables, plan, scope, visit};
 
 fn error(column: &str, place: Span) -> SqlError {
     let message = format!("correlated subquery not supported: it reads the column '{column}' of the outer query");
@@ -19,7 +19,7 @@ fn error(column: &str, place: Span) -> SqlError {
 /// The error of an unsupported subquery, at its place in a syntax node.
 pub(crate) fn find(of: &Unsupported, node: &impl Visit) -> SqlError {
     let mut places = Vec::new();
-    let _: ControlFlow<()> = visit_expressions(node, |expr| {
+    let _: ControlFlow<()> = visit::expressions(node, |expr| {
         let found = match (expr, of.kind) {
             (Expr::Exists { subquery, .. }, Kind::Exists)
             | (Expr::InSubquery { subquery, .. }, Kind::In)
@@ -37,7 +37,7 @@ pub(crate) fn find(of: &Unsupported, node: &impl Visit) -> SqlError {
 
 /// Whether a query names a column itself, not only in the queries in its expressions.
 fn names(query: &Query, column: &str) -> bool {
-    query.visit(&mut Names { column, is_table: false, inside: Vec::new() }).is_break()
+    visit::walk(query, &mut Names { column, is_table: false, inside: Vec::new() }).is_break()
 }
 
 struct Names<'a> {
@@ -81,7 +81,7 @@ impl Visitor for Names<'_> {
 /// Why a query cannot be planned, if it is that a query of one value, which was joined, reads a column of the query
 /// around it.
 pub(crate) fn of_joined_values(query: &Query, tables: &Tables) -> Option<SqlError> {
-    match query.visit(&mut Joined { tables, with: Vec::new(), selects: Vec::new() }) {
+    match visit::walk(query, &mut Joined { tables, with: Vec::new(), selects: Vec::new() }) {
         ControlFlow::Break(error) => Some(error),
         ControlFlow::Continue(()) => None,
     }

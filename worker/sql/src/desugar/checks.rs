@@ -5,13 +5,13 @@ use std::{collections::HashSet, ops::ControlFlow};
 use sqlparser::{
     ast::{
         BinaryOperator, Expr, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Query, Select, SetExpr,
-        SetOperator, SetQuantifier, Spanned, TableFactor, UnaryOperator, Value as SqlValue, Visit, visit_expressions,
+        SetOperator, SetQuantifier, Spanned, TableFactor, UnaryOperator, Value as SqlValue, Visit,
     },
     tokenizer::Span,
 };
 
 use super::{last_ident, refused, unnest::is_unnest, unsupported};
-use crate::SqlError;
+use crate::{SqlError, visit};
 
 /// How many queries set operations may combine without brackets.
 const SETS_MAX: usize = 1000;
@@ -133,7 +133,7 @@ pub(super) fn has_condition_on_query(query: &Query) -> bool {
 }
 
 fn condition_on_query(node: &impl Visit) -> ControlFlow<Span> {
-    visit_expressions(node, |expr| match expr {
+    visit::expressions(node, |expr| match expr {
         Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(expr.span()),
         _ => ControlFlow::Continue(()),
     })

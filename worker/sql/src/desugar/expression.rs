@@ -19,7 +19,7 @@ use crate::{
     SqlError,
     dialect::{FlinkDialect, call, is_minus, string},
     escape::{self, Escape},
-    functions, literal, row_number,
+    functions, literal, row_number, visit,
 };
 
 fn take(expr: &mut Expr) -> Expr {
@@ -306,7 +306,7 @@ fn period(pair: &mut Expr) -> Result<(Expr, Expr), SqlError> {
 
 /// Whether an expression reads any column.
 fn reads_column(expr: &Expr) -> bool {
-    let found = sqlparser::ast::visit_expressions(expr, |part| match part {
+    let found = visit::expressions(expr, |part| match part {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });

@@ -2,10 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{
-    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, Select, VisitMut, WindowSpec, WindowType,
-    visit_expressions_mut,
-};
+use sqlparser::ast::{Expr, Ident, NamedWindowDefinition, NamedWindowExpr, Select, VisitMut, WindowSpec, WindowType};
+
+use crate::visit;
 
 /// Writes the windows of a `SELECT` out where they are used. A name of no window stays, and is refused there.
 pub(super) fn write_out(select: &mut Select) {
@@ -17,7 +16,7 @@ pub(super) fn write_out(select: &mut Select) {
 }
 
 fn replace(part: &mut impl VisitMut, windows: &[NamedWindowDefinition]) {
-    let _ = visit_expressions_mut(part, |expr| {
+    let _ = visit::expressions_mut(part, |expr| {
         if let Expr::Function(function) = expr
             && let Some(over) = &mut function.over
         {

@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Ident, Query, Select, TableFactor, TableWithJoins, VisitMut, VisitorMut, With};
+use sqlparser::ast::{Expr, Ident, Query, Select, TableFactor, TableWithJoins, VisitorMut, With};
 
 use super::last_ident;
 use crate::{
     catalog::Tables,
     dialect::{call, string},
-    functions, scope,
+    functions, scope, visit,
 };
 
 /// The value of a field in a column, by the parts of the column's name and of the field's.
@@ -21,7 +21,7 @@ pub(super) fn read(column: Vec<Ident>, fields: Vec<Ident>) -> Expr {
 
 /// Reads fields of columns of outer queries by calls: the library's planner knows only whole outer columns.
 pub(super) fn read_by_calls(query: &mut Query, tables: &Tables) {
-    let _: ControlFlow<()> = query.visit(&mut OuterFields { tables, with: Vec::new(), selects: Vec::new() });
+    let _: ControlFlow<()> = visit::walk_mut(query, &mut OuterFields { tables, with: Vec::new(), selects: Vec::new() });
 }
 
 struct OuterFields<'a> {

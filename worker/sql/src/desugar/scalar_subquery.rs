@@ -7,17 +7,17 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
-    Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::last_ident;
-use crate::{SqlError, functions, scope::JOINED_VALUE};
+use crate::{SqlError, functions, scope::JOINED_VALUE, visit};
 
 /// Joins the queries of one value in `WHERE`, named from the number `named` on; tells how many there are.
 pub(super) fn join(select: &mut Select, named: usize) -> Result<usize, SqlError> {
     let Some(condition) = &mut select.selection else { return Ok(0) };
     let mut taken = Taken { depth: 0, named, queries: Vec::new() };
-    if let ControlFlow::Break(error) = condition.visit(&mut taken) {
+    if let ControlFlow::Break(error) = visit::walk_mut(condition, &mut taken) {
         return Err(error);
     }
     let count = taken.queries.len();
@@ -81,7 +81,7 @@ fn has_one_row(query: &Query) -> bool {
         return false;
     };
     let is_cut = select.having.is_some() || select.qualify.is_some() || query.limit_clause.is_some();
-    !is_grouped && !is_cut && query.fetch.is_none() && item.visit(&mut FindAggregate { depth: 0 }).is_break()
+    !is_grouped && !is_cut && query.fetch.is_none() && visit::walk(item, &mut FindAggregate { depth: 0 }).is_break()
 }
 
 struct FindAggregate {
