@@ -72,7 +72,7 @@ pub fn java_timestamp(text: &str) -> Option<String> {
     Some(format!("{date}T{}{zone}", java_clock(clock, zone.is_empty())?))
 }
 
-/// `03:04` of `03:04:00.000`; the digits of a fraction come in threes. `short` leaves out seconds that are zero.
+/// `03:04` of `03:04:00.000`; the fraction has 3, 6 or 9 digits. `short` omits zero seconds.
 fn java_clock(text: &str, short: bool) -> Option<String> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !has_form(clock, "00:00:00") || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -3,7 +3,7 @@
 //! A fenced block says in its info string what becomes of it: `sh` is run, all blocks of a page in order, in one shell and
 //! one folder; `sh check` is only held against the command line's parser, the Makefile and the files of the repository;
 //! `sql file=NAME` is written into the page's folder; any other `sql` is planned with `--explain`, behind the statements of a
-//! comment `<!-- setup … -->` before it; `text output` is what the `sh` block before it prints (`…` stands for any text).
+//! comment `<!-- setup … -->` before it; `text output` is the expected output of the preceding `sh` block (`…` matches any text).
 
 #![expect(clippy::disallowed_methods, reason = "the examples find the program in the PATH")]
 

@@ -1,6 +1,6 @@
 //! Tells the program its version: the package's, and the commit that it is built from where that is known.
 
-#![expect(clippy::disallowed_methods, reason = "a build script is told by its environment")]
+#![expect(clippy::disallowed_methods, reason = "a build script reads its environment")]
 
 use std::process::Command;
 

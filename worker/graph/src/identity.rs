@@ -2,7 +2,7 @@
 //!
 //! A uid is the operator's kind and a hash over its specification and those of its inputs. A column is identified by what
 //! it holds (a column of a table, or an expression over such), never by its position or name. Sources and sinks are
-//! identified by their tables. Operators that compute the same are told apart by what becomes of their rows.
+//! identified by their tables. Operators that compute the same are distinguished by their consumers.
 //!
 //! The hashes are stored in savepoints. [`VERSION`] says how they are made.
 

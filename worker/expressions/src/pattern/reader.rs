@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
         self.number(width, adjacent).filter(|number| self.lenient || *number < limit)
     }
 
-    /// A number from 1 to `limit`, which stands for 0.
+    /// A number from 1 to `limit`; `limit` itself means 0 (hour 24 is hour 0).
     fn one_from(&mut self, limit: i64, width: usize, adjacent: bool) -> Option<i64> {
         let number = self.number(width, adjacent).filter(|number| self.lenient || *number <= limit)?;
         Some(if number == limit { 0 } else { number })
@@ -106,8 +106,8 @@ impl<'a> Reader<'a> {
         Some(self.number(width, true)? * 10_i64.pow(9 - width as u32))
     }
 
-    /// A number of `width` digits. One alone stands for any number of them, and so it does where that does not matter,
-    /// unless another number follows at once.
+    /// A number of `width` digits. With a width of 1, or in lenient mode, it may have any number of digits, unless another
+    /// number follows immediately.
     fn number(&mut self, width: usize, adjacent: bool) -> Option<i64> {
         let any = if self.lenient { !adjacent } else { width == 1 && !adjacent };
         let limit = if any { DIGITS_MAX + 1 } else { width };
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
         Some(Instant { millis, nanos: self.nanos % 1_000_000 })
     }
 
-    /// What is too much for a field goes on in the next larger one.
+    /// Values out of a field's range carry over into the next larger field.
     pub(super) fn finish_leniently(self) -> Option<Start> {
         let year = self.year.unwrap_or(1970);
         let days = match self.day_of_year {

@@ -1,4 +1,4 @@
-//! `INT96`, the older form of timestamps in files, which Flink writes unless it is told otherwise. It has all years, but
+//! `INT96`, the older form of timestamps in files, which Flink writes by default. It has all years, but
 //! the reader makes 64-bit integers of it, and nanoseconds wrap around before 1677 and after 2262. So it is read as
 //! microseconds, and once more as nanoseconds where a column wants these: together they are the value.
 

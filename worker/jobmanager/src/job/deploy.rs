@@ -12,7 +12,7 @@ use super::{Attempt, Context, Job, Phase, check_parallelism, life::send};
 use crate::{api::RestoreDetail, coordinator::TaskKey, splits, workers::Layout};
 
 impl Job {
-    /// A JobManager that starts again with the same configuration goes on with the parallelism that was asked for.
+    /// A JobManager that restarts with the same configuration keeps the requested parallelism.
     pub(super) fn remember_rescale(&mut self, manifest: &Manifest) {
         let configured = self.settings.get(&keys::PARALLELISM);
         let is_first =
@@ -42,7 +42,7 @@ impl Job {
         let (parallelism, physical) = self.deployable(context);
         let needed = physical.slots();
         if needed <= context.workers.available_to(&self.id) && self.is_verification_due(context.now_ms) {
-            // It has waited long: what it would go on from may be old.
+            // The job has waited for slots, so the snapshot it would restore may be outdated.
             return self.recover(context);
         }
         if needed <= context.workers.available_to(&self.id) && self.splits.is_none() {

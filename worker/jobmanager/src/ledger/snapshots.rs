@@ -1,4 +1,4 @@
-//! Reading the snapshots that a job goes on from, and noticing that some are gone.
+//! Reads the snapshots that a job restores from, and detects missing ones.
 
 use std::sync::Arc;
 
